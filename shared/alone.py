@@ -1,0 +1,118 @@
+"""One implementation alone, as the seed has its one script: train, report per epoch, test."""
+
+import sys
+from collections.abc import Sequence
+from math import log
+from types import ModuleType
+
+import numpy as np
+from rich.console import Console
+
+from shared.batches import epoch_batches
+from shared.cli import make_console, parse_config
+from shared.config import Config
+from shared.data import Dataset, load_data
+from shared.mnist import cache_path
+from shared.params import initial_params
+from shared.progress import training_progress, watch_steps
+from shared.records import Epoch, Evaluation, tested_epoch
+from shared.runs import RunFolder
+
+
+def load_config_data(config: Config) -> Dataset:
+    """Load the digits that a config asks for; say so where that takes long."""
+    if config.data == "mnist" and not cache_path().exists():
+        print("Preparing MNIST with TensorFlow Datasets: about a minute, once.", file=sys.stderr)
+    return load_data(
+        config.data,
+        normalization=config.normalization,
+        num_channels=config.num_channels,
+        mnist_dir=config.mnist_dir,
+    )
+
+
+def check_before_training(implementation: ModuleType, config: Config, data: Dataset) -> None:
+    """Raise UserError now, before anything is written, for what training would stumble over."""
+    implementation.find_device(config.device)
+    epoch_batches(len(data.train.labels), config.batch_size)
+
+
+def draw_config_params(config: Config) -> dict[str, np.ndarray]:
+    """Draw the parameters that a config's training starts from."""
+    return initial_params(num_channels=config.num_channels, seed=config.seed)
+
+
+def train_alone(implementation: ModuleType, name: str, args: Sequence[str]) -> int:
+    """Train one implementation, print each epoch, test the weights and keep them."""
+    config = parse_config(
+        Config,
+        args,
+        prog=f"python -m {implementation.__name__}",
+        description=f"{implementation.__doc__} Trains it, reports every epoch and tests it.",
+    )
+    console = make_console()
+    data = load_config_data(config)
+    check_before_training(implementation, config, data)
+    run = RunFolder(config, name)
+    try:
+        _train_and_report(implementation, name, config, data, run, console)
+    except KeyboardInterrupt:
+        finished = len(run.epochs.get(name, []))
+        console.print(f"Interrupted; {finished} finished epochs are kept in {run.path}.")
+        return 130
+    epoch = tested_epoch(run.epochs[name], config.tested_weights)
+    model = implementation.from_params(epoch.params, config.attention, config.dtype, config.device)
+    result = implementation.evaluate(
+        model,
+        data.test.images,
+        data.test.labels,
+        batch_size=config.eval_batch_size,
+        accuracy=config.accuracy,
+    )
+    run.record_metrics(
+        implementation=name,
+        tested_epoch=epoch.number,
+        test_loss=result.loss,
+        test_accuracy=result.accuracy,
+    )
+    console.print(
+        f"test (weights of epoch {epoch.number}): {describe(result, config.nats_per_bit)}"
+    )
+    console.print(f"weights and metrics: {run.path}")
+    return 0
+
+
+def _train_and_report(
+    implementation: ModuleType,
+    name: str,
+    config: Config,
+    data: Dataset,
+    run: RunFolder,
+    console: Console,
+) -> None:
+    steps = config.epochs * (len(data.train.labels) // config.batch_size)
+    with training_progress(console) as progress:
+        on_step = watch_steps(progress, name, steps, config.batch_size)
+        for epoch in implementation.train(draw_config_params(config), data, config, on_step):
+            run.record_epoch(name, epoch)
+            console.print(describe_epoch(epoch, config))
+
+
+def describe(result: Evaluation, nats_per_bit: float = log(2)) -> str:
+    """Say loss in nats and bits, and accuracy in percent."""
+    return describe_numbers(result.loss, result.accuracy, nats_per_bit)
+
+
+def describe_numbers(loss: float, accuracy: float, nats_per_bit: float) -> str:
+    """Say a loss, given in nats, in nats and bits, and an accuracy in percent."""
+    return f"{loss:.4f} nats ({loss / nats_per_bit:.4f} bits), {accuracy:.1%}"
+
+
+def describe_epoch(epoch: Epoch, config: Config) -> str:
+    """Say what an epoch brought, in one line."""
+    training = describe_numbers(epoch.train_loss, epoch.train_accuracy, config.nats_per_bit)
+    return (
+        f"epoch {epoch.number}/{config.epochs}: training {training}; "
+        f"validation {describe(epoch.validation, config.nats_per_bit)}; "
+        f"{epoch.train_seconds:.1f} s, {epoch.samples_per_second:,.0f} samples/s"
+    )

@@ -1,0 +1,25 @@
+"""Which samples stand in which batch: decided here with NumPy, never inside a framework."""
+
+import numpy as np
+
+from shared.errors import UserError
+
+
+def epoch_batches(
+    num_samples: int, batch_size: int, *, sampling: str = "shuffle", seed: int = 0, epoch: int = 0
+) -> np.ndarray:
+    """Draw the batches of one epoch as indices: int64 [batches, batch_size].
+
+    With "shuffle" every sample stands in at most one batch; what does not fill a last batch is
+    left out of this epoch. With "replacement" each index is drawn anew, as many batches. The
+    order depends on `seed` and `epoch` alone, so any epoch can be drawn again.
+    """
+    if not 1 <= batch_size <= num_samples:
+        raise UserError(
+            f"The batch size is {batch_size}: choose 1 to {num_samples}, the number of samples."
+        )
+    rng = np.random.default_rng([seed, epoch])
+    shape = (num_samples // batch_size, batch_size)
+    if sampling == "replacement":
+        return rng.integers(num_samples, size=shape)
+    return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)

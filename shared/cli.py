@@ -1,0 +1,68 @@
+"""What every command line has in common: options from a dataclass, errors as sentences."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import TypeVar
+
+import tyro
+from rich.console import Console
+
+from shared.config import PRESETS, Config
+from shared.errors import UserError
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+Options = TypeVar("Options")
+
+
+def parse_options(
+    default: Options,
+    args: Sequence[str],
+    *,
+    prog: str,
+    description: str,
+) -> Options:
+    """Read the command line on top of `default`, a dataclass, which also makes the --help."""
+    return tyro.cli(
+        type(default),
+        default=default,
+        prog=prog,
+        description=description,
+        args=list(args),
+        config=(tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes),
+    )
+
+
+def parse_config(
+    config_type: type[AnyConfig], args: Sequence[str], *, prog: str, description: str
+) -> AnyConfig:
+    """Read a training config: the preset gives the defaults, the other options count on top."""
+    chosen = parse_options(config_type(), args, prog=prog, description=description)
+    preset = PRESETS[chosen.preset]
+    settings = {field.name: getattr(preset, field.name) for field in fields(preset)}
+    default = replace(config_type(), **settings)
+    return parse_options(default, args, prog=prog, description=description)
+
+
+def make_console() -> Console:
+    """Make the console that reports go to; where there is no terminal, lines may be long."""
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 132
+    return console
+
+
+def run_main(main: Callable[[Sequence[str]], int]) -> None:
+    """Run a command and exit: 2 with one sentence for bad input, 130 after Ctrl-C."""
+    try:
+        status = main(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:  # the reader of our output has left: `| head`
+        sys.stderr.close()
+        status = 141
+    sys.exit(status)

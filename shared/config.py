@@ -1,0 +1,95 @@
+"""Every option of every command, once: its name, its default and its help."""
+
+from dataclasses import dataclass, field
+from math import log
+from pathlib import Path
+from typing import Literal
+
+from shared.errors import UserError
+
+Attention = Literal["looped", "vectorized", "builtin"]
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What an evaluation needs to know; training needs the rest of Config too."""
+
+    data: Literal["sample", "mnist"] = "sample"
+    """The digits: "sample", 5,000 that come with the project, or "mnist", all 70,000."""
+    mnist_dir: Path | None = None
+    """A folder with MNIST's four original files, for --data mnist without a download; where
+    it is not given, the environment variable MNIST_DIR counts."""
+    normalization: Literal["global", "per-pixel", "seed"] = "global"
+    """How pixels are scaled: by one mean and deviation for all ("global"), by each pixel's own
+    ("per-pixel"), or as the seed script did ("seed")."""
+    attention: Attention = "looped"
+    """The form of attention; all compute the same function (NumPy has no "builtin")."""
+    eval_batch_size: int = 100
+    """Images per batch when evaluating: bounds the memory, never changes the result."""
+    accuracy: Literal["micro", "macro"] = "micro"
+    """"micro": the fraction of images that are right. "macro": the mean over the classes, taken
+    batch by batch in training, as the seed script did."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """The floating-point numbers to compute with."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where PyTorch and JAX compute; NumPy always computes on the CPU."""
+
+
+@dataclass(frozen=True)
+class Config(EvaluationConfig):
+    """What a training run needs to know."""
+
+    preset: Literal["default", "seed"] = "default"
+    """"seed": the settings and quirks of the script this project grew from; options given beside
+    it still count."""
+    num_channels: int = 1
+    """Channels per pixel; above 1 every pixel is repeated over the channels."""
+    epochs: int = 3
+    """How often to go through the training split."""
+    batch_size: int = 16
+    """Images per training step."""
+    sampling: Literal["shuffle", "replacement"] = "shuffle"
+    """How batches are drawn: each image once an epoch, or every image of a batch anew."""
+    learning_rate: float = 0.003
+    """The learning rate of Adam."""
+    tested_weights: Literal["best", "last"] = "best"
+    """Which weights are tested: those of the epoch with the lowest validation loss, or the
+    last epoch's."""
+    nats_per_bit: float = field(default=log(2))
+    """What a loss in nats is divided by to report it in bits (exactly: ln 2)."""
+    seed: int = 0
+    """Decides the initial parameters and the order of the batches."""
+    runs_dir: Path = Path("runs")
+    """The folder that run folders are written into."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_channels", "epochs", "batch_size", "eval_batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(_bad_option(name, getattr(self, name), "1 or more"))
+        for name in ("learning_rate", "nats_per_bit"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise UserError(_bad_option(name, getattr(self, name), "a positive number"))
+        if self.seed < 0:
+            raise UserError(_bad_option("seed", self.seed, "0 or more"))
+
+
+def _bad_option(name: str, found: object, expected: str) -> str:
+    return f"--{name.replace('_', '-')} is {found}: give {expected}."
+
+
+PRESETS = {
+    "default": Config(),
+    "seed": Config(
+        preset="seed",
+        data="mnist",
+        normalization="seed",
+        sampling="replacement",
+        learning_rate=0.01,
+        epochs=128,
+        eval_batch_size=10_000,
+        accuracy="macro",
+        tested_weights="last",
+        nats_per_bit=0.693,
+        seed=46525,
+    ),
+}

@@ -1,0 +1,67 @@
+"""The data as every implementation is fed it: float32 images, integer labels, three splits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shared.digits import Digits, check_digits
+from shared.errors import UserError, check_choice
+from shared.mnist import load_mnist
+from shared.normalization import Normalization, fit_normalization, normalize
+from shared.sample import load_sample
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of the data, raw and normalised."""
+
+    pixels: np.ndarray  # uint8 [n, 784], grey levels 0 to 255
+    images: np.ndarray  # float32 [n, 784, channels], normalised: what a model is fed
+    labels: np.ndarray  # int64 [n], 0 to 9
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The three splits; statistics for normalising come from the training split alone."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+def load_data(
+    data: str = "sample",
+    *,
+    normalization: str = "global",
+    num_channels: int = 1,
+    mnist_dir: Path | None = None,
+) -> Dataset:
+    """Load "sample" or "mnist", normalise it, and repeat every pixel over the channels.
+
+    Raises UserError that says what is wrong with a file, a folder or an option.
+    """
+    check_choice("data", data, ("sample", "mnist"))
+    digits = load_sample() if data == "sample" else load_mnist(mnist_dir)
+    return prepare(digits, normalization=normalization, num_channels=num_channels)
+
+
+def prepare(
+    digits: dict[str, Digits], *, normalization: str = "global", num_channels: int = 1
+) -> Dataset:
+    """Normalise the raw splits, "train", "validation" and "test", by the first one's statistics."""
+    if num_channels < 1:
+        raise UserError(f"The number of channels is {num_channels}: give 1 or more.")
+    for name, split in digits.items():
+        check_digits(split, f"the {name} split")
+    fitted = fit_normalization(digits["train"].pixels, normalization)
+    return Dataset(
+        **{name: _prepare(split, fitted, num_channels) for name, split in digits.items()}
+    )
+
+
+def _prepare(digits: Digits, fitted: Normalization, num_channels: int) -> Split:
+    images = normalize(digits.pixels, fitted)[:, :, None]  # [n, steps, 1]
+    if num_channels > 1:
+        images = np.repeat(images, num_channels, axis=2)  # [n, steps, channels]
+    return Split(pixels=digits.pixels, images=images, labels=digits.labels.astype(np.int64))

@@ -1,0 +1,165 @@
+"""Full MNIST through TensorFlow Datasets, kept as one file that needs neither it nor TensorFlow.
+
+The first time, `tfds.builder("mnist")` downloads the four original files, or takes them from a
+folder, and prepares them (https://www.tensorflow.org/datasets/catalog/mnist). The result is
+cached as one .npz with its checksum; from then on only NumPy reads it.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from shared.digits import NUM_PIXELS, Digits, check_digits
+from shared.errors import UserError
+from shared.files import replacing
+from shared.idx import check_mnist_dir
+
+# The seed script's numbers: 5/6 of the 60,000 train, the rest validates. Its permutation came
+# from PyTorch's generator, which NumPy cannot repeat, so the two halves are not the same images.
+SPLIT_SEED = 46525
+NUM_TRAIN = 50_000
+TFDS_SPLITS = {"train": 60_000, "test": 10_000}
+
+
+def load_mnist(mnist_dir: Path | None = None) -> dict[str, Digits]:
+    """Load 50,000 / 10,000 / 10,000 digits; the first time, prepare and cache them.
+
+    `mnist_dir`, or else the environment variable MNIST_DIR, is a folder with the four original
+    files; without either they are downloaded. Raises UserError that says what is wrong.
+    """
+    path = cache_path()
+    if not path.exists():
+        prepare_cache(path, mnist_dir)
+    original = read_cache(path)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(original["train"].labels))
+    pixels, labels = original["train"]
+    return {
+        "train": Digits(pixels[order[:NUM_TRAIN]], labels[order[:NUM_TRAIN]]),
+        "validation": Digits(pixels[order[NUM_TRAIN:]], labels[order[NUM_TRAIN:]]),
+        "test": original["test"],
+    }
+
+
+def cache_path() -> Path:
+    """Say where the cache is: in the user's cache folder (XDG_CACHE_HOME on Linux)."""
+    return user_cache_path("attention-side-by-side") / "mnist.npz"
+
+
+def prepare_cache(path: Path, mnist_dir: Path | None = None) -> None:
+    """Prepare MNIST and write the cache; of several processes one prepares, the others wait."""
+    folder = mnist_dir or os.environ.get("MNIST_DIR")
+    manual_dir = Path(folder) if folder else None
+    if manual_dir is not None:
+        check_mnist_dir(manual_dir)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                write_cache(path, read_through_tfds(manual_dir))
+    except OSError as error:
+        raise UserError(f"Could not prepare MNIST in {path.parent}: {error}.") from error
+
+
+def write_cache(path: Path, original: dict[str, Digits]) -> None:
+    """Write MNIST's two original splits and their checksum, whole or not at all."""
+    arrays = {
+        f"{split}_{name}": array
+        for split, digits in original.items()
+        for name, array in digits._asdict().items()
+    }
+    with replacing(path) as temporary:
+        # Uncompressed: 55 MB that load in a tenth of the time.
+        np.savez(temporary, sha256=np.array(_checksum(arrays)), **arrays)
+
+
+def read_cache(path: Path) -> dict[str, Digits]:
+    """Read the cache; UserError if it is not, byte for byte, what was written."""
+    advice = "delete it, and it is made again"
+    try:
+        # Opened here, since np.load forgets to close what it cannot read.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        expected = str(arrays.pop("sha256"))
+        found = _checksum(arrays)
+        original = {
+            split: Digits(arrays[f"{split}_pixels"], arrays[f"{split}_labels"])
+            for split in TFDS_SPLITS
+        }
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"The MNIST cache {path} cannot be read ({error}): {advice}.") from error
+    if found != expected:
+        raise UserError(f"The MNIST cache {path} has a wrong checksum: {advice}.")
+    for split, digits in original.items():
+        check_digits(digits, f"the {split} split in {path}")
+    return original
+
+
+def read_through_tfds(manual_dir: Path | None) -> dict[str, Digits]:
+    """Prepare MNIST as ArrayRecord with TensorFlow Datasets and read it all.
+
+    TFDS keeps its own fixed order of the samples, not that of the original files.
+    """
+    tfds = _import_tfds()
+    with tempfile.TemporaryDirectory() as data_dir:
+        try:
+            builder = tfds.builder(
+                "mnist", data_dir=data_dir, file_format="array_record", try_gcs=False
+            )
+            config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
+            with contextlib.redirect_stdout(io.StringIO()):  # it names a folder soon gone
+                builder.download_and_prepare(download_config=config)
+        except Exception as error:  # whatever TFDS raises: a failed download, a wrong checksum
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"TensorFlow Datasets could not prepare MNIST ({type(error).__name__}: {reason}): "
+                "give a folder with the four original files with --mnist-dir."
+            ) from error
+        return {split: _read_split(builder, split) for split in TFDS_SPLITS}
+
+
+def _import_tfds() -> Any:
+    """Import TensorFlow Datasets, and TensorFlow with it, without their chatter."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow  # noqa: F401  TFDS needs it to prepare, and says so less clearly
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise UserError(
+            f"Preparing MNIST the first time needs {error.name}, which is not installed: "
+            "run `pip install -c constraints.txt -e '.[mnist]'`."
+        ) from error
+    tfds.disable_progress_bar()
+    return tfds
+
+
+def _read_split(builder: Any, split: str) -> Digits:
+    source = builder.as_data_source(split=split)
+    pixels = np.empty((len(source), NUM_PIXELS), dtype=np.uint8)
+    labels = np.empty(len(source), dtype=np.int64)
+    for index, example in enumerate(source):
+        pixels[index] = example["image"].reshape(-1)
+        labels[index] = example["label"]
+    if len(labels) != TFDS_SPLITS[split]:
+        raise UserError(f"MNIST's {split} split has {len(labels)} digits: it should have more.")
+    digits = Digits(pixels, labels)
+    check_digits(digits, f"MNIST's {split} split")
+    return digits
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> str:
+    """Hash names, shapes, dtypes and bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()

@@ -1,0 +1,70 @@
+"""How grey levels become the numbers a model sees: (pixel - shift) / scale, in three ways."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from shared.errors import UserError, check_choice
+
+ROWS_AT_ONCE = 1000  # bounds the memory: float64 intermediates of 1,000 images are 6 MB
+
+
+class Normalization(NamedTuple):
+    """What is taken off every pixel and what it is then divided by, in grey levels (0 to 255)."""
+
+    shift: np.ndarray  # float64 [1] or [784]
+    scale: np.ndarray  # float64 [1] or [784]
+
+
+def fit_normalization(pixels: np.ndarray, kind: str) -> Normalization:
+    """Measure the statistics of training pixels, uint8 [n, 784], and of nothing else.
+
+    "global": one mean and one standard deviation for all pixels.
+    "per-pixel": each pixel's own. A pixel that never varies has no deviation to divide by; it is
+    divided by 255, so that it is 0 in training and at most 1 in size wherever it does vary.
+    "seed": the seed script's way: each pixel's own mean, then ONE number for all: the standard
+    deviation of the 784 variances (both with n - 1 in the denominator, as torch does).
+    """
+    check_choice("normalization", kind, ("global", "per-pixel", "seed"))
+    n = len(pixels)
+    sums, squares = _power_sums(pixels)
+    if kind == "global":
+        count, total, total_squares = pixels.size, int(sums.sum()), int(squares.sum())
+        # Whole numbers throughout: no rounding before the division.
+        variance = (count * total_squares - total**2) / count**2
+        scale = np.array([variance**0.5])
+        if variance == 0:
+            raise UserError("Every pixel of the training split is alike: there is no scale.")
+        return Normalization(np.array([total / count]), scale)
+    variances = (n * squares - sums**2) / n**2
+    mean = sums / n
+    if kind == "per-pixel":
+        return Normalization(mean, np.where(variances > 0, np.sqrt(variances), 255.0))
+    if n < 2:
+        raise UserError(f"The seed's normalization needs at least 2 training images, not {n}.")
+    if np.ptp(variances) == 0:
+        raise UserError("All pixels of the training split vary alike: the seed's scale is 0.")
+    scale = np.std(variances * n / (n - 1) + 1e-8, ddof=1, keepdims=True)
+    return Normalization(mean, scale)
+
+
+def normalize(pixels: np.ndarray, normalization: Normalization) -> np.ndarray:
+    """Normalise uint8 [n, 784] to float32 [n, 784], computed in float64 a few rows at a time."""
+    images = np.empty(pixels.shape, dtype=np.float32)
+    for start in range(0, len(pixels), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        images[rows] = (pixels[rows] - normalization.shift) / normalization.scale
+    if not np.isfinite(images).all():
+        raise UserError("Normalised images hold NaN or infinity: the statistics are unusable.")
+    return images
+
+
+def _power_sums(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum every pixel, and its square, over the images: int64 [784] each, exact."""
+    sums = np.zeros(pixels.shape[1], dtype=np.int64)
+    squares = np.zeros(pixels.shape[1], dtype=np.int64)
+    for start in range(0, len(pixels), ROWS_AT_ONCE):
+        rows = pixels[start : start + ROWS_AT_ONCE].astype(np.int64)
+        sums += rows.sum(axis=0)
+        squares += (rows**2).sum(axis=0)
+    return sums, squares

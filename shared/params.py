@@ -1,0 +1,90 @@
+"""The parameters as a plain dict of NumPy arrays: their names, shapes, start and checks."""
+
+from collections.abc import Mapping
+from math import sqrt
+
+import numpy as np
+
+from shared.errors import UserError
+
+PARAM_NAMES = ("K", "Q", "V", "out.weight", "out.bias")
+
+
+def param_shapes(num_steps: int, num_channels: int, num_outputs: int) -> dict[str, tuple[int, ...]]:
+    """Give the shape of every parameter, in the order of PARAM_NAMES."""
+    square = (num_channels, num_channels)
+    weight = (num_outputs, num_steps * num_channels)
+    return dict(zip(PARAM_NAMES, (square, square, square, weight, (num_outputs,)), strict=True))
+
+
+def initial_params(
+    num_steps: int = 784, num_channels: int = 1, num_outputs: int = 10, *, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Draw the float64 parameters that every implementation starts from.
+
+    Each is uniform in [-1 / sqrt(inputs), 1 / sqrt(inputs)], where `inputs` counts what one output
+    sums over: channels for K, Q and V; steps * channels for the linear layer, its bias included,
+    as `torch.nn.Linear` does by default.
+    """
+    rng = np.random.default_rng(seed)
+    params = {}
+    for name, shape in param_shapes(num_steps, num_channels, num_outputs).items():
+        inputs = num_steps * num_channels if name.startswith("out.") else num_channels
+        # Rounded to float32, so that float32 and float64 runs start from the very same numbers.
+        drawn = rng.uniform(-1 / sqrt(inputs), 1 / sqrt(inputs), shape).astype(np.float32)
+        params[name] = drawn.astype(np.float64)
+    return params
+
+
+def check_params(params: Mapping[str, np.ndarray]) -> tuple[int, int, int]:
+    """Check names, shapes, dtypes and values; return num_steps, num_channels and num_outputs.
+
+    Raises UserError, which names the parameter. The frameworks do not do this alike: Flax's
+    `nnx.update` takes a wrong shape or an unknown name in silence.
+    """
+    missing = [name for name in PARAM_NAMES if name not in params]
+    unknown = [name for name in params if name not in PARAM_NAMES]
+    if missing or unknown:
+        raise UserError(
+            f"The parameters must be {', '.join(PARAM_NAMES)}; "
+            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
+        )
+    for name in PARAM_NAMES:
+        array = np.asarray(params[name])
+        if not np.issubdtype(array.dtype, np.floating):
+            raise UserError(
+                f"Parameter {name} has dtype {array.dtype}: give floating-point numbers."
+            )
+        if not np.isfinite(array).all():
+            raise UserError(f"Parameter {name} holds NaN or infinity: these weights are unusable.")
+    return _check_shapes({name: np.shape(params[name]) for name in PARAM_NAMES})
+
+
+def _check_shapes(found: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
+    """Read the sizes off K and out.weight, and hold every shape against them."""
+    if len(found["K"]) != 2 or 0 in found["K"]:
+        raise UserError(f"Parameter K has shape {found['K']}: it must be [channels, channels].")
+    num_channels = found["K"][0]
+    if len(found["out.weight"]) != 2 or 0 in found["out.weight"]:
+        raise UserError(
+            f"Parameter out.weight has shape {found['out.weight']}: "
+            "it must be [outputs, steps * channels]."
+        )
+    num_outputs, features = found["out.weight"]
+    if features % num_channels:
+        raise UserError(
+            f"Parameter out.weight has shape {found['out.weight']}: with {num_channels} channels "
+            f"its second axis must be steps * {num_channels}."
+        )
+    sizes = (features // num_channels, num_channels, num_outputs)
+    for name, expected in param_shapes(*sizes).items():
+        if found[name] != expected:
+            raise UserError(f"Parameter {name} has shape {found[name]}: it must be {expected}.")
+    return sizes
+
+
+def check_images(found: tuple[int, ...], image_shape: tuple[int, int]) -> None:
+    """Check that images of shape `found` are [batch, steps, channels] for this model."""
+    if len(found) != 3 or tuple(found[1:]) != image_shape:
+        expected = ", ".join(str(size) for size in image_shape)
+        raise UserError(f"The images have shape {tuple(found)}: give [batch, {expected}].")

@@ -1,0 +1,179 @@
+"""Full MNIST: prepared through TensorFlow Datasets, cached, and refused when damaged."""
+
+import gzip
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import mnist_dir_or_skip
+
+from shared.digits import Digits
+from shared.errors import UserError
+from shared.idx import ORIGINALS, check_mnist_dir, read_idx
+from shared.mnist import read_cache, write_cache
+
+LOAD = """
+import sys, time
+import numpy as np
+from shared.data import load_data
+start = time.perf_counter()
+data = load_data("mnist")
+print(time.perf_counter() - start)
+print(*(len(s.labels) for s in (data.train, data.validation, data.test)))
+print(sorted(m for m in ("tensorflow", "tensorflow_datasets") if m in sys.modules))
+print(int(data.train.pixels.sum(dtype=np.int64)), int((data.train.labels ** 2).sum()))
+"""
+
+
+def start_loading(cache: Path, folder: Path) -> subprocess.Popen:
+    env = {"XDG_CACHE_HOME": str(cache), "MNIST_DIR": str(folder), "PATH": "", "HOME": str(cache)}
+    return subprocess.Popen(
+        [sys.executable, "-c", LOAD],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> tuple[Path, list[list[str]]]:
+    """Let two processes prepare MNIST at once; give the cache folder and what each printed."""
+    folder = mnist_dir_or_skip()
+    pytest.importorskip("tensorflow_datasets", reason="tensorflow_datasets is not installed")
+    cache = tmp_path_factory.mktemp("cache")
+    outputs = []
+    for process in [start_loading(cache, folder) for _ in range(2)]:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        outputs.append(out.splitlines())
+    return cache, outputs
+
+
+def test_two_processes_preparing_at_once_read_the_same(prepared):
+    _, outputs = prepared
+    assert outputs[0][1] == outputs[1][1] == "50000 10000 10000"
+    assert outputs[0][3] == outputs[1][3]
+    prepared_by = [line[2] for line in outputs]
+    assert "['tensorflow', 'tensorflow_datasets']" in prepared_by, "nobody used TFDS"
+
+
+def test_a_later_load_is_quick_and_imports_no_tensorflow(prepared):
+    cache, outputs = prepared
+    process = start_loading(cache, Path("/nowhere"))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    seconds, sizes, modules, sums = out.splitlines()
+    assert float(seconds) < 5  # about 0.5 where nothing else runs; preparing takes over 20
+    assert modules == "[]"
+    assert [sizes, sums] == [outputs[0][1], outputs[0][3]]
+
+
+@pytest.mark.parametrize(("split", "file"), [("train", "train"), ("test", "t10k")])
+def test_the_cache_holds_the_digits_of_the_original_files(prepared, split: str, file: str):
+    cache, _ = prepared
+    folder = mnist_dir_or_skip()
+    found = read_cache(next(cache.rglob("mnist.npz")))[split]
+    images = read_idx(folder / f"{file}-images-idx3-ubyte.gz").reshape(-1, 784)
+    labels = read_idx(folder / f"{file}-labels-idx1-ubyte.gz")
+    # TFDS keeps an order of its own, so the two are compared as sets of labelled images.
+    assert sorted_rows(found.pixels, found.labels) == sorted_rows(images, labels)
+
+
+def sorted_rows(pixels: np.ndarray, labels: np.ndarray) -> list[bytes]:
+    return sorted(bytes([label]) + row.tobytes() for row, label in zip(pixels, labels, strict=True))
+
+
+@pytest.fixture
+def small_cache(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "mnist.npz"
+    digits = Digits(rng.integers(256, size=(20, 784), dtype=np.uint8), rng.integers(10, size=20))
+    write_cache(path, {"train": digits, "test": digits})
+    return path
+
+
+def test_a_cache_reads_back_as_it_was_written(small_cache: Path):
+    cached = read_cache(small_cache)
+    assert cached["train"].pixels.shape == (20, 784)
+    assert np.array_equal(cached["train"].labels, cached["test"].labels)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5000, -1])
+def test_a_truncated_cache_is_named(small_cache: Path, size: int):
+    small_cache.write_bytes(small_cache.read_bytes()[:size])
+    with pytest.raises(UserError, match=r"MNIST cache .*mnist\.npz .*: delete it"):
+        read_cache(small_cache)
+
+
+def test_a_flipped_bit_anywhere_in_the_cache_is_found_or_harmless(small_cache: Path):
+    content = small_cache.read_bytes()
+    good = read_cache(small_cache)
+    refused = 0
+    for position in range(0, len(content), 199):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        small_cache.write_bytes(damaged)
+        try:
+            found = read_cache(small_cache)
+        except UserError:
+            refused += 1
+        else:  # a date in the archive's directory, say
+            assert np.array_equal(found["train"].pixels, good["train"].pixels)
+            assert np.array_equal(found["test"].labels, good["test"].labels)
+    assert refused > 100
+
+
+def test_a_missing_folder_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"There is no folder .*nowhere"):
+        check_mnist_dir(tmp_path / "nowhere")
+
+
+def test_missing_files_are_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"lacks train-images-idx3-ubyte\.gz, train-labels"):
+        check_mnist_dir(tmp_path)
+
+
+def test_every_wrong_file_is_named(tmp_path: Path):
+    folder = mnist_dir_or_skip()
+    for name in ORIGINALS:
+        shutil.copy(folder / name, tmp_path / name)
+    check_mnist_dir(tmp_path)
+    name = "t10k-labels-idx1-ubyte.gz"
+    content = gzip.decompress((folder / name).read_bytes())
+    other = content[:8] + bytes([content[8] ^ 1]) + content[9:]
+    for damaged, sentence in (
+        ((folder / name).read_bytes()[:-9], "is truncated or not a gzip file"),
+        (gzip.compress(b"\0\0\x0d\x01" + content[4:]), "has the magic number 0x00000d01"),
+        (gzip.compress(content[:-1]), "holds 9999 bytes of data"),
+        (gzip.compress(content[:2]), "ends within its magic number"),
+        (gzip.compress(content[:7] + b"\x0f" + content[8:-1]), r"holds an array \[9999\]"),
+        (gzip.compress(other), "has the SHA-256"),
+    ):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(UserError, match=f"{name} {sentence}"):
+            check_mnist_dir(tmp_path)
+
+
+def test_without_tensorflow_datasets_the_sentence_says_what_to_install(tmp_path: Path, monkeypatch):
+    from shared import mnist
+
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(UserError, match=r"needs tensorflow, which is not installed: run `pip"):
+        mnist.read_through_tfds(None)
+
+
+def test_preparing_leaves_nothing_half_written(tmp_path: Path, monkeypatch):
+    from shared import mnist
+
+    def fail(_: object) -> None:
+        raise UserError("no network")
+
+    monkeypatch.setattr(mnist, "read_through_tfds", fail)
+    with pytest.raises(UserError, match="no network"):
+        mnist.prepare_cache(tmp_path / "mnist.npz")
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".npz"] == []
