@@ -1,0 +1,15 @@
+"""The model in JAX and Flax NNX."""
+
+from jax_impl.model import ATTENTION, SelfAttentionModel, find_device, from_params, to_params
+from jax_impl.train import evaluate, loss_and_gradients, train
+
+__all__ = [
+    "ATTENTION",
+    "SelfAttentionModel",
+    "evaluate",
+    "find_device",
+    "from_params",
+    "loss_and_gradients",
+    "to_params",
+    "train",
+]

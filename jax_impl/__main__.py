@@ -1,0 +1,10 @@
+"""`python -m jax_impl`: train, report every epoch, test."""
+
+from functools import partial
+
+import jax_impl
+from shared.alone import train_alone
+from shared.cli import run_main
+
+if __name__ == "__main__":
+    run_main(partial(train_alone, jax_impl, "jax"))

@@ -1,0 +1,13 @@
+"""The model in plain NumPy: forward only, the arbiter."""
+
+from numpy_reference.evaluate import cross_entropy, evaluate
+from numpy_reference.model import ATTENTION, SelfAttentionModel, from_params, to_params
+
+__all__ = [
+    "ATTENTION",
+    "SelfAttentionModel",
+    "cross_entropy",
+    "evaluate",
+    "from_params",
+    "to_params",
+]

@@ -1,0 +1,72 @@
+"""`python -m numpy_reference CHECKPOINT`: evaluate trained weights on the test split."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from numpy_reference import evaluate, from_params
+from shared.alone import describe
+from shared.checkpoints import load_params
+from shared.cli import make_console, parse_options, run_main
+from shared.config import EvaluationConfig
+from shared.data import load_data
+
+# What a checkpoint says of the digits it was trained on is the default of these options.
+FROM_CHECKPOINT = ("data", "mnist_dir", "normalization", "accuracy")
+
+
+@dataclass(frozen=True)
+class ReferenceConfig(EvaluationConfig):
+    """What the evaluation of a checkpoint needs to know."""
+
+    checkpoint: Annotated[Path, tyro.conf.Positional] = Path("runs/latest/pytorch-best.safetensors")
+    """Trained weights: a .safetensors file from a run folder of any implementation."""
+
+
+def trained_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Read from a checkpoint's metadata which digits it was trained on and how they were scaled."""
+    try:
+        config = json.loads(metadata["config"])
+        settings = {name: config[name] for name in FROM_CHECKPOINT}
+        if settings["mnist_dir"] is not None:
+            settings["mnist_dir"] = Path(settings["mnist_dir"])
+    except (KeyError, TypeError, ValueError):
+        return {}  # weights from elsewhere: the options' own defaults stand
+    return settings
+
+
+def main(args: Sequence[str]) -> int:
+    """Evaluate a checkpoint in plain NumPy and print its test loss and accuracy."""
+    prog = "python -m numpy_reference"
+    description = "The model in plain NumPy: evaluates trained weights on the test split."
+    float64 = ReferenceConfig(dtype="float64")
+    config = parse_options(float64, args, prog=prog, description=description)
+    params, metadata = load_params(config.checkpoint)
+    default = replace(float64, **trained_settings(metadata))
+    config = parse_options(default, args, prog=prog, description=description)
+    data = load_data(
+        config.data,
+        normalization=config.normalization,
+        num_channels=len(params["K"]),
+        mnist_dir=config.mnist_dir,
+    )
+    model = from_params(params, config.attention, config.dtype, config.device)
+    result = evaluate(
+        model,
+        data.test.images,
+        data.test.labels,
+        batch_size=config.eval_batch_size,
+        accuracy=config.accuracy,
+    )
+    console = make_console()
+    console.print(f"{config.checkpoint} on the test split of {config.data} ({config.dtype}):")
+    console.print(describe(result))
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(main)
