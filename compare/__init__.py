@@ -1,0 +1,1 @@
+"""The roof over the implementations: run them side by side and hold them against each other."""

@@ -1,0 +1,29 @@
+"""`python -m compare [VERB]`: the verbs, of which `run` is the default."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from shared.cli import run_main
+from shared.errors import UserError
+
+VERBS = {"run": "train side by side, evaluate everywhere, and say whether they agree (default)"}
+
+
+def main(args: Sequence[str]) -> int:
+    """Hand the options to the verb's own module."""
+    if args and not args[0].startswith("-"):
+        verb, *options = args
+        if verb not in VERBS:
+            raise UserError(f"compare knows no verb {verb!r}: choose {' or '.join(VERBS)}.")
+    else:
+        verb, options = "run", list(args)
+    if args[:1] and args[0] in ("-h", "--help"):
+        lines = (f"  python -m compare {name:8} {about}" for name, about in VERBS.items())
+        print("Verbs, each with its own --help:", *lines, sep="\n", file=sys.stderr)
+    status: int = importlib.import_module(f"compare.{verb}").main(options)
+    return status
+
+
+if __name__ == "__main__":
+    run_main(main)

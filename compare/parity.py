@@ -1,0 +1,191 @@
+"""The verdict of a run: do the implementations compute the same function, and train alike?
+
+Two questions are judged.
+
+1. On the same weights, do the logits and the loss of every implementation lie within the rounding
+   bound (compare/bounds.py) of the NumPy reference in float64?
+2. Trained in float64 from the same start on the same batches, do loss and parameters stay
+   together? There rounding is 1e-16 and any difference of method shows.
+
+A third is only reported, as "drift": how far apart the runs ended in their own dtype. There one
+rounding, amplified over hundreds of steps, is not to be told from a small difference of method.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import numpy_reference
+from compare.bounds import logits_bound, loss_bound
+from shared.config import Config
+from shared.data import Dataset, Split
+from shared.records import Epoch
+
+JUDGED_IMAGES = 100  # the bound is computed for the first so many test images
+TRAJECTORY_STEPS = 20
+# The project's promise for float64 runs, relative: far above rounding grown over some hundred
+# steps (about 1e-13), far below any difference of method.
+TRAJECTORY_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: its largest error, and that error as a fraction of what is allowed."""
+
+    quantity: str
+    where: str
+    error: float
+    error_over_bound: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within its bound."""
+        return self.error_over_bound <= 1  # NaN does not pass
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Every check of a run, and the drift between the trained implementations."""
+
+    checks: list[Check]
+    drift: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is something that was checked, and all of it passed."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    @property
+    def verdict(self) -> str:
+        """Say in one sentence whether parity holds, and if not, what fails first."""
+        for check in self.checks:
+            if not check.passed:
+                return (
+                    f"Parity FAILS: {check.quantity} of {check.where} is off by {check.error:.2e}, "
+                    f"{check.error_over_bound:.3g} times what rounding allows."
+                )
+        closest = max(self.checks, key=lambda check: check.error_over_bound)
+        return (
+            f"Parity holds: every difference is within what rounding allows; the closest to its "
+            f"limit is {closest.quantity} of {closest.where}, at {closest.error_over_bound:.2g}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the verdict, the largest error by quantity, each check and the drift."""
+        by_quantity: dict[str, list[Check]] = {}
+        for check in self.checks:
+            by_quantity.setdefault(check.quantity, []).append(check)
+        return {
+            "passed": self.passed,
+            "verdict": self.verdict,
+            "max_error": {q: largest(c.error for c in checks) for q, checks in by_quantity.items()},
+            "max_error_over_bound": {
+                q: largest(c.error_over_bound for c in checks) for q, checks in by_quantity.items()
+            },
+            "drift": self.drift,
+            "checks": [asdict(check) | {"passed": check.passed} for check in self.checks],
+        }
+
+
+def check_same_weights(
+    implementations: Mapping[str, ModuleType],
+    params: Mapping[str, np.ndarray],
+    split: Split,
+    config: Config,
+    *,
+    weights_of: str,
+) -> list[Check]:
+    """Hold logits and loss of every implementation on `params` against the NumPy reference."""
+    images, labels = split.images[:JUDGED_IMAGES], split.labels[:JUDGED_IMAGES]
+    exact = logits_bound(params, images, dtype=config.dtype)
+    exact_loss = numpy_reference.cross_entropy(exact.value, labels).mean()
+    allowed_loss = loss_bound(exact, dtype=config.dtype)
+    checks = []
+    for name, implementation in implementations.items():
+        model = implementation.from_params(
+            params, form_of(implementation, config.attention), config.dtype, device_of(name, config)
+        )
+        result = implementation.evaluate(model, images, labels, batch_size=config.eval_batch_size)
+        where = f"{name} on {weights_of}'s weights"
+        errors = np.abs(result.logits.astype(np.float64) - exact.value)
+        loss_error = abs(result.loss - exact_loss)
+        checks += [
+            Check("logits", where, float(errors.max()), float((errors / exact.bound).max())),
+            Check("loss", where, float(loss_error), float(loss_error / allowed_loss)),
+        ]
+    return checks
+
+
+def check_float64_training(
+    trainers: Mapping[str, ModuleType],
+    params: Mapping[str, np.ndarray],
+    data: Dataset,
+    config: Config,
+) -> list[Check]:
+    """Train a few steps in float64 and hold losses and parameters of every pair together."""
+    size = min(len(data.train.labels), TRAJECTORY_STEPS * config.batch_size)
+    few = Dataset(
+        train=_first(data.train, size),
+        validation=_first(data.validation, 1),
+        test=_first(data.test, 1),
+    )
+    float64 = replace(config, dtype="float64", epochs=1)
+    epochs = {name: next(trainer.train(params, few, float64)) for name, trainer in trainers.items()}
+    checks = []
+    for (name_a, a), (name_b, b) in combinations(epochs.items(), 2):
+        where = f"{name_a} against {name_b} after {len(a.step_losses)} steps in float64"
+        for quantity, difference in (
+            ("trajectory_loss", relative_difference(a.step_losses, b.step_losses)),
+            ("parameters", largest_parameter_difference(a.params, b.params)),
+        ):
+            checks.append(Check(quantity, where, difference, difference / TRAJECTORY_TOLERANCE))
+    return checks
+
+
+def measure_drift(epochs: Mapping[str, Sequence[Epoch]]) -> dict[str, float]:
+    """Measure how far apart the implementations ended: the largest difference over all pairs."""
+    drift = {"logits": 0.0, "loss": 0.0, "parameters": 0.0}
+    for a, b in combinations([runs[-1] for runs in epochs.values()], 2):
+        pair = {
+            "logits": float(np.abs(a.validation.logits - b.validation.logits).max()),
+            "loss": abs(a.validation.loss - b.validation.loss),
+            "parameters": largest_parameter_difference(a.params, b.params),
+        }
+        drift = {quantity: largest([drift[quantity], pair[quantity]]) for quantity in drift}
+    return drift
+
+
+def form_of(implementation: ModuleType, attention: str) -> str:
+    """Choose the form of attention: the one asked for, or "looped" where there is no such form."""
+    return attention if attention in implementation.ATTENTION else "looped"
+
+
+def device_of(name: str, config: Config) -> str:
+    """Choose the device: the one asked for, except that NumPy computes on the CPU alone."""
+    return "cpu" if name == "numpy" else config.device
+
+
+def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Measure the largest difference of two arrays, relative to their largest size or to 1."""
+    scale = max(1.0, float(np.abs(a).max()), float(np.abs(b).max()))
+    return float(np.abs(a - b).max()) / scale
+
+
+def largest_parameter_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
+    """Measure the largest relative difference over all parameters."""
+    return largest(relative_difference(a[name], b[name]) for name in a)
+
+
+def largest(numbers: Iterable[float]) -> float:
+    """Give the largest number, and NaN if any is NaN: Python's own `max` may overlook one."""
+    return float(np.max(list(numbers)))
+
+
+def _first(split: Split, count: int) -> Split:
+    return Split(
+        pixels=split.pixels[:count], images=split.images[:count], labels=split.labels[:count]
+    )

@@ -1,0 +1,168 @@
+"""`python -m compare run`: train side by side, evaluate everywhere, and say whether they agree."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+
+from compare.implementations import can_train, load_implementations
+from compare.parity import (
+    Parity,
+    check_float64_training,
+    check_same_weights,
+    device_of,
+    form_of,
+    measure_drift,
+)
+from compare.report import print_report, result_to_json, save_loss_curves
+from shared.alone import check_before_training, draw_config_params, load_config_data
+from shared.cli import make_console, parse_config
+from shared.config import Config
+from shared.data import Dataset
+from shared.errors import UserError
+from shared.files import write_json
+from shared.progress import training_progress, watch_steps
+from shared.records import Evaluation, tested_epoch
+from shared.runs import RunFolder, config_to_json
+
+
+@dataclass(frozen=True)
+class RunConfig(Config):
+    """What a side-by-side run needs to know."""
+
+    implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
+    """Which to run; one whose library is not installed is named and left out."""
+    name: str = "compare"
+    """The run folder's name, after the time."""
+    json: Path | None = None
+    """Write the result to this file too."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Run the comparison; exit status 0 only if parity holds."""
+    config = parse_config(
+        RunConfig,
+        args,
+        prog="python -m compare run",
+        description=(
+            "Trains every implementation from the same weights on the same batches, evaluates "
+            "each on the results, and says whether they agree. Exit status 0 only if they do."
+        ),
+    )
+    console = make_console()
+    implementations = _load(config, console)
+    trainers = {name: module for name, module in implementations.items() if can_train(module)}
+    if not trainers:
+        raise UserError("Nothing here can train: choose pytorch or jax with --implementations.")
+    data = load_config_data(config)
+    for trainer in trainers.values():
+        check_before_training(trainer, config, data)
+    run = RunFolder(config, config.name)
+    console.print(
+        f"{len(data.train.labels):,} training images, attention {config.attention}, "
+        f"{config.epochs} epochs, {config.dtype}, {config.device}; run folder {run.path}"
+    )
+    try:
+        return _compare(implementations, trainers, data, config, run, console)
+    except KeyboardInterrupt:
+        finished = ", ".join(f"{len(run.epochs.get(name, []))} of {name}" for name in trainers)
+        console.print(f"Interrupted; the finished epochs ({finished}) are kept in {run.path}.")
+        return 130
+
+
+def _load(config: RunConfig, console: Console) -> dict[str, ModuleType]:
+    """Import the implementations asked for, and name those that cannot be imported."""
+    implementations, missing = load_implementations(config.implementations)
+    for name, library in missing.items():
+        console.print(f"{name} is left out: {library} is not installed.", style="yellow")
+    return implementations
+
+
+def _compare(
+    implementations: Mapping[str, ModuleType],
+    trainers: Mapping[str, ModuleType],
+    data: Dataset,
+    config: RunConfig,
+    run: RunFolder,
+    console: Console,
+) -> int:
+    """Train, test, judge, report and keep the result; return the exit status."""
+    params = draw_config_params(config)
+    checks = check_float64_training(trainers, params, data, config)
+    train_side_by_side(trainers, params, data, config, run, console)
+    tested = {
+        name: tested_epoch(epochs, config.tested_weights).params
+        for name, epochs in run.epochs.items()
+    }
+    tests = evaluate_everywhere(implementations, tested, data, config)
+    for name, weights in tested.items():
+        checks += check_same_weights(implementations, weights, data.test, config, weights_of=name)
+    parity = Parity(checks, measure_drift(run.epochs))
+    for name, results in tests.items():
+        for weights_of, result in results.items():
+            run.record_metrics(
+                implementation=name,
+                weights_of=weights_of,
+                test_loss=result.loss,
+                test_accuracy=result.accuracy,
+            )
+    save_loss_curves(run.path, run.epochs)
+    report = result_to_json(config_to_json(config), run.epochs, tests, parity)
+    for path in filter(None, (run.path / "result.json", config.json)):
+        write_json(path, report)
+    print_report(console, run.epochs, tests, parity, config.nats_per_bit)
+    console.print(f"Weights, metrics, curves and result: {run.path}")
+    return 0 if parity.passed else 1
+
+
+def train_side_by_side(
+    trainers: Mapping[str, ModuleType],
+    params: Mapping[str, np.ndarray],
+    data: Dataset,
+    config: Config,
+    run: RunFolder,
+    console: Console,
+) -> None:
+    """Train all by turns, an epoch each, and record every finished epoch in the run folder."""
+    steps = config.epochs * (len(data.train.labels) // config.batch_size)
+    with training_progress(console) as progress:
+        trainings = {
+            name: trainer.train(
+                params, data, config, watch_steps(progress, name, steps, config.batch_size)
+            )
+            for name, trainer in trainers.items()
+        }
+        for _ in range(config.epochs):
+            for name, training in trainings.items():
+                run.record_epoch(name, next(training))
+
+
+def evaluate_everywhere(
+    implementations: Mapping[str, ModuleType],
+    tested: Mapping[str, Mapping[str, np.ndarray]],
+    data: Dataset,
+    config: Config,
+) -> dict[str, dict[str, Evaluation]]:
+    """Evaluate the test split: results by implementation, then by whose weights."""
+    return {
+        name: {
+            weights_of: implementation.evaluate(
+                implementation.from_params(
+                    params,
+                    form_of(implementation, config.attention),
+                    "float64" if name == "numpy" else config.dtype,
+                    device_of(name, config),
+                ),
+                data.test.images,
+                data.test.labels,
+                batch_size=config.eval_batch_size,
+                accuracy=config.accuracy,
+            )
+            for weights_of, params in tested.items()
+        }
+        for name, implementation in implementations.items()
+    }

@@ -1,0 +1,129 @@
+"""Every implementation, form, dtype and device computes the logits and loss of NumPy float64."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from conftest import Case, import_or_skip
+from problems import Problem, make_problem
+
+import numpy_reference
+from compare.bounds import Bounded, logits_bound, loss_bound
+from shared.data import load_data
+from shared.params import initial_params
+from shared.records import Evaluation
+
+PROBLEMS = {
+    "primes": lambda: make_problem(),
+    "one_channel": lambda: make_problem(3, 11, 1, 5, seed=1),
+    "four_channels": lambda: make_problem(3, 7, 4, 5, seed=2),
+    "batch_of_one": lambda: make_problem(1, 7, 3, 5, seed=3),
+    "large_scores": lambda: scaled(make_problem(2, 7, 3, 5, seed=4), 6.0),
+    "real_digits": lambda: real_digits(1),
+    "real_digits_three_channels": lambda: real_digits(3),
+}
+
+
+def scaled(problem: Problem, factor: float) -> Problem:
+    return problem._replace(
+        params=problem.params | {name: problem.params[name] * factor for name in ("K", "Q")}
+    )
+
+
+def real_digits(channels: int) -> Problem:
+    test = load_data("sample", num_channels=channels).test
+    return Problem(initial_params(num_channels=channels, seed=7), test.images[:5], test.labels[:5])
+
+
+@cache
+def get_problem(key: str) -> Problem:
+    return PROBLEMS[key]()
+
+
+@cache
+def exact(key: str, dtype: str) -> tuple[Bounded, float, float]:
+    """Give the exact logits and their bound, the exact loss and its bound."""
+    problem = get_problem(key)
+    logits = logits_bound(problem.params, problem.images, dtype=dtype)
+    loss = numpy_reference.cross_entropy(logits.value, problem.labels).mean()
+    return logits, float(loss), loss_bound(logits, dtype=dtype)
+
+
+@cache
+def evaluate(key: str, case: Case) -> Evaluation:
+    problem = get_problem(key)
+    return case.module.evaluate(case.model(problem.params), problem.images, problem.labels)
+
+
+@pytest.fixture(params=PROBLEMS)
+def problem(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_logits_are_within_the_rounding_bound_of_numpy_float64(case: Case, problem: str):
+    logits, _, _ = exact(problem, case.dtype)
+    found = evaluate(problem, case).logits
+    assert found.dtype == case.dtype
+    assert found.shape == logits.value.shape
+    assert np.all(np.abs(found - logits.value) <= logits.bound)
+
+
+def test_loss_is_within_the_rounding_bound_of_numpy_float64(case: Case, problem: str):
+    _, loss, allowed = exact(problem, case.dtype)
+    assert abs(evaluate(problem, case).loss - loss) <= allowed
+
+
+def test_accuracy_is_the_same_number(case: Case, problem: str):
+    logits, _, _ = exact(problem, case.dtype)
+    expected = (logits.value.argmax(axis=-1) == get_problem(problem).labels).mean()
+    # The frameworks' metrics divide in float32.
+    assert evaluate(problem, case).accuracy == pytest.approx(expected, abs=1e-7)
+
+
+def test_float64_is_float64_throughout(case: Case, problem: str):
+    """One float32 step inside would show as an error near 1e-7."""
+    if case.dtype != "float64":
+        pytest.skip("a claim about float64")
+    logits, _, _ = exact(problem, "float64")
+    error = np.abs(evaluate(problem, case).logits - logits.value).max()
+    assert error <= 1e-12 * max(1, np.abs(logits.value).max())
+
+
+def test_the_reference_is_the_formula_written_with_einsum():
+    """The arbiter itself, against the definition in another notation."""
+    params, images, _ = make_problem()
+    x = images.astype(np.float64)
+    query, key, value = (np.einsum("bsi,ic->bsc", x, params[name]) for name in ("Q", "K", "V"))
+    scores = np.einsum("bqc,bkc->bqk", query, key) / 3**0.5
+    weights = np.exp(scores) / np.exp(scores).sum(axis=2)[:, :, None]
+    attended = np.einsum("bqk,bkc->bqc", weights, value)
+    weight = params["out.weight"].reshape(5, 7, 3)
+    logits = np.einsum("bsc,osc->bo", attended, weight) + params["out.bias"]
+    found = numpy_reference.from_params(params)(images)
+    np.testing.assert_allclose(found, logits, rtol=1e-12, atol=1e-13)
+
+
+def test_evaluation_in_batches_changes_nothing(implementation):
+    params, images, labels = make_problem(batch=7)
+    model = implementation.from_params(params, dtype="float64")
+    whole = implementation.evaluate(model, images, labels, batch_size=7)
+    parts = implementation.evaluate(model, images, labels, batch_size=3)  # 3 + 3 + 1
+    np.testing.assert_allclose(parts.logits, whole.logits, rtol=1e-12, atol=1e-13)
+    assert parts.loss == pytest.approx(whole.loss, rel=1e-13)
+    assert parts.accuracy == whole.accuracy
+
+
+def test_jax_nn_attention_still_takes_its_softmax_in_float32():
+    """Why the builtin form takes Flax's call in float64; if this fails, it no longer has to."""
+    import_or_skip("jax")
+    import jax
+
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(0)
+        query, key, value = (jax.numpy.asarray(rng.normal(size=(2, 7, 1, 3))) for _ in range(3))
+        found = jax.nn.dot_product_attention(query, key, value)
+        scores = np.einsum("bqhc,bkhc->bhqk", query, key) / 3**0.5
+        weights = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+        exact = np.einsum("bhqk,bkhc->bqhc", weights, value)
+        assert found.dtype == np.float64
+        assert 1e-10 < np.abs(found - exact).max() < 1e-5
