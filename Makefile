@@ -1,0 +1,44 @@
+# Two commands are all there is to set up: `make compare` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+ARGS ?=
+
+.PHONY: help compare test lint format clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+compare: $(VENV)/run.done ## train PyTorch and JAX side by side and check them against NumPy (ARGS="--epochs 5")
+	@$(BIN)/python -m compare run $(ARGS)
+
+test: $(VENV)/dev.done ## run every test (ARGS="-k parity")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/dev.done ## check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/dev.done ## put the code into its format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove the environment and every cache; runs/ stays
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What running needs: NumPy, PyTorch and JAX.
+$(VENV)/run.done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("This needs Python 3.11 to 3.13; $(PYTHON) is %d.%d. Choose another: make PYTHON=python3.12" % v)'
+	@echo "Setting up $(VENV) with NumPy, PyTorch and JAX: a few minutes, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable '.[pytorch,jax]'
+	@touch $@
+
+# What the tests need on top: pytest, ruff, mypy, and TensorFlow Datasets for full MNIST.
+$(VENV)/dev.done: $(VENV)/run.done
+	@echo "Adding what the tests need to $(VENV): pytest, ruff, mypy, TensorFlow Datasets."
+	@$(PIP) --editable '.[pytorch,jax,mnist,dev]'
+	@touch $@
