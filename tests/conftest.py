@@ -58,12 +58,12 @@ class Case:
         )
 
 
-def _cases(names: tuple[str, ...]) -> list[Any]:
+def _cases(names: tuple[str, ...], dtypes: tuple[str, ...] = DTYPES) -> list[Any]:
     return [
         pytest.param((name, form, dtype, device), id=f"{name}-{form}-{dtype}-{device}")
         for name in names
         for form in FORMS[name]
-        for dtype in DTYPES
+        for dtype in dtypes
         for device in (DEVICES if name != "numpy" else ("cpu",))
     ]
 
@@ -78,6 +78,12 @@ def _make_case(param: tuple[str, str, str, str]) -> Case:
 @pytest.fixture(params=_cases(tuple(PACKAGES)))
 def case(request: pytest.FixtureRequest) -> Case:
     """Every implementation, form, dtype and device there is."""
+    return _make_case(request.param)
+
+
+@pytest.fixture(params=_cases(tuple(PACKAGES), dtypes=("float64",)))
+def float64_case(request: pytest.FixtureRequest) -> Case:
+    """Every implementation, form and device, in float64."""
     return _make_case(request.param)
 
 

@@ -106,7 +106,8 @@ def test_numpy_evaluates_a_checkpoint_of_another_run(compared):
 @pytest.mark.parametrize("name", ["pytorch", "jax"])
 def test_an_implementation_trains_alone(name: str, tmp_path: Path):
     import_or_skip(name)
-    process = run(f"{name}_impl", *FAST, cwd=tmp_path)
+    fast_form = {"pytorch": "builtin", "jax": "looped"}[name]
+    process = run(f"{name}_impl", *FAST, "--attention", fast_form, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "epoch 1/1: training" in process.stdout
     assert "bits" in process.stdout

@@ -166,6 +166,8 @@ MAY_IMPORT = {
     "numpy_reference": {"shared"},
     "compare": {"shared", "numpy_reference"},
 }
+# It prepares the digits, once and inside a function; no model meets it.
+ALSO = {"shared/mnist.py": {"tensorflow"}}
 
 
 @pytest.mark.parametrize("package", HOUSE)
@@ -174,8 +176,10 @@ def test_imports_point_down_only(package: str):
     files = sorted((ROOT / package).glob("*.py"))
     assert files
     for path in files:
-        wrong = (imported_packages(path) & guarded) - MAY_IMPORT[package] - {package}
-        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+        where = path.relative_to(ROOT).as_posix()
+        may_import = MAY_IMPORT[package] | ALSO.get(where, set()) | {package}
+        wrong = (imported_packages(path) & guarded) - may_import
+        assert not wrong, f"{where} imports {wrong}"
 
 
 @pytest.mark.parametrize("package", HOUSE)
