@@ -129,9 +129,9 @@ def check_float64_training(
     """Train a few steps in float64 and hold losses and parameters of every pair together."""
     size = min(len(data.train.labels), TRAJECTORY_STEPS * config.batch_size)
     few = Dataset(
-        train=_first(data.train, size),
-        validation=_first(data.validation, 1),
-        test=_first(data.test, 1),
+        train=data.train.first(size),
+        validation=data.validation.first(1),
+        test=data.test.first(1),
     )
     float64 = replace(config, dtype="float64", epochs=1)
     epochs = {name: next(trainer.train(params, few, float64)) for name, trainer in trainers.items()}
@@ -183,9 +183,3 @@ def largest_parameter_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np
 def largest(numbers: Iterable[float]) -> float:
     """Give the largest number, and NaN if any is NaN: Python's own `max` may overlook one."""
     return float(np.max(list(numbers)))
-
-
-def _first(split: Split, count: int) -> Split:
-    return Split(
-        pixels=split.pixels[:count], images=split.images[:count], labels=split.labels[:count]
-    )

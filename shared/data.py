@@ -20,6 +20,10 @@ class Split:
     images: np.ndarray  # float32 [n, 784, channels], normalised: what a model is fed
     labels: np.ndarray  # int64 [n], 0 to 9
 
+    def first(self, count: int) -> "Split":
+        """Take the first `count` digits."""
+        return Split(self.pixels[:count], self.images[:count], self.labels[:count])
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -1,7 +1,5 @@
 """Training: one step of Adam by hand, a hundred steps together, and weights carried across."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from conftest import DEVICES, FORMS, TRAINERS, Case, import_or_skip, skip_without_device
@@ -51,15 +49,8 @@ def test_one_training_step_is_adam_by_hand(trainer_case: Case):
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     """The sample with 500 training images: a hundred batches of 5."""
-    data = load_data("sample")
-    train = data.train
-    few = replace(
-        train, pixels=train.pixels[:500], images=train.images[:500], labels=train.labels[:500]
-    )
-    tiny = replace(
-        train, pixels=train.pixels[:20], images=train.images[:20], labels=train.labels[:20]
-    )
-    return Dataset(train=few, validation=tiny, test=tiny)
+    train = load_data("sample").train
+    return Dataset(train=train.first(500), validation=train.first(20), test=train.first(20))
 
 
 @pytest.mark.parametrize("device", DEVICES)
