@@ -160,8 +160,8 @@ def measure_drift(epochs: Mapping[str, Sequence[Epoch]]) -> dict[str, float]:
 
 
 def form_of(implementation: ModuleType, attention: str) -> str:
-    """Choose the form of attention: the one asked for, or "looped" where there is no such form."""
-    return attention if attention in implementation.ATTENTION else "looped"
+    """Choose the form: the one asked for, or "vectorized" where there is no such form."""
+    return attention if attention in implementation.ATTENTION else "vectorized"
 
 
 def device_of(name: str, config: Config) -> str:

@@ -157,7 +157,7 @@ def evaluate_everywhere(
                     "float64" if name == "numpy" else config.dtype,
                     device_of(name, config),
                 ),
-                data.test.images,
+                data.test.in_form(form_of(implementation, config.attention)),
                 data.test.labels,
                 batch_size=config.eval_batch_size,
                 accuracy=config.accuracy,

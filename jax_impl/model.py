@@ -9,7 +9,7 @@ The attention is that of Vaswani et al., "Attention Is All You Need" (2017), sec
 one head, no mask and no position embedding. K, Q and V are [channels, channels].
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import sqrt
 
 import jax
@@ -19,36 +19,41 @@ from flax import linen, nnx
 from jax import Array
 from jax.nn import dot_product_attention, softmax
 
+from jax_impl.blocks import attend_in_blocks
 from shared.errors import UserError, check_choice
+from shared.levels import MODERATE_SCORE, LevelImages, in_form
 from shared.params import PARAM_NAMES, check_images, check_params
+
+
+def attend_textbook(x: Array, K: Array, Q: Array, V: Array) -> Array:
+    """Attend as the formula stands: in one sample or, by the same lines, in each of a batch."""
+    query = x @ Q  # [..., steps, channels]
+    key = x @ K  # [..., steps, channels]
+    value = x @ V  # [..., steps, channels]
+    scores = query @ key.mT / sqrt(K.shape[-1])  # [..., steps, steps]
+    weights = softmax(scores, axis=-1)  # [..., steps, steps]
+    attended = weights @ value  # [..., steps, channels]
+    return attended
 
 
 # Every form of attention maps x [batch, steps, channels] to attended [batch, steps, channels].
 def attend_looped(x: Array, K: Array, Q: Array, V: Array) -> Array:
     """Attend in one sample at a time: the clearest form to read."""
-
-    def attend_one(x: Array) -> Array:
-        query = x @ Q  # [steps, channels]
-        key = x @ K  # [steps, channels]
-        value = x @ V  # [steps, channels]
-        scores = query @ key.mT / sqrt(K.shape[-1])  # [steps, steps]
-        weights = softmax(scores, axis=-1)  # [steps, steps]
-        attended = weights @ value  # [steps, channels]
-        return attended
-
-    # jit would unroll a plain loop; lax.map compiles its body once. checkpoint: see README, Speed.
-    attended = jax.lax.map(jax.checkpoint(attend_one), x)  # [batch, steps, channels]
+    # jit would unroll a plain loop; lax.map compiles its body once. checkpoint spares memory.
+    attend_one = jax.checkpoint(lambda sample: attend_textbook(sample, K, Q, V))
+    attended = jax.lax.map(attend_one, x)  # [batch, steps, channels]
     return attended
 
 
 def attend_vectorized(x: Array, K: Array, Q: Array, V: Array) -> Array:
-    """Attend in the whole batch at once: the same lines, every array with one more axis."""
+    """Attend in the whole batch, a few samples at a time, so that their tables stay in cache."""
+    # attend_textbook(x, K, Q, V) is right too, but on a CPU slower than the loop: its tables,
+    # [batch, steps, steps], fit no cache, and each is new memory. See docs/performance.md.
     query = x @ Q  # [batch, steps, channels]
     key = x @ K  # [batch, steps, channels]
     value = x @ V  # [batch, steps, channels]
-    scores = query @ key.mT / sqrt(K.shape[-1])  # [batch, steps, steps]
-    weights = softmax(scores, axis=-1)  # [batch, steps, steps]
-    attended = weights @ value  # [batch, steps, channels]
+    query = query / sqrt(K.shape[-1])  # [batch, steps, channels]
+    attended = attend_in_blocks(query, key, value)  # [batch, steps, channels]
     return attended
 
 
@@ -63,11 +68,49 @@ def attend_builtin(x: Array, K: Array, Q: Array, V: Array) -> Array:
     return attended
 
 
-ATTENTION = {
+def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
+    """Attend once per grey level instead of once per pixel: exact, and by far the fastest."""
+    # There is no position in the model, so pixels of one level have the same query, key and
+    # value. A level that an image holds c times adds c times the same terms to the two sums
+    #     attended = sum of exp(score) * value / sum of exp(score)    over all keys
+    # and so it is enough to sum over the levels, each counted c times.
+    query = x.levels @ Q  # [levels, channels]
+    key = x.levels @ K  # [levels, channels]
+    value = x.levels @ V  # [levels, channels]
+    scores = query @ key.mT / sqrt(K.shape[-1])  # [levels, levels]
+
+    def from_one_table() -> Array:
+        exponentials = jnp.exp(scores)  # [levels, levels]
+        totals = x.counts @ exponentials.mT  # [batch, levels]
+        counted = x.counts[:, None] * value.mT  # [batch, channels, levels]
+        sums = counted @ exponentials.mT  # [batch, channels, levels]
+        by_level = (sums / totals[:, None]).mT  # [batch, levels, channels]
+        return by_level
+
+    def from_a_table_each() -> Array:
+        # c * exp(score) = exp(score + log c), and softmax takes off the largest that occurs. A
+        # level that does not occur has log 0 = -inf, and so the weight 0.
+        log_counts = jnp.log(x.counts)[:, None]  # [batch, 1, levels]
+        weights = softmax(scores + log_counts, axis=-1)  # [batch, levels, levels]
+        by_level = weights @ value  # [batch, levels, channels]
+        return by_level
+
+    # One table serves the whole batch while no exponential in it can overflow or vanish.
+    is_moderate = jnp.abs(scores).max() <= MODERATE_SCORE  # []
+    by_level = jax.lax.cond(is_moderate, from_one_table, jax.checkpoint(from_a_table_each))
+    indices = x.indices.astype(int)[:, :, None]  # [batch, steps, 1]
+    attended = jnp.take_along_axis(by_level, indices, axis=1)  # [batch, steps, channels]
+    return attended
+
+
+ATTENTION: dict[str, Callable[..., Array]] = {
     "looped": attend_looped,
     "vectorized": attend_vectorized,
     "builtin": attend_builtin,
+    "histogram": attend_histogram,
 }
+
+Images = np.ndarray | Array | LevelImages
 
 
 class SelfAttentionModel(nnx.Module):
@@ -81,7 +124,7 @@ class SelfAttentionModel(nnx.Module):
         attention: str = "looped",
         rngs: nnx.Rngs | None = None,
     ) -> None:
-        self.attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+        self.attention = check_choice("attention", attention, ATTENTION)
         self.image_shape = (num_steps, num_channels)
         rngs = nnx.Rngs(0) if rngs is None else rngs
         bound, square = 1 / sqrt(num_channels), (num_channels, num_channels)
@@ -91,14 +134,28 @@ class SelfAttentionModel(nnx.Module):
         self.out = nnx.Linear(num_steps * num_channels, num_outputs, rngs=rngs)
 
     @jax.default_matmul_precision("highest")  # or a GPU rounds what it multiplies to TF32
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Images) -> Array:
         """Map images [batch, steps, channels] (NumPy's too) to logits [batch, outputs]."""
         check_images(x.shape, self.image_shape)
-        x = jnp.asarray(x, dtype=self.K.dtype)  # [batch, steps, channels]
-        attended = self.attend(x, self.K[...], self.Q[...], self.V[...])  # [batch, steps, channels]
+        x = as_input(x, self.attention, self.K[...])
+        attend = ATTENTION[self.attention]
+        attended = attend(x, self.K[...], self.Q[...], self.V[...])  # [batch, steps, channels]
         features = attended.reshape(len(x), -1)  # [batch, steps * channels]
         logits = self.out(features)  # [batch, outputs]
         return logits
+
+
+jax.tree_util.register_dataclass(LevelImages)  # so that jit takes it as it takes an array
+
+
+def as_input(x: Images, attention: str, like: Array) -> Images:
+    """Give images as a form of attention takes them, with the dtype of `like`."""
+    x = in_form(x, attention)
+    if not isinstance(x, LevelImages):
+        return jnp.asarray(x, dtype=like.dtype)
+    indices = jnp.asarray(x.indices)  # [batch, steps]
+    counts = jnp.asarray(x.counts, dtype=like.dtype)  # [batch, levels]
+    return LevelImages(indices, counts, jnp.asarray(x.levels, dtype=like.dtype))
 
 
 def find_device(name: str) -> jax.Device:

@@ -2,58 +2,83 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
-from jax.typing import ArrayLike
 from optax import adam
 from optax import softmax_cross_entropy_with_integer_labels as cross_entropy
 
-from jax_impl.metrics import make_metrics
-from jax_impl.model import SelfAttentionModel, find_device, from_params, place, to_params
-from shared.batches import epoch_batches
+from jax_impl.metrics import measure
+from jax_impl.model import (
+    Images,
+    SelfAttentionModel,
+    as_input,
+    find_device,
+    from_params,
+    place,
+    to_params,
+)
+from shared.batches import epoch_batches, in_parts
 from shared.config import Config
 from shared.data import Dataset
+from shared.levels import LevelImages, in_form
 from shared.records import Epoch, Evaluation
 
 
-def mean_loss(model: SelfAttentionModel, images: Array, labels: Array) -> tuple[Array, Array]:
+def mean_loss(model: SelfAttentionModel, images: Images, labels: Array) -> tuple[Array, Array]:
     """Compute a batch's mean loss, in nats, and its logits."""
     logits = model(images)  # [batch, outputs]
     loss = cross_entropy(logits, labels).mean()  # []
     return loss, logits
 
 
-@nnx.jit
 def train_step(
-    model: SelfAttentionModel,
-    optimizer: nnx.Optimizer,
-    metrics: nnx.MultiMetric,
-    images: Array,
-    labels: Array,
-) -> Array:
-    """Take one step of Adam on a batch and return its mean loss, in nats."""
+    model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
+) -> tuple[Array, Array]:
+    """Take one step of Adam on a batch; return its mean loss, in nats, and its logits."""
     (loss, logits), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(model, images, labels)
     optimizer.update(model, gradients)
-    metrics.update(loss=loss, logits=logits, labels=labels)
-    return loss
+    return loss, logits
+
+
+@nnx.jit
+def train_steps(
+    model: SelfAttentionModel,
+    optimizer: nnx.Optimizer,
+    images: Images,
+    labels: Array,
+    batches: Array,
+) -> tuple[Array, Array]:
+    """Take a step on every batch of row numbers [steps, batch]: one compiled loop, lax.scan."""
+
+    @nnx.scan(in_axes=(nnx.Carry, 0))
+    def step(carry: tuple[SelfAttentionModel, nnx.Optimizer], rows: Array) -> Any:
+        return carry, train_step(*carry, images[rows], labels[rows])
+
+    _, (losses, logits) = step((model, optimizer), batches)
+    return losses, logits  # [steps], [steps, batch, outputs]
 
 
 def train(
     params: Mapping[str, np.ndarray],
     data: Dataset,
     config: Config,
-    on_step: Callable[[Array], None] = lambda loss: None,
+    on_steps: Callable[[int, Array], None] = lambda number, loss: None,
 ) -> Iterator[Epoch]:
-    """Train from `params` and yield every finished epoch; `on_step` hears of every step."""
+    """Train from `params` and yield every finished epoch.
+
+    `on_steps` hears, now and then, how many steps were taken and the loss of the last.
+    """
     device = find_device(config.device)
     model = from_params(params, config.attention, config.dtype, config.device)
     optimizer = nnx.Optimizer(model, adam(config.learning_rate), wrt=nnx.Param)
     place(optimizer, device)
-    images = jax.device_put(data.train.images, device)  # [n, steps, channels]
+    images = as_input(data.train.in_form(config.attention), config.attention, model.K[...])
+    images = jax.device_put(images, device)
     labels = jax.device_put(data.train.labels, device)  # [n]
     for number in range(1, config.epochs + 1):
         batches = epoch_batches(
@@ -63,23 +88,26 @@ def train(
             seed=config.seed,
             epoch=number,
         )  # [batches, batch]
-        losses = []
-        metrics = make_metrics(config.accuracy, device)
+        losses, logits = [], []
         start = time.perf_counter()
-        for indices in batches:
-            loss = train_step(model, optimizer, metrics, images[indices], labels[indices])
-            losses.append(loss)
-            on_step(loss)
-        step_losses = np.array(losses)  # [batches]
+        for part in in_parts(batches):
+            rows = jax.device_put(part, device)  # [steps, batch]
+            results = train_steps(model, optimizer, images, labels, rows)
+            losses.append(results[0])
+            logits.append(results[1])
+            on_steps(len(part), losses[-1][-1])
+        step_losses = np.asarray(jnp.concat(losses))  # [batches]
         seconds = time.perf_counter() - start
-        means = metrics.compute()
+        loss, accuracy = measure(
+            jnp.concat(losses), jnp.concat(logits), labels[batches], config.accuracy
+        )
         yield Epoch(
             number=number,
-            train_loss=float(means["loss"]),
-            train_accuracy=float(means["accuracy"]),
+            train_loss=loss,
+            train_accuracy=accuracy,
             validation=evaluate(
                 model,
-                data.validation.images,
+                data.validation.in_form(config.attention),
                 data.validation.labels,
                 batch_size=config.eval_batch_size,
                 accuracy=config.accuracy,
@@ -92,31 +120,31 @@ def train(
 
 
 @nnx.jit
-def predict(model: SelfAttentionModel, images: ArrayLike) -> Array:
+def predict(model: SelfAttentionModel, images: Images) -> Array:
     """Compute the logits of a batch: compiled once for every shape of batch."""
     return model(images)
 
 
 def evaluate(
     model: SelfAttentionModel,
-    images: np.ndarray,
+    images: np.ndarray | LevelImages,
     labels: np.ndarray,
     *,
     batch_size: int = 100,
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    images = in_form(images, model.attention)
     starts = range(0, len(images), batch_size)
     logits = jnp.concat(
         [predict(model, images[i : i + batch_size]) for i in starts]
     )  # [n, outputs]
     targets = jnp.asarray(labels)  # [n]
     loss = cross_entropy(logits, targets).mean()  # []
-    metrics = make_metrics(accuracy, logits.device)
-    metrics.update(loss=loss, logits=logits, labels=targets)
+    _, fraction = measure(loss[None], logits[None], targets[None], accuracy)
     return Evaluation(
         loss=float(loss),
-        accuracy=float(metrics.compute()["accuracy"]),
+        accuracy=fraction,
         logits=np.asarray(logits),
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from numpy_reference import evaluate, from_params
+from numpy_reference import ATTENTION, evaluate, from_params
 from shared.alone import describe
 from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options, run_main
@@ -16,7 +16,7 @@ from shared.config import EvaluationConfig
 from shared.data import load_data
 
 # What a checkpoint says of the digits it was trained on is the default of these options.
-FROM_CHECKPOINT = ("data", "mnist_dir", "normalization", "accuracy")
+FROM_CHECKPOINT = ("data", "mnist_dir", "normalization", "accuracy", "attention")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ def trained_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
         settings = {name: config[name] for name in FROM_CHECKPOINT}
         if settings["mnist_dir"] is not None:
             settings["mnist_dir"] = Path(settings["mnist_dir"])
+        if settings["attention"] not in ATTENTION:  # "builtin"
+            settings["attention"] = "vectorized"
     except (KeyError, TypeError, ValueError):
         return {}  # weights from elsewhere: the options' own defaults stand
     return settings
@@ -57,7 +59,7 @@ def main(args: Sequence[str]) -> int:
     model = from_params(params, config.attention, config.dtype, config.device)
     result = evaluate(
         model,
-        data.test.images,
+        data.test.in_form(config.attention),
         data.test.labels,
         batch_size=config.eval_batch_size,
         accuracy=config.accuracy,

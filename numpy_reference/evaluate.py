@@ -3,6 +3,7 @@
 import numpy as np
 
 from numpy_reference.model import SelfAttentionModel
+from shared.levels import LevelImages, in_form
 from shared.records import Evaluation
 
 
@@ -29,13 +30,14 @@ def macro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def evaluate(
     model: SelfAttentionModel,
-    images: np.ndarray,
+    images: np.ndarray | LevelImages,
     labels: np.ndarray,
     *,
     batch_size: int = 100,
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    images = in_form(images, model.attention)
     starts = range(0, len(images), batch_size)
     logits = np.concat([model(images[i : i + batch_size]) for i in starts])  # [n, outputs]
     measure = {"micro": micro_accuracy, "macro": macro_accuracy}[accuracy]

@@ -11,7 +11,7 @@ one head, no mask and no position embedding. K, Q and V are [channels, channels]
 Here a module is called for its side effects too: `backward()` writes into its parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import sqrt
 
 import numpy as np
@@ -19,36 +19,41 @@ import torch
 from torch import Tensor, nn, softmax
 from torch.nn.functional import scaled_dot_product_attention
 
+from pytorch_impl.blocks import attend_in_blocks
 from shared.errors import UserError, check_choice
+from shared.levels import MODERATE_SCORE, LevelImages, in_form
 from shared.params import check_images, check_params
+
+
+def attend_textbook(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
+    """Attend as the formula stands: in one sample or, by the same lines, in each of a batch."""
+    query = x @ Q  # [..., steps, channels]
+    key = x @ K  # [..., steps, channels]
+    value = x @ V  # [..., steps, channels]
+    scores = query @ key.mT / sqrt(K.shape[-1])  # [..., steps, steps]
+    weights = softmax(scores, dim=-1)  # [..., steps, steps]
+    attended = weights @ value  # [..., steps, channels]
+    return attended
 
 
 # Every form of attention maps x [batch, steps, channels] to attended [batch, steps, channels].
 def attend_looped(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
     """Attend in one sample at a time: the clearest form to read."""
-
-    def attend_one(x: Tensor) -> Tensor:
-        query = x @ Q  # [steps, channels]
-        key = x @ K  # [steps, channels]
-        value = x @ V  # [steps, channels]
-        scores = query @ key.mT / sqrt(K.shape[-1])  # [steps, steps]
-        weights = softmax(scores, dim=-1)  # [steps, steps]
-        attended = weights @ value  # [steps, channels]
-        return attended
-
     # A plain loop: PyTorch runs it as it stands, one sample after the other.
-    attended = torch.stack([attend_one(sample) for sample in x])  # [batch, steps, channels]
+    samples = [attend_textbook(sample, K, Q, V) for sample in x]
+    attended = torch.stack(samples)  # [batch, steps, channels]
     return attended
 
 
 def attend_vectorized(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
-    """Attend in the whole batch at once: the same lines, every array with one more axis."""
+    """Attend in the whole batch, a few samples at a time, so that their tables stay in cache."""
+    # attend_textbook(x, K, Q, V) is right too, but on a CPU slower than the loop: its tables,
+    # [batch, steps, steps], fit no cache, and each is new memory. See docs/performance.md.
     query = x @ Q  # [batch, steps, channels]
     key = x @ K  # [batch, steps, channels]
     value = x @ V  # [batch, steps, channels]
-    scores = query @ key.mT / sqrt(K.shape[-1])  # [batch, steps, steps]
-    weights = softmax(scores, dim=-1)  # [batch, steps, steps]
-    attended = weights @ value  # [batch, steps, channels]
+    query = query / sqrt(K.shape[-1])  # [batch, steps, channels]
+    attended = attend_in_blocks(query, key, value)  # [batch, steps, channels]
     return attended
 
 
@@ -63,11 +68,49 @@ def attend_builtin(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
     return attended
 
 
-ATTENTION = {
+def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
+    """Attend once per grey level instead of once per pixel: exact, and by far the fastest."""
+    # There is no position in the model, so pixels of one level have the same query, key and
+    # value. A level that an image holds c times adds c times the same terms to the two sums
+    #     attended = sum of exp(score) * value / sum of exp(score)    over all keys
+    # and so it is enough to sum over the levels, each counted c times.
+    query = x.levels @ Q  # [levels, channels]
+    key = x.levels @ K  # [levels, channels]
+    value = x.levels @ V  # [levels, channels]
+    scores = query @ key.mT / sqrt(K.shape[-1])  # [levels, levels]
+
+    def from_one_table() -> Tensor:
+        exponentials = scores.exp()  # [levels, levels]
+        totals = x.counts @ exponentials.mT  # [batch, levels]
+        counted = x.counts[:, None] * value.mT  # [batch, channels, levels]
+        sums = counted @ exponentials.mT  # [batch, channels, levels]
+        by_level = (sums / totals[:, None]).mT  # [batch, levels, channels]
+        return by_level
+
+    def from_a_table_each() -> Tensor:
+        # c * exp(score) = exp(score + log c), and softmax takes off the largest that occurs. A
+        # level that does not occur has log 0 = -inf, and so the weight 0.
+        log_counts = x.counts.log()[:, None]  # [batch, 1, levels]
+        weights = softmax(scores + log_counts, dim=-1)  # [batch, levels, levels]
+        by_level = weights @ value  # [batch, levels, channels]
+        return by_level
+
+    # One table serves the whole batch while no exponential in it can overflow or vanish.
+    is_moderate = scores.abs().max() <= MODERATE_SCORE  # []
+    by_level = from_one_table() if is_moderate else from_a_table_each()
+    indices = x.indices.long()[:, :, None]  # [batch, steps, 1]
+    attended = torch.take_along_dim(by_level, indices, dim=1)  # [batch, steps, channels]
+    return attended
+
+
+ATTENTION: dict[str, Callable[..., Tensor]] = {
     "looped": attend_looped,
     "vectorized": attend_vectorized,
     "builtin": attend_builtin,
+    "histogram": attend_histogram,
 }
+
+Images = np.ndarray | Tensor | LevelImages
 
 
 class SelfAttentionModel(nn.Module):
@@ -81,7 +124,7 @@ class SelfAttentionModel(nn.Module):
         attention: str = "looped",
     ) -> None:
         super().__init__()
-        self.attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+        self.attention = check_choice("attention", attention, ATTENTION)
         self.image_shape = (num_steps, num_channels)
         # A fresh start; training begins from shared.params.initial_params in every framework.
         bound, square = 1 / sqrt(num_channels), (num_channels, num_channels)
@@ -91,14 +134,25 @@ class SelfAttentionModel(nn.Module):
         self.out = nn.Linear(num_steps * num_channels, num_outputs)
 
     # On a GPU, PyTorch multiplies float32 in full float32 unless told otherwise.
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Images) -> Tensor:
         """Map images [batch, steps, channels] (NumPy's too) to logits [batch, outputs]."""
         check_images(x.shape, self.image_shape)
-        x = torch.as_tensor(x).to(self.K)  # [batch, steps, channels]
-        attended = self.attend(x, self.K, self.Q, self.V)  # [batch, steps, channels]
+        x = as_input(x, self.attention, self.K)
+        attend = ATTENTION[self.attention]
+        attended = attend(x, self.K, self.Q, self.V)  # [batch, steps, channels]
         features = attended.reshape(len(x), -1)  # [batch, steps * channels]
         logits = self.out(features)  # [batch, outputs]
         return logits
+
+
+def as_input(x: Images, attention: str, like: Tensor) -> Images:
+    """Give images as a form of attention takes them, with the dtype and device of `like`."""
+    x = in_form(x, attention)
+    if not isinstance(x, LevelImages):
+        return torch.as_tensor(x).to(like)
+    indices = torch.as_tensor(x.indices, device=like.device)  # [batch, steps]
+    counts = torch.as_tensor(x.counts).to(like)  # [batch, levels]
+    return LevelImages(indices, counts, torch.as_tensor(x.levels).to(like))
 
 
 def find_device(name: str) -> torch.device:

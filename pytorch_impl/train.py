@@ -8,45 +8,65 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam, Optimizer
-from torchmetrics import MetricCollection
 
-from pytorch_impl.metrics import make_metrics
-from pytorch_impl.model import SelfAttentionModel, find_device, from_params, to_params
-from shared.batches import epoch_batches
+from pytorch_impl.metrics import measure
+from pytorch_impl.model import (
+    Images,
+    SelfAttentionModel,
+    as_input,
+    find_device,
+    from_params,
+    to_params,
+)
+from shared.batches import epoch_batches, in_parts
 from shared.config import Config
 from shared.data import Dataset
+from shared.levels import LevelImages, in_form
 from shared.records import Epoch, Evaluation
 
 
 def train_step(
-    model: SelfAttentionModel,
-    optimizer: Optimizer,
-    metrics: MetricCollection,
-    images: Tensor,
-    labels: Tensor,
-) -> Tensor:
-    """Take one step of Adam on a batch and return its mean loss, in nats."""
+    model: SelfAttentionModel, optimizer: Optimizer, images: Images, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Take one step of Adam on a batch; return its mean loss, in nats, and its logits."""
     logits = model(images)  # [batch, outputs]
     loss = cross_entropy(logits, labels)  # []
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    metrics.update(value=loss.detach(), preds=logits.detach(), target=labels)
-    return loss.detach()
+    return loss.detach(), logits.detach()
+
+
+def train_steps(
+    model: SelfAttentionModel,
+    optimizer: Optimizer,
+    images: Images,
+    labels: Tensor,
+    batches: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Take a step on every batch of row numbers [steps, batch]; losses and logits stay there."""
+    losses, logits = [], []
+    for rows in batches:
+        loss, batch_logits = train_step(model, optimizer, images[rows], labels[rows])
+        losses.append(loss)
+        logits.append(batch_logits)
+    return torch.stack(losses), torch.stack(logits)  # [steps], [steps, batch, outputs]
 
 
 def train(
     params: Mapping[str, np.ndarray],
     data: Dataset,
     config: Config,
-    on_step: Callable[[Tensor], None] = lambda loss: None,
+    on_steps: Callable[[int, Tensor], None] = lambda number, loss: None,
 ) -> Iterator[Epoch]:
-    """Train from `params` and yield every finished epoch; `on_step` hears of every step."""
+    """Train from `params` and yield every finished epoch.
+
+    `on_steps` hears, now and then, how many steps were taken and the loss of the last.
+    """
     device = find_device(config.device)
     model = from_params(params, config.attention, config.dtype, config.device)
-    optimizer = Adam(model.parameters(), lr=config.learning_rate)
-    num_outputs = model.out.out_features
-    images = torch.tensor(data.train.images, device=device)  # [n, steps, channels]
+    optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    images = as_input(data.train.in_form(config.attention), config.attention, model.K.detach())
     labels = torch.tensor(data.train.labels, device=device)  # [n]
     for number in range(1, config.epochs + 1):
         batches = epoch_batches(
@@ -56,23 +76,26 @@ def train(
             seed=config.seed,
             epoch=number,
         )  # [batches, batch]
-        losses = []
-        metrics = make_metrics(config.accuracy, num_outputs, device)
+        losses, logits = [], []
         start = time.perf_counter()
-        for indices in batches:
-            loss = train_step(model, optimizer, metrics, images[indices], labels[indices])
-            losses.append(loss)
-            on_step(loss)
-        step_losses = torch.stack(losses).numpy(force=True)  # [batches]
+        for part in in_parts(batches):
+            rows = torch.as_tensor(part, device=device)  # [steps, batch]
+            results = train_steps(model, optimizer, images, labels, rows)
+            losses.append(results[0])
+            logits.append(results[1])
+            on_steps(len(part), losses[-1][-1])
+        step_losses = torch.cat(losses).numpy(force=True)  # [batches]
         seconds = time.perf_counter() - start
-        means = metrics.compute()
+        loss, accuracy = measure(
+            torch.cat(losses), torch.cat(logits), labels[batches], config.accuracy
+        )
         yield Epoch(
             number=number,
-            train_loss=float(means["loss"]),
-            train_accuracy=float(means["accuracy"]),
+            train_loss=loss,
+            train_accuracy=accuracy,
             validation=evaluate(
                 model,
-                data.validation.images,
+                data.validation.in_form(config.attention),
                 data.validation.labels,
                 batch_size=config.eval_batch_size,
                 accuracy=config.accuracy,
@@ -87,22 +110,22 @@ def train(
 @torch.inference_mode()
 def evaluate(
     model: SelfAttentionModel,
-    images: np.ndarray,
+    images: np.ndarray | LevelImages,
     labels: np.ndarray,
     *,
     batch_size: int = 100,
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    images = in_form(images, model.attention)
     starts = range(0, len(images), batch_size)
     logits = torch.cat([model(images[i : i + batch_size]) for i in starts])  # [n, outputs]
     targets = torch.as_tensor(labels, device=logits.device)  # [n]
     loss = cross_entropy(logits, targets)  # []
-    metrics = make_metrics(accuracy, logits.shape[-1], logits.device)
-    metrics.update(value=loss, preds=logits, target=targets)
+    _, fraction = measure(loss[None], logits[None], targets[None], accuracy)
     return Evaluation(
         loss=float(loss),
-        accuracy=float(metrics.compute()["accuracy"]),
+        accuracy=fraction,
         logits=logits.numpy(force=True),
     )
 

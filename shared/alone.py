@@ -64,7 +64,7 @@ def train_alone(implementation: ModuleType, name: str, args: Sequence[str]) -> i
     model = implementation.from_params(epoch.params, config.attention, config.dtype, config.device)
     result = implementation.evaluate(
         model,
-        data.test.images,
+        data.test.in_form(config.attention),
         data.test.labels,
         batch_size=config.eval_batch_size,
         accuracy=config.accuracy,
@@ -92,8 +92,8 @@ def _train_and_report(
 ) -> None:
     steps = config.epochs * (len(data.train.labels) // config.batch_size)
     with training_progress(console) as progress:
-        on_step = watch_steps(progress, name, steps, config.batch_size)
-        for epoch in implementation.train(draw_config_params(config), data, config, on_step):
+        on_steps = watch_steps(progress, name, steps, config.batch_size)
+        for epoch in implementation.train(draw_config_params(config), data, config, on_steps):
             run.record_epoch(name, epoch)
             console.print(describe_epoch(epoch, config))
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from shared.errors import UserError
 
+STEPS_AT_ONCE = 125  # between two looks at the training: divides MNIST's 3,125 batches of 16
+
 
 def epoch_batches(
     num_samples: int, batch_size: int, *, sampling: str = "shuffle", seed: int = 0, epoch: int = 0
@@ -23,3 +25,12 @@ def epoch_batches(
     if sampling == "replacement":
         return rng.integers(num_samples, size=shape)
     return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)
+
+
+def in_parts(batches: np.ndarray) -> list[np.ndarray]:
+    """Cut the batches of an epoch into parts of at most STEPS_AT_ONCE steps.
+
+    A part is trained on in one go, compiled by JAX into one loop; progress, and an end by Ctrl-C,
+    come between two parts.
+    """
+    return np.split(batches, range(STEPS_AT_ONCE, len(batches), STEPS_AT_ONCE))

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import tyro
@@ -37,11 +37,30 @@ def parse_config(
     config_type: type[AnyConfig], args: Sequence[str], *, prog: str, description: str
 ) -> AnyConfig:
     """Read a training config: the preset gives the defaults, the other options count on top."""
-    chosen = parse_options(config_type(), args, prog=prog, description=description)
-    preset = PRESETS[chosen.preset]
+    preset = PRESETS.get(_find_preset(args), PRESETS["default"])
     settings = {field.name: getattr(preset, field.name) for field in fields(preset)}
     default = replace(config_type(), **settings)
     return parse_options(default, args, prog=prog, description=description)
+
+
+@dataclass(frozen=True)
+class _PresetChoice:
+    preset: str = "default"
+
+
+def _find_preset(args: Sequence[str]) -> str:
+    """Read --preset alone: what is given beside it may not go with the default preset."""
+    try:
+        chosen, _ = tyro.cli(
+            _PresetChoice,
+            args=list(args),
+            return_unknown_args=True,
+            add_help=False,
+            console_outputs=False,
+        )
+    except SystemExit:  # a wrong --preset: reading all options will say so
+        return "default"
+    return chosen.preset
 
 
 def make_console() -> Console:

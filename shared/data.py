@@ -7,6 +7,7 @@ import numpy as np
 
 from shared.digits import Digits, check_digits
 from shared.errors import UserError, check_choice
+from shared.levels import MAX_LEVELS, LevelImages, in_form, level_images
 from shared.mnist import load_mnist
 from shared.normalization import Normalization, fit_normalization, normalize
 from shared.sample import load_sample
@@ -19,10 +20,18 @@ class Split:
     pixels: np.ndarray  # uint8 [n, 784], grey levels 0 to 255
     images: np.ndarray  # float32 [n, 784, channels], normalised: what a model is fed
     labels: np.ndarray  # int64 [n], 0 to 9
+    # float32 [256, channels]: what each grey level became, where that is the same for all pixels.
+    levels: np.ndarray | None = None
 
     def first(self, count: int) -> "Split":
         """Take the first `count` digits."""
-        return Split(self.pixels[:count], self.images[:count], self.labels[:count])
+        return Split(self.pixels[:count], self.images[:count], self.labels[:count], self.levels)
+
+    def in_form(self, attention: str) -> np.ndarray | LevelImages:
+        """Give the images as a form of attention takes them, as shared.levels.in_form does."""
+        if attention == "histogram" and self.levels is not None:
+            return level_images(self.pixels, self.levels)
+        return in_form(self.images, attention)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,15 @@ def prepare(
 
 
 def _prepare(digits: Digits, fitted: Normalization, num_channels: int) -> Split:
-    images = normalize(digits.pixels, fitted)[:, :, None]  # [n, steps, 1]
-    if num_channels > 1:
-        images = np.repeat(images, num_channels, axis=2)  # [n, steps, channels]
-    return Split(pixels=digits.pixels, images=images, labels=digits.labels.astype(np.int64))
+    levels = None
+    if fitted.is_global:
+        every_level = np.arange(MAX_LEVELS, dtype=np.uint8)[:, None]
+        levels = _repeat(normalize(every_level, fitted)[:, 0], num_channels)  # [256, channels]
+        images = levels[digits.pixels]  # [n, steps, channels]
+    else:
+        images = _repeat(normalize(digits.pixels, fitted), num_channels)  # [n, steps, channels]
+    return Split(digits.pixels, images, digits.labels.astype(np.int64), levels)
+
+
+def _repeat(pixels: np.ndarray, num_channels: int) -> np.ndarray:
+    return np.repeat(pixels[..., None], num_channels, axis=-1)

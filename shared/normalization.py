@@ -15,6 +15,11 @@ class Normalization(NamedTuple):
     shift: np.ndarray  # float64 [1] or [784]
     scale: np.ndarray  # float64 [1] or [784]
 
+    @property
+    def is_global(self) -> bool:
+        """Whether a grey level becomes the same number at every pixel."""
+        return self.shift.size == self.scale.size == 1
+
 
 def fit_normalization(pixels: np.ndarray, kind: str) -> Normalization:
     """Measure the statistics of training pixels, uint8 [n, 784], and of nothing else.

@@ -25,17 +25,17 @@ def training_progress(console: Console) -> Progress:
 
 def watch_steps(
     progress: Progress, name: str, steps: int, batch_size: int
-) -> Callable[[SupportsFloat], None]:
-    """Add a bar of `steps` steps and make the function that training calls with every loss.
+) -> Callable[[int, SupportsFloat], None]:
+    """Add a bar of `steps` steps and make the function that training tells of steps and loss.
 
     The loss is read only when it is shown, since reading it waits for the device.
     """
     task = progress.add_task(name, total=steps, status="")
     done, shown_done, shown_at = 0, 0, time.perf_counter()
 
-    def on_step(loss: SupportsFloat) -> None:
+    def on_steps(number: int, loss: SupportsFloat) -> None:
         nonlocal done, shown_done, shown_at
-        done += 1
+        done += number
         elapsed = time.perf_counter() - shown_at
         if progress.disable or (elapsed < SECONDS_BETWEEN_UPDATES and done < steps):
             return
@@ -44,4 +44,4 @@ def watch_steps(
         status = f"loss {float(loss):.3f}  {rate:,.0f} samples/s"
         progress.update(task, completed=done, status=status)
 
-    return on_step
+    return on_steps

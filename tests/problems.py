@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.data import Dataset, Split
+from shared.levels import find_levels
 from shared.params import param_shapes
 
 
@@ -31,6 +32,6 @@ def make_problem(
 
 def make_dataset(problem: Problem) -> Dataset:
     """Use the batch of a problem as training, validation and test split."""
-    pixels = np.zeros(problem.images.shape[:2], dtype=np.uint8)
-    split = Split(pixels=pixels, images=problem.images, labels=problem.labels)
+    found = find_levels(problem.images)
+    split = Split(found.indices, problem.images, problem.labels, found.levels)
     return Dataset(train=split, validation=split, test=split)

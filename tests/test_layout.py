@@ -23,9 +23,13 @@ def model_path(name: str) -> Path:
 
 def assigned_name(node: ast.AST) -> str | None:
     """Name what `name = ...` assigns to, or nothing for any other statement."""
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        return node.targets[0].id
-    return None
+    if isinstance(node, ast.Assign):
+        target = node.targets[0]
+    elif isinstance(node, ast.AnnAssign):
+        target = node.target
+    else:
+        return None
+    return target.id if isinstance(target, ast.Name) else None
 
 
 def landmarks(path: Path) -> dict[str, int]:
@@ -42,7 +46,7 @@ def landmarks(path: Path) -> dict[str, int]:
                 visit(child, inner)
             else:
                 name = assigned_name(child)
-                if name in (*STEPS, "ATTENTION"):
+                if name in (*STEPS, "sums", "by_level", "ATTENTION"):
                     found[f"{scope}{name}"] = child.lineno
                 visit(child, scope)
 
@@ -55,8 +59,11 @@ def test_the_same_step_stands_on_the_same_line(one: str, other: str):
     a, b = landmarks(model_path(one)), landmarks(model_path(other))
     until = a["SelfAttentionModel.forward.logits"]
     shared = {name for name in a.keys() & b.keys() if a[name] <= until}
-    expected = {f"attend_looped.attend_one.{step}" for step in STEPS[:6]}
-    expected |= {f"attend_vectorized.{step}" for step in STEPS[:6]}
+    expected = {f"attend_textbook.{step}" for step in STEPS[:6]} | {"attend_looped.attended"}
+    expected |= {f"attend_vectorized.{step}" for step in (*STEPS[:3], "attended")}
+    expected |= {f"attend_histogram.{step}" for step in (*STEPS[:4], "by_level", "attended")}
+    expected |= {f"attend_histogram.from_one_table.{step}" for step in ("sums", "by_level")}
+    expected |= {f"attend_histogram.from_a_table_each.{step}" for step in ("weights", "by_level")}
     expected |= {f"SelfAttentionModel.forward.{step}" for step in STEPS[5:]} | {"ATTENTION"}
     assert expected <= shared
     assert {name: a[name] for name in shared} == {name: b[name] for name in shared}
@@ -124,13 +131,16 @@ def record_shapes(path: Path, call: Any) -> dict[int, tuple[int, ...]]:
 @pytest.mark.parametrize("name", PACKAGES)
 def test_every_shape_comment_is_true(name: str):
     module = import_or_skip(name)
-    sizes = {"batch": 2, "steps": 7, "channels": 3, "outputs": 5, "heads": 1}
+    # Every pixel of these images differs from every other: there are 2 * 7 levels.
+    sizes = {"batch": 2, "steps": 7, "channels": 3, "outputs": 5, "heads": 1, "levels": 14, "1": 1}
     params, images, _ = make_problem(2, 7, 3, 5)
     path = model_path(name)
     shapes: dict[int, tuple[int, ...]] = {}
     for form in FORMS[name]:
-        model = module.from_params(params, attention=form)
-        shapes |= record_shapes(path, lambda model=model: model(images))
+        for factor in (1, 9):  # scores for one table, and scores too large for it
+            scaled = params | {key: factor * params[key] for key in "KQ"}
+            model = module.from_params(scaled, attention=form)
+            shapes |= record_shapes(path, lambda model=model: model(images))
     commented = {
         number: comment
         for number, line in enumerate(path.read_text().splitlines(), start=1)
@@ -139,12 +149,13 @@ def test_every_shape_comment_is_true(name: str):
     assert len(commented) >= 14
     assert commented.keys() <= shapes.keys(), "a commented line never ran"
     for number, comment in commented.items():
-        axes = comment.removeprefix("..., ").split(", ")
-        claimed = tuple(
-            int(np.prod([sizes[factor] for factor in axis.split(" * ")])) for axis in axes
-        )
+        axes = [axis for axis in comment.removeprefix("..., ").split(", ") if axis]
+        claimed = [
+            tuple(int(np.prod([known[factor] for factor in axis.split(" * ")])) for axis in axes)
+            for known in (sizes | {"queries": n, "keys": n} for n in (7, 14))
+        ]
         found = shapes[number][-len(axes) :] if comment.startswith("...") else shapes[number]
-        assert claimed == found, f"line {number} of {path.name} claims [{comment}]"
+        assert found in claimed, f"line {number} of {path.name} claims [{comment}]"
 
 
 def imported_packages(path: Path) -> set[str]:
