@@ -104,6 +104,7 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
 
 
 ATTENTION: dict[str, Callable[..., Array]] = {
+    "textbook": attend_textbook,
     "looped": attend_looped,
     "vectorized": attend_vectorized,
     "builtin": attend_builtin,

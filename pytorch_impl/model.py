@@ -104,6 +104,7 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
 
 
 ATTENTION: dict[str, Callable[..., Tensor]] = {
+    "textbook": attend_textbook,
     "looped": attend_looped,
     "vectorized": attend_vectorized,
     "builtin": attend_builtin,

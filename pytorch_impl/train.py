@@ -113,7 +113,7 @@ def evaluate(
     images: np.ndarray | LevelImages,
     labels: np.ndarray,
     *,
-    batch_size: int = 100,
+    batch_size: int = 32,
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from shared.errors import UserError
 
-Attention = Literal["looped", "vectorized", "builtin", "histogram"]
+Attention = Literal["textbook", "looped", "vectorized", "builtin", "histogram"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class EvaluationConfig:
     attention: Attention = "histogram"
     """The form of attention; all compute the same function (NumPy has no "builtin"). "histogram"
     is by far the fastest, and holds for --normalization global alone."""
-    eval_batch_size: int = 100
+    eval_batch_size: int = 32
     """Images per batch when evaluating: bounds the memory, never changes the result."""
     accuracy: Literal["micro", "macro"] = "micro"
     """"micro": the fraction of images that are right. "macro": the mean over the classes, taken

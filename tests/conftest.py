@@ -12,9 +12,9 @@ import pytest
 
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
 FORMS = {
-    "pytorch": ("looped", "vectorized", "builtin", "histogram"),
-    "jax": ("looped", "vectorized", "builtin", "histogram"),
-    "numpy": ("looped", "vectorized", "histogram"),
+    "pytorch": ("textbook", "looped", "vectorized", "builtin", "histogram"),
+    "jax": ("textbook", "looped", "vectorized", "builtin", "histogram"),
+    "numpy": ("textbook", "looped", "vectorized", "histogram"),
 }
 TRAINERS = ("pytorch", "jax")
 DTYPES = ("float32", "float64")
