@@ -151,6 +151,11 @@ jax.tree_util.register_dataclass(LevelImages)  # so that jit takes it as it take
 
 def as_input(x: Images, attention: str, like: Array) -> Images:
     """Give images as a form of attention takes them, with the dtype of `like`."""
+    if attention == "histogram" and isinstance(x, jax.core.Tracer):
+        raise UserError(
+            "Under jit the histogram form takes LevelImages: call shared.levels.find_levels(images) "
+            "before, outside."
+        )
     x = in_form(x, attention)
     if not isinstance(x, LevelImages):
         return jnp.asarray(x, dtype=like.dtype)

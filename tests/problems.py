@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shared.data import Dataset, Split
+from shared.data import Dataset, Split, load_data
 from shared.levels import find_levels
-from shared.params import param_shapes
+from shared.params import initial_params, param_shapes
 
 
 class Problem(NamedTuple):
@@ -28,6 +28,29 @@ def make_problem(
     }
     images = rng.normal(size=(batch, steps, channels)).astype(np.float32)
     return Problem(params, images, rng.integers(outputs, size=batch))
+
+
+def real_digits(channels: int) -> Problem:
+    """Take five digits of the sample, and parameters as training starts from."""
+    test = load_data("sample", num_channels=channels).test
+    return Problem(initial_params(num_channels=channels, seed=7), test.images[:5], test.labels[:5])
+
+
+def dim_digits(channels: int, factor: float) -> Problem:
+    """Make scores so large that no exponential of a level's best score can be relied on.
+
+    The best level for most queries is the brightest, and it does not occur in the first digit,
+    which is dim, nor in the second, which is blank: less the largest score of all levels, every
+    score of theirs has an exponential of 0 in float32.
+    """
+    test = load_data("sample", num_channels=channels).test
+    pixels = test.pixels[:5].copy()
+    pixels[0] //= 3
+    pixels[1] = 0
+    params = initial_params(num_channels=channels, seed=7)
+    product = np.abs(params["K"].sum() * params["Q"].sum())  # all channels of a pixel are alike
+    params["Q"] = (params["Q"] * factor / product).astype(np.float32).astype(np.float64)
+    return Problem(params, test.levels[pixels], test.labels[:5])
 
 
 def make_dataset(problem: Problem) -> Dataset:

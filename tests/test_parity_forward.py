@@ -5,12 +5,11 @@ from functools import cache
 import numpy as np
 import pytest
 from conftest import Case, import_or_skip
-from problems import Problem, make_problem
+from problems import Problem, dim_digits, make_problem, real_digits
 
 import numpy_reference
 from compare.bounds import Bounded, logits_bound, loss_bound
-from shared.data import load_data
-from shared.params import initial_params
+from shared.levels import MODERATE_SCORE
 from shared.records import Evaluation
 
 PROBLEMS = {
@@ -21,6 +20,9 @@ PROBLEMS = {
     "large_scores": lambda: scaled(make_problem(2, 7, 3, 5, seed=4), 6.0),
     "real_digits": lambda: real_digits(1),
     "real_digits_three_channels": lambda: real_digits(3),
+    "scores_of_hundreds": lambda: dim_digits(1, 100.0),
+    "scores_of_minus_hundreds": lambda: dim_digits(1, -100.0),
+    "scores_of_hundreds_three_channels": lambda: dim_digits(3, 100.0),
 }
 
 
@@ -28,11 +30,6 @@ def scaled(problem: Problem, factor: float) -> Problem:
     return problem._replace(
         params=problem.params | {name: problem.params[name] * factor for name in ("K", "Q")}
     )
-
-
-def real_digits(channels: int) -> Problem:
-    test = load_data("sample", num_channels=channels).test
-    return Problem(initial_params(num_channels=channels, seed=7), test.images[:5], test.labels[:5])
 
 
 @cache
@@ -85,6 +82,36 @@ def test_float64_is_float64_throughout(float64_case: Case, problem: str):
     logits, _, _ = exact(problem, "float64")
     error = np.abs(evaluate(problem, float64_case).logits - logits.value).max()
     assert error <= 1e-12 * max(1, np.abs(logits.value).max())
+
+
+@pytest.mark.parametrize("name", ["pytorch", "jax", "numpy"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_float32_histogram_is_no_less_exact_than_the_direct_forms(name: str, channels: int):
+    module = import_or_skip(name)
+    problem = real_digits(channels)
+    exact = logits_bound(problem.params, problem.images, dtype="float32").value
+    errors = {}
+    for form in ("looped", "histogram"):
+        model = module.from_params(problem.params, attention=form, dtype="float32")
+        logits = module.evaluate(model, problem.images, problem.labels).logits
+        errors[form] = np.abs(logits - exact).max()
+    assert 0 < errors["histogram"] <= errors["looped"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_table_and_a_table_each_agree_where_they_meet(implementation, channels: int):
+    """Just below the largest score that one table takes, and just above."""
+    problem = make_problem(5, 7, channels, 5)
+    pixels = problem.images.astype(np.float64)
+    scores = (pixels @ problem.params["Q"]).reshape(-1, channels)
+    scores = scores @ (pixels @ problem.params["K"]).reshape(-1, channels).T / channels**0.5
+    for ratio in (0.999, 1.001):
+        scale = ratio * MODERATE_SCORE / np.abs(scores).max()
+        params = problem.params | {"Q": problem.params["Q"] * scale}
+        reference = numpy_reference.from_params(params, "textbook")(problem.images)
+        model = implementation.from_params(params, attention="histogram", dtype="float64")
+        found = implementation.evaluate(model, problem.images, problem.labels).logits
+        np.testing.assert_allclose(found, reference, rtol=1e-11, atol=1e-12)
 
 
 def test_the_reference_is_the_formula_written_with_einsum():
