@@ -52,8 +52,8 @@ def attend_vectorized(x: Array, K: Array, Q: Array, V: Array) -> Array:
     query = x @ Q  # [batch, steps, channels]
     key = x @ K  # [batch, steps, channels]
     value = x @ V  # [batch, steps, channels]
-    query = query / sqrt(K.shape[-1])  # [batch, steps, channels]
-    attended = attend_in_blocks(query, key, value)  # [batch, steps, channels]
+    scaled = query / sqrt(K.shape[-1])  # [batch, steps, channels]
+    attended = attend_in_blocks(scaled, key, value)  # [batch, steps, channels]
     return attended
 
 
@@ -77,7 +77,8 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
     query = x.levels @ Q  # [levels, channels]
     key = x.levels @ K  # [levels, channels]
     value = x.levels @ V  # [levels, channels]
-    scores = query @ key.mT / sqrt(K.shape[-1])  # [levels, levels]
+    scaled = query / sqrt(K.shape[-1])  # [levels, channels]
+    scores = scaled @ key.mT  # [levels, levels]
 
     def from_one_table() -> Array:
         exponentials = np.exp(scores)  # [levels, levels]
@@ -95,8 +96,10 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
         by_level = weights @ value  # [batch, levels, channels]
         return by_level
 
-    # One table serves the whole batch while no exponential in it can overflow or vanish.
-    is_moderate = np.abs(scores).max() <= MODERATE_SCORE  # []
+    # One table serves the whole batch while no exponential in it can overflow or vanish. No score
+    # is larger than this product of the largest queries and keys.
+    largest = np.abs(scaled).max(axis=0) @ np.abs(key).max(axis=0)  # []
+    is_moderate = largest <= MODERATE_SCORE  # []
     by_level = from_one_table() if is_moderate else from_a_table_each()
     indices = x.indices.astype(int)[:, :, None]  # [batch, steps, 1]
     attended = np.take_along_axis(by_level, indices, axis=1)  # [batch, steps, channels]

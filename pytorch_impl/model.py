@@ -52,8 +52,8 @@ def attend_vectorized(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
     query = x @ Q  # [batch, steps, channels]
     key = x @ K  # [batch, steps, channels]
     value = x @ V  # [batch, steps, channels]
-    query = query / sqrt(K.shape[-1])  # [batch, steps, channels]
-    attended = attend_in_blocks(query, key, value)  # [batch, steps, channels]
+    scaled = query / sqrt(K.shape[-1])  # [batch, steps, channels]
+    attended = attend_in_blocks(scaled, key, value)  # [batch, steps, channels]
     return attended
 
 
@@ -77,7 +77,8 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
     query = x.levels @ Q  # [levels, channels]
     key = x.levels @ K  # [levels, channels]
     value = x.levels @ V  # [levels, channels]
-    scores = query @ key.mT / sqrt(K.shape[-1])  # [levels, levels]
+    scaled = query / sqrt(K.shape[-1])  # [levels, channels]
+    scores = scaled @ key.mT  # [levels, levels]
 
     def from_one_table() -> Tensor:
         exponentials = scores.exp()  # [levels, levels]
@@ -95,11 +96,13 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
         by_level = weights @ value  # [batch, levels, channels]
         return by_level
 
-    # One table serves the whole batch while no exponential in it can overflow or vanish.
-    is_moderate = scores.abs().max() <= MODERATE_SCORE  # []
+    # One table serves the whole batch while no exponential in it can overflow or vanish. No score
+    # is larger than this product of the largest queries and keys.
+    largest = scaled.detach().abs().amax(dim=0) @ key.detach().abs().amax(dim=0)  # []
+    is_moderate = largest <= MODERATE_SCORE  # []
     by_level = from_one_table() if is_moderate else from_a_table_each()
-    indices = x.indices.long()[:, :, None]  # [batch, steps, 1]
-    attended = torch.take_along_dim(by_level, indices, dim=1)  # [batch, steps, channels]
+    indices = x.indices.long()[:, :, None].expand(-1, -1, len(V))  # [batch, steps, channels]
+    attended = by_level.gather(dim=1, index=indices)  # [batch, steps, channels]
     return attended
 
 
