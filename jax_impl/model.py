@@ -79,9 +79,14 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
     value = x.levels @ V  # [levels, channels]
     scaled = query / sqrt(K.shape[-1])  # [levels, channels]
     scores = scaled @ key.mT  # [levels, levels]
+    # One table serves the whole batch while no exponential in it can overflow or vanish. No score
+    # is larger than this product of the largest queries and keys.
+    largest = jnp.abs(scaled).max(axis=0) @ jnp.abs(key).max(axis=0)  # []
+    is_moderate = largest <= MODERATE_SCORE  # []
 
     def from_one_table() -> Array:
-        exponentials = jnp.exp(scores)  # [levels, levels]
+        # Where this table is not used, its gradient, 0, must not meet an infinity.
+        exponentials = jnp.exp(jnp.where(is_moderate, scores, 0))  # [levels, levels]
         totals = x.counts @ exponentials.mT  # [batch, levels]
         counted = x.counts[:, None] * value.mT  # [batch, channels, levels]
         sums = counted @ exponentials.mT  # [batch, channels, levels]
@@ -96,11 +101,8 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
         by_level = weights @ value  # [batch, levels, channels]
         return by_level
 
-    # One table serves the whole batch while no exponential in it can overflow or vanish. No score
-    # is larger than this product of the largest queries and keys.
-    largest = jnp.abs(scaled).max(axis=0) @ jnp.abs(key).max(axis=0)  # []
-    is_moderate = largest <= MODERATE_SCORE  # []
-    by_level = jax.lax.cond(is_moderate, from_one_table, jax.checkpoint(from_a_table_each))
+    one_table = from_one_table()  # [batch, levels, channels]
+    by_level = jax.lax.cond(is_moderate, lambda: one_table, jax.checkpoint(from_a_table_each))
     indices = x.indices.astype(int)[:, :, None]  # [batch, steps, 1]
     attended = jnp.take_along_axis(by_level, indices, axis=1)  # [batch, steps, channels]
     return attended
@@ -156,8 +158,8 @@ def as_input(x: Images, attention: str, like: Array) -> Images:
     """Give images as a form of attention takes them, with the dtype of `like`."""
     if attention == "histogram" and isinstance(x, jax.core.Tracer):
         raise UserError(
-            "Under jit the histogram form takes LevelImages: call shared.levels.find_levels(images) "
-            "before, outside."
+            "Under jit the histogram form takes LevelImages: call find_levels(images), of "
+            "shared.levels, before."
         )
     x = in_form(x, attention)
     if not isinstance(x, LevelImages):
@@ -173,15 +175,6 @@ def find_device(name: str) -> jax.Device:
         return jax.devices(name)[0]
     except RuntimeError:
         raise UserError(f"JAX finds no {name!r} device here: use --device cpu.") from None
-
-
-def place(module: nnx.Pytree, device: jax.Device) -> None:
-    """Commit all that a module holds to a device, in place, as PyTorch's `module.to` does.
-
-    What is not committed is, once a jitted function has returned it: that function would then be
-    compiled a second time, for its own result.
-    """
-    nnx.update(module, jax.device_put(nnx.state(module), device))
 
 
 def from_params(

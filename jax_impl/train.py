@@ -19,7 +19,6 @@ from jax_impl.model import (
     as_input,
     find_device,
     from_params,
-    place,
     to_params,
 )
 from shared.batches import epoch_batches, in_parts
@@ -27,6 +26,15 @@ from shared.config import Config
 from shared.data import Dataset
 from shared.levels import LevelImages, in_form
 from shared.records import Epoch, Evaluation
+
+
+def place(module: nnx.Pytree, device: jax.Device) -> None:
+    """Commit all that a module holds to a device, in place, as PyTorch's `module.to` does.
+
+    What is not committed is, once a jitted function has returned it: that function would then be
+    compiled a second time, for its own result.
+    """
+    nnx.update(module, jax.device_put(nnx.state(module), device))
 
 
 def mean_loss(model: SelfAttentionModel, images: Images, labels: Array) -> tuple[Array, Array]:

@@ -79,8 +79,13 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
     value = x.levels @ V  # [levels, channels]
     scaled = query / sqrt(K.shape[-1])  # [levels, channels]
     scores = scaled @ key.mT  # [levels, levels]
+    # One table serves the whole batch while no exponential in it can overflow or vanish. No score
+    # is larger than this product of the largest queries and keys.
+    largest = np.abs(scaled).max(axis=0) @ np.abs(key).max(axis=0)  # []
+    is_moderate = largest <= MODERATE_SCORE  # []
 
     def from_one_table() -> Array:
+        # No shift by the largest score is needed: it would cancel in the division.
         exponentials = np.exp(scores)  # [levels, levels]
         totals = x.counts @ exponentials.mT  # [batch, levels]
         counted = x.counts[:, None] * value.mT  # [batch, channels, levels]
@@ -96,10 +101,7 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
         by_level = weights @ value  # [batch, levels, channels]
         return by_level
 
-    # One table serves the whole batch while no exponential in it can overflow or vanish. No score
-    # is larger than this product of the largest queries and keys.
-    largest = np.abs(scaled).max(axis=0) @ np.abs(key).max(axis=0)  # []
-    is_moderate = largest <= MODERATE_SCORE  # []
+    # A plain `if`: only the table that is used is computed.
     by_level = from_one_table() if is_moderate else from_a_table_each()
     indices = x.indices.astype(int)[:, :, None]  # [batch, steps, 1]
     attended = np.take_along_axis(by_level, indices, axis=1)  # [batch, steps, channels]

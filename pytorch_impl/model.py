@@ -79,8 +79,13 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
     value = x.levels @ V  # [levels, channels]
     scaled = query / sqrt(K.shape[-1])  # [levels, channels]
     scores = scaled @ key.mT  # [levels, levels]
+    # One table serves the whole batch while no exponential in it can overflow or vanish. No score
+    # is larger than this product of the largest queries and keys.
+    largest = scaled.detach().abs().amax(dim=0) @ key.detach().abs().amax(dim=0)  # []
+    is_moderate = largest <= MODERATE_SCORE  # []
 
     def from_one_table() -> Tensor:
+        # No shift by the largest score is needed: it would cancel in the division.
         exponentials = scores.exp()  # [levels, levels]
         totals = x.counts @ exponentials.mT  # [batch, levels]
         counted = x.counts[:, None] * value.mT  # [batch, channels, levels]
@@ -96,10 +101,7 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
         by_level = weights @ value  # [batch, levels, channels]
         return by_level
 
-    # One table serves the whole batch while no exponential in it can overflow or vanish. No score
-    # is larger than this product of the largest queries and keys.
-    largest = scaled.detach().abs().amax(dim=0) @ key.detach().abs().amax(dim=0)  # []
-    is_moderate = largest <= MODERATE_SCORE  # []
+    # A plain `if` looks at the number; for that, once a step, a GPU has to finish first.
     by_level = from_one_table() if is_moderate else from_a_table_each()
     indices = x.indices.long()[:, :, None].expand(-1, -1, len(V))  # [batch, steps, channels]
     attended = by_level.gather(dim=1, index=indices)  # [batch, steps, channels]
