@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared.batches import epoch_batches
+from shared.batches import STEPS_AT_ONCE, epoch_batches, in_parts
 from shared.errors import UserError
 
 
@@ -42,3 +42,11 @@ def test_the_order_depends_on_seed_and_epoch_alone(sampling: str):
 def test_a_batch_size_that_cannot_be_is_refused(size: int):
     with pytest.raises(UserError, match=f"batch size is {size}: choose 1 to 10"):
         epoch_batches(10, size)
+
+
+@pytest.mark.parametrize("steps", [1, STEPS_AT_ONCE, STEPS_AT_ONCE + 1, 2 * STEPS_AT_ONCE + 7])
+def test_the_parts_of_an_epoch_are_the_epoch(steps: int):
+    batches = epoch_batches(3 * steps, 3)
+    parts = in_parts(batches)
+    assert all(1 <= len(part) <= STEPS_AT_ONCE for part in parts)
+    np.testing.assert_array_equal(np.concatenate(parts), batches)

@@ -5,6 +5,7 @@ import pytest
 from conftest import DEVICES, FORMS, TRAINERS, Case, import_or_skip, skip_without_device
 from problems import make_dataset, make_problem
 
+from shared import batches
 from shared.checkpoints import load_params, save_params
 from shared.config import Config
 from shared.data import Dataset, load_data
@@ -90,6 +91,26 @@ def test_several_epochs_in_float64_stay_together(channels: int):
         for name in problem.params:
             np.testing.assert_allclose(epoch_a.params[name], epoch_b.params[name], atol=1e-10)
     assert not np.array_equal(a[0].step_losses, a[1].step_losses)
+
+
+def test_training_in_parts_is_training_in_one_go(trainer, monkeypatch):
+    problem = make_problem(batch=23)
+    config = Config(epochs=2, batch_size=3, dtype="float64")
+    whole, parts = [], []
+    for epochs, steps in ((whole, 125), (parts, 2)):
+        monkeypatch.setattr(batches, "STEPS_AT_ONCE", steps)
+        heard = []
+        epochs += trainer.train(
+            problem.params,
+            make_dataset(problem),
+            config,
+            lambda number, loss, heard=heard: heard.append((number, float(loss))),
+        )
+        assert sum(number for number, _ in heard) == 14
+        assert heard[-1][1] == epochs[-1].step_losses[-1]
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(a.step_losses, b.step_losses)
+        assert a.train_accuracy == b.train_accuracy
 
 
 @pytest.mark.parametrize("accuracy", ["micro", "macro"])
