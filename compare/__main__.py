@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from shared.cli import run_main
 from shared.errors import UserError
 
-VERBS = {"run": "train side by side, evaluate everywhere, and say whether they agree (default)"}
+VERBS = {
+    "run": "train side by side, evaluate everywhere, and say whether they agree (default)",
+    "bench": "time every form of every implementation, forward and in training steps",
+    "performance": "write docs/performance.md from the result of a benchmark",
+}
 
 
 def main(args: Sequence[str]) -> int:

@@ -1,0 +1,206 @@
+"""`python -m compare performance BENCH_JSON`: write docs/performance.md from a real benchmark."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Annotated, Any
+
+import tyro
+
+from compare.bench_report import read_bench, save_bench_figure, say_ratio
+from compare.bench_rows import Row
+from shared.cli import make_console, parse_options
+from shared.errors import UserError
+from shared.files import write_text
+
+TEMPLATE = Path(__file__).with_name("performance_template.md")
+# What issue and docs call goals: the training step, as many times as fast as the seed's loop.
+GOALS = (
+    ("jax", "histogram", 16, 60, 100),
+    ("pytorch", "histogram", 16, 20, 40),
+    ("jax", "histogram", 256, 80, 150),
+    ("pytorch", "histogram", 256, 80, 150),
+)
+
+
+@dataclass(frozen=True)
+class PerformanceConfig:
+    """What writing the page needs to know."""
+
+    bench: Annotated[Path, tyro.conf.Positional] = Path("bench.json")
+    """The result of `python -m compare bench`: a full one, not of --quick."""
+    whole_job: Path | None = None
+    """A result.json of `python -m compare run --data mnist --epochs 128`: the seed's whole job."""
+    docs: Path = Path("docs")
+    """The folder to write performance.md, bench.png and bench.svg into."""
+
+
+class Rows:
+    """The rows of a benchmark, found by what they measured."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = {(row.implementation, row.form, row.batch_size, row.phase): row for row in rows}
+
+    def find(self, name: str, form: str, batch: int = 16, phase: str = "step") -> Row:
+        """Give one row; UserError says which is missing."""
+        try:
+            return self.rows[name, form, batch, phase]
+        except KeyError:
+            raise UserError(
+                f"The benchmark has no {phase} of {name} {form} at batch {batch}: "
+                "run `python -m compare bench` with nothing left out."
+            ) from None
+
+    def ratio(self, row: Row, other: Row) -> float:
+        """Say how many times as fast `row` is as `other`: the median of the rounds' ratios."""
+        ratios = sorted(b / a for a, b in zip(row.rounds, other.rounds, strict=True))
+        middle = len(ratios) // 2
+        return (ratios[middle] + ratios[~middle]) / 2
+
+
+def main(args: Sequence[str]) -> int:
+    """Write the page and its figure."""
+    config = parse_options(
+        PerformanceConfig(),
+        args,
+        prog="python -m compare performance",
+        description="Writes docs/performance.md and its figure from the result of a benchmark.",
+    )
+    bench = read_bench(config.bench)
+    page = write_page(bench, read_whole_job(config.whole_job))
+    config.docs.mkdir(parents=True, exist_ok=True)
+    write_text(config.docs / "performance.md", page)
+    save_bench_figure(config.docs / "bench.png", bench["rows"])
+    make_console().print(f"Written: {config.docs / 'performance.md'}, and bench.png and .svg.")
+    return 0
+
+
+def write_page(bench: Mapping[str, Any], whole_job: str) -> str:
+    """Fill the template with the numbers of a benchmark."""
+    rows = Rows(bench["rows"])
+    machine, versions = bench["machine"], bench["versions"]
+    numbers = {
+        f"{prefix}{form}{'' if batch == 16 else f'_{batch}'}_{what}": value
+        for prefix, name in (("", "pytorch"), ("jax_", "jax"))
+        for form in ("textbook", "looped", "vectorized", "builtin", "histogram")
+        for batch in (16, 256)
+        for what, value in say_row(rows, rows.find(name, form, batch)).items()
+    }
+    channels = bench["num_channels"]
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        numbers,
+        cpu=machine["cpu"] or "an unknown processor",
+        threads=machine["threads"],
+        platform=machine["platform"],
+        matrix_rate=f"{machine['matrix_rate'] / 1e9:,.0f} GFLOP/s",
+        bandwidth=f"{machine['copy_bandwidth'] / 1e9:,.0f} GB/s",
+        busy="an unknown number"
+        if machine["cores_of_others"] is None
+        else f"{machine['cores_of_others']:.2f}",
+        dtype=bench["dtype"],
+        channels=f"{channels} channel" + ("s" if channels > 1 else ""),
+        versions=", ".join(f"{name} {versions[name]}" for name in sorted(versions)),
+        rounds=len(bench["rows"][0].rounds),
+        step_table=markdown_table([row for row in bench["rows"] if row.phase == "step"]),
+        forward_table=markdown_table([row for row in bench["rows"] if row.phase == "forward"]),
+        goals=goals_table(rows),
+        whole_job=whole_job,
+    )
+
+
+def say_row(rows: Rows, row: Row) -> dict[str, str]:
+    """Say a row's time, and how many times as fast as its own framework's loop, or the seed's."""
+    if row.form == "histogram":  # held against the seed's way, as the goals are
+        ratio = row.ratio_to_loop or float("nan")
+    else:
+        ratio = rows.ratio(row, rows.find(row.implementation, "looped", row.batch_size))
+    return {"ms": f"{row.ms_per_sample:.3g}", "ratio": say_ratio(ratio)}
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Make the page's table: a line per case."""
+    headings = ("implementation", "form", "batch", "ms per sample", "lowest to highest")
+    headings += ("samples/s", "x the loop", "x floor", "compile s", "MiB")
+    lines = [f"| {' | '.join(headings)} |", "| --- | --- |" + " ---: |" * 8]
+    for row in rows:
+        cells = (
+            row.implementation,
+            f"`{row.form}`",
+            row.batch_size,
+            f"{row.ms_per_sample:.3g}",
+            f"{row.ms_lowest:.3g} to {row.ms_highest:.3g}",
+            f"{row.samples_per_second:,.0f}",
+            "" if row.ratio_to_loop is None else say_ratio(row.ratio_to_loop),
+            "" if row.times_floor is None else f"{row.times_floor:,.1f}",
+            f"{row.compile_seconds:.1f}",
+            "" if row.peak_bytes is None else f"{row.peak_bytes / 2**20:,.0f}",
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def goals_table(rows: Rows) -> str:
+    """Hold what was aimed at against what was measured."""
+    lines = [
+        "| as many times as fast as | goal | aim | measured | lowest to highest round |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, form, batch, goal, aim in GOALS:
+        row = rows.find(name, form, batch)
+        spread = sorted(row.ratio_rounds or [])
+        lines.append(
+            f"| `{form}`, {name}, step at batch {batch}: the seed's loop | {goal} | {aim} "
+            f"| {say_ratio(row.ratio_to_loop or float('nan'))} "
+            f"| {say_ratio(spread[0])} to {say_ratio(spread[-1])} |"
+        )
+    sizes = sorted({batch for *_, batch, _ in rows.rows})
+    for name in ("pytorch", "jax", "numpy"):
+        for phase in ("forward", "step"):
+            if (name, "looped", sizes[0], phase) not in rows.rows:
+                continue
+            ratios = [
+                rows.ratio(
+                    rows.find(name, "vectorized", batch, phase),
+                    rows.find(name, "looped", batch, phase),
+                )
+                for batch in sizes
+            ]
+            said = ", ".join(
+                f"{ratio:.2f} at {batch}" for ratio, batch in zip(ratios, sizes, strict=True)
+            )
+            lines.append(
+                f"| `vectorized`, {name}, {phase}: its own loop, same batch | 1 | 2 | {said} | |"
+            )
+    return "\n".join(lines)
+
+
+def read_whole_job(path: Path | None) -> str:
+    """Say how long the seed's whole job took, from the result of a run; UserError if it is none."""
+    if path is None:
+        return ""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        config = result["config"]
+        took = {
+            name: (found["train_seconds"], found["test_accuracy"])
+            for name, found in result["implementations"].items()
+            if found["train_seconds"]
+        }
+        said = " and ".join(
+            f"{name} {seconds / 60:.1f} minutes ({accuracy:.2%} on the test images)"
+            for name, (seconds, accuracy) in took.items()
+        )
+        command = f"python -m compare run --data {config['data']} --epochs {config['epochs']}"
+        return (
+            f"The seed's whole job, {config['epochs']} epochs of the 50,000 images at batch "
+            f"{config['batch_size']} in the form `{config['attention']}`, took {said} of training "
+            f"(`{command}`); the goal was less than 5 minutes in the faster of the two."
+        )
+    except OSError as error:
+        raise UserError(f"Could not read {path}: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is not a result.json of `python -m compare run` ({error!r}): give one."
+        ) from error
