@@ -150,7 +150,7 @@ def cores_of_others(before: float | None, after: float | None, seconds: float) -
 def complete_quick(args: Sequence[str]) -> list[str]:
     """Let --quick stand alone: all options take a value, and True is its."""
     completed = []
-    for arg, following in zip(args, [*args[1:], ""], strict=True):
+    for arg, following in zip(args, [*args, ""][1:], strict=True):
         is_alone = arg == "--quick" and following not in ("True", "False")
         completed += [arg, "True"] if is_alone else [arg]
     return completed

@@ -133,6 +133,7 @@ def test_quick_needs_no_value():
     assert complete_quick(["--quick"]) == ["--quick", "True"]
     assert complete_quick(["--quick", "--rounds", "2"]) == ["--quick", "True", "--rounds", "2"]
     assert complete_quick(["--quick", "False"]) == ["--quick", "False"]
+    assert complete_quick([]) == []
 
 
 @pytest.fixture(scope="module")
