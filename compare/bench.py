@@ -285,6 +285,7 @@ def _to_json(
 ) -> dict[str, Any]:
     """Gather a benchmark for machines."""
     settings = asdict(config)
+    del settings["json"], settings["figure"]  # where it is written says nothing of what it says
     return {
         "rows": rows_to_json(rows),
         "machine": speed._asdict() | describe_machine() | {"cores_of_others": busy},

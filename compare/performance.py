@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import tyro
 
-from compare.bench_report import read_bench, save_bench_figure, say_ratio
+from compare.bench_report import FORMS, read_bench, rows_to_json, save_bench_figure, say_ratio
 from compare.bench_rows import Row
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
-from shared.files import write_text
+from shared.files import write_json, write_text
 
 TEMPLATE = Path(__file__).with_name("performance_template.md")
-# What issue and docs call goals: the training step, as many times as fast as the seed's loop.
+# The goals and what was aimed at: the training step, as many times as fast as the seed's loop.
 GOALS = (
     ("jax", "histogram", 16, 60, 100),
     ("pytorch", "histogram", 16, 20, 40),
@@ -29,12 +29,13 @@ GOALS = (
 class PerformanceConfig:
     """What writing the page needs to know."""
 
-    bench: Annotated[Path, tyro.conf.Positional] = Path("bench.json")
+    bench: Annotated[Path, tyro.conf.Positional] = Path("docs/bench.json")
     """The result of `python -m compare bench`: a full one, not of --quick."""
-    whole_job: Path | None = None
-    """A result.json of `python -m compare run --data mnist --epochs 128`: the seed's whole job."""
+    whole_job: Path = Path("docs/whole_job.json")
+    """The seed's whole job: the result.json of `compare run --data mnist --epochs 128`, or what
+    this command kept of one."""
     docs: Path = Path("docs")
-    """The folder to write performance.md, bench.png and bench.svg into."""
+    """The folder to write performance.md, bench.png and bench.svg into, and what they are from."""
 
 
 class Rows:
@@ -61,53 +62,60 @@ class Rows:
 
 
 def main(args: Sequence[str]) -> int:
-    """Write the page and its figure."""
+    """Write the page, its figure, and the numbers that both are made from."""
     config = parse_options(
         PerformanceConfig(),
         args,
         prog="python -m compare performance",
         description="Writes docs/performance.md and its figure from the result of a benchmark.",
     )
-    bench = read_bench(config.bench)
-    page = write_page(bench, read_whole_job(config.whole_job))
+    bench, whole_job = read_bench(config.bench), read_whole_job(config.whole_job)
+    page = write_page(bench, whole_job)
     config.docs.mkdir(parents=True, exist_ok=True)
-    write_text(config.docs / "performance.md", page)
+    write_json(config.docs / "bench.json", bench | {"rows": rows_to_json(bench["rows"])})
+    write_json(config.docs / "whole_job.json", whole_job)
     save_bench_figure(config.docs / "bench.png", bench["rows"])
-    make_console().print(f"Written: {config.docs / 'performance.md'}, and bench.png and .svg.")
+    write_text(config.docs / "performance.md", page)
+    make_console().print(f"Written: {config.docs / 'performance.md'}, and what it is made from.")
     return 0
 
 
-def write_page(bench: Mapping[str, Any], whole_job: str) -> str:
-    """Fill the template with the numbers of a benchmark."""
+def write_page(bench: Mapping[str, Any], whole_job: Mapping[str, Any]) -> str:
+    """Fill the template with the numbers of a benchmark and of the seed's whole job."""
     rows = Rows(bench["rows"])
-    machine, versions = bench["machine"], bench["versions"]
     numbers = {
         f"{prefix}{form}{'' if batch == 16 else f'_{batch}'}_{what}": value
         for prefix, name in (("", "pytorch"), ("jax_", "jax"))
-        for form in ("textbook", "looped", "vectorized", "builtin", "histogram")
+        for form in FORMS
         for batch in (16, 256)
         for what, value in say_row(rows, rows.find(name, form, batch)).items()
     }
-    channels = bench["num_channels"]
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         numbers,
-        cpu=machine["cpu"] or "an unknown processor",
-        threads=machine["threads"],
-        platform=machine["platform"],
-        matrix_rate=f"{machine['matrix_rate'] / 1e9:,.0f} GFLOP/s",
-        bandwidth=f"{machine['copy_bandwidth'] / 1e9:,.0f} GB/s",
-        busy="an unknown number"
-        if machine["cores_of_others"] is None
-        else f"{machine['cores_of_others']:.2f}",
-        dtype=bench["dtype"],
-        channels=f"{channels} channel" + ("s" if channels > 1 else ""),
-        versions=", ".join(f"{name} {versions[name]}" for name in sorted(versions)),
+        **say_machine(bench),
         rounds=len(bench["rows"][0].rounds),
         step_table=markdown_table([row for row in bench["rows"] if row.phase == "step"]),
         forward_table=markdown_table([row for row in bench["rows"] if row.phase == "forward"]),
         goals=goals_table(rows),
-        whole_job=whole_job,
+        whole_job=say_whole_job(whole_job),
     )
+
+
+def say_machine(bench: Mapping[str, Any]) -> dict[str, str]:
+    """Say what a benchmark ran on and with."""
+    machine, versions, channels = bench["machine"], bench["versions"], bench["num_channels"]
+    busy = machine["cores_of_others"]
+    return {
+        "cpu": machine["cpu"] or "an unknown processor",
+        "threads": str(machine["threads"]),
+        "platform": machine["platform"],
+        "matrix_rate": f"{machine['matrix_rate'] / 1e9:,.0f} GFLOP/s",
+        "bandwidth": f"{machine['copy_bandwidth'] / 1e9:,.0f} GB/s",
+        "busy": "an unknown number" if busy is None else f"{busy:.2f}",
+        "dtype": bench["dtype"],
+        "channels": f"{channels} channel" + ("s" if channels > 1 else ""),
+        "versions": ", ".join(f"{name} {versions[name]}" for name in sorted(versions)),
+    }
 
 
 def say_row(rows: Rows, row: Row) -> dict[str, str]:
@@ -155,52 +163,49 @@ def goals_table(rows: Rows) -> str:
             f"| {say_ratio(row.ratio_to_loop or float('nan'))} "
             f"| {say_ratio(spread[0])} to {say_ratio(spread[-1])} |"
         )
-    sizes = sorted({batch for *_, batch, _ in rows.rows})
-    for name in ("pytorch", "jax", "numpy"):
-        for phase in ("forward", "step"):
-            if (name, "looped", sizes[0], phase) not in rows.rows:
-                continue
-            ratios = [
-                rows.ratio(
-                    rows.find(name, "vectorized", batch, phase),
-                    rows.find(name, "looped", batch, phase),
-                )
-                for batch in sizes
-            ]
-            said = ", ".join(
-                f"{ratio:.2f} at {batch}" for ratio, batch in zip(ratios, sizes, strict=True)
-            )
-            lines.append(
-                f"| `vectorized`, {name}, {phase}: its own loop, same batch | 1 | 2 | {said} | |"
-            )
+    for name, phase in dict.fromkeys((name, phase) for name, _, _, phase in rows.rows):
+        said = ", ".join(
+            f"{rows.ratio(rows.find(name, 'vectorized', batch, phase), looped):.2f} at {batch}"
+            for (other, form, batch, of), looped in rows.rows.items()
+            if (other, form, of) == (name, "looped", phase)
+        )
+        lines.append(f"| `vectorized`, {name}, {phase}: its own loop | 1 | 2 | {said} | |")
     return "\n".join(lines)
 
 
-def read_whole_job(path: Path | None) -> str:
-    """Say how long the seed's whole job took, from the result of a run; UserError if it is none."""
-    if path is None:
-        return ""
+def read_whole_job(path: Path) -> dict[str, Any]:
+    """Read what the page says of the seed's whole job; UserError if there is no such thing."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        config = result["config"]
-        took = {
-            name: (found["train_seconds"], found["test_accuracy"])
-            for name, found in result["implementations"].items()
-            if found["train_seconds"]
+        settings = ("data", "epochs", "batch_size", "attention", "dtype")
+        return {
+            "config": {name: result["config"][name] for name in settings},
+            "versions": result["versions"],
+            "implementations": {
+                name: {key: float(found[key]) for key in ("train_seconds", "test_accuracy")}
+                for name, found in result["implementations"].items()
+                if found["train_seconds"]
+            },
         }
-        said = " and ".join(
-            f"{name} {seconds / 60:.1f} minutes ({accuracy:.2%} on the test images)"
-            for name, (seconds, accuracy) in took.items()
-        )
-        command = f"python -m compare run --data {config['data']} --epochs {config['epochs']}"
-        return (
-            f"The seed's whole job, {config['epochs']} epochs of the 50,000 images at batch "
-            f"{config['batch_size']} in the form `{config['attention']}`, took {said} of training "
-            f"(`{command}`); the goal was less than 5 minutes in the faster of the two."
-        )
     except OSError as error:
         raise UserError(f"Could not read {path}: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is not a result.json of `python -m compare run` ({error!r}): give one."
         ) from error
+
+
+def say_whole_job(job: Mapping[str, Any]) -> str:
+    """Say in a sentence how long the seed's whole job took."""
+    config = job["config"]
+    took = " and ".join(
+        f"{name} {found['train_seconds'] / 60:.1f} minutes ({found['test_accuracy']:.2%} right on "
+        "the test images)"
+        for name, found in job["implementations"].items()
+    )
+    return (
+        f"The seed's whole job, {config['epochs']} epochs of the 50,000 images at batch "
+        f"{config['batch_size']} in the form `{config['attention']}`, took {took} of training "
+        f"(`python -m compare run --data {config['data']} --epochs {config['epochs']}`); the goal "
+        "was less than 5 minutes in the faster of the two."
+    )

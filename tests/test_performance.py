@@ -1,0 +1,66 @@
+"""The page of performance: made from the numbers beside it, and from nothing else."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from compare.bench_report import read_bench
+from compare.performance import TEMPLATE, main, read_whole_job, write_page
+from shared.errors import UserError
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+BENCH, JOB = DOCS / "bench.json", DOCS / "whole_job.json"
+
+
+def test_the_page_is_what_its_numbers_make_of_it():
+    page = write_page(read_bench(BENCH), read_whole_job(JOB))
+    assert (DOCS / "performance.md").read_text() == page
+    assert "nan" not in page
+    assert not re.search(r"\$\w", page)
+
+
+def test_the_command_writes_the_page_and_all_it_is_made_from(tmp_path: Path, capsys):
+    assert main([str(BENCH), "--whole-job", str(JOB), "--docs", str(tmp_path / "docs")]) == 0
+    assert "performance.md" in capsys.readouterr().out
+    made = {path.name for path in (tmp_path / "docs").iterdir()}
+    assert made == {"performance.md", "bench.json", "whole_job.json", "bench.png", "bench.svg"}
+    for name in ("performance.md", "bench.json", "whole_job.json"):
+        assert (tmp_path / "docs" / name).read_text() == (DOCS / name).read_text()
+
+
+def test_another_number_makes_another_page(tmp_path: Path):
+    bench = json.loads(BENCH.read_text())
+    for row in bench["rows"]:
+        if (row["implementation"], row["form"], row["batch_size"]) == ("jax", "histogram", 256):
+            row["ratio_to_loop"] = 4321.0
+    (tmp_path / "bench.json").write_text(json.dumps(bench))
+    page = write_page(read_bench(tmp_path / "bench.json"), read_whole_job(JOB))
+    assert page.count("4,321") >= 3  # the table, the goals, the third lesson
+
+
+def test_a_benchmark_with_a_hole_is_refused_by_its_name(tmp_path: Path):
+    bench = json.loads(BENCH.read_text())
+    bench["rows"] = [row for row in bench["rows"] if row["form"] != "builtin"]
+    (tmp_path / "bench.json").write_text(json.dumps(bench))
+    with pytest.raises(UserError, match="no step of pytorch builtin at batch 16: run `python -m"):
+        write_page(read_bench(tmp_path / "bench.json"), read_whole_job(JOB))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"config": {}}', '{"config": 3}'])
+def test_what_is_no_result_of_a_run_is_refused(text: str, tmp_path: Path):
+    path = tmp_path / "result.json"
+    path.write_text(text)
+    with pytest.raises(
+        UserError, match=r"result\.json is not a result\.json of `python -m compare"
+    ):
+        read_whole_job(path)
+    with pytest.raises(UserError, match="Could not read"):
+        read_whole_job(tmp_path / "gone.json")
+
+
+def test_every_number_of_the_template_is_filled_in():
+    """A name that no number has would raise; here, that the lessons do speak of numbers."""
+    names = set(re.findall(r"\$(\w+)", TEMPLATE.read_text()))
+    assert {"textbook_ms", "vectorized_ratio", "jax_histogram_256_ratio", "goals"} <= names
