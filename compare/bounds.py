@@ -12,6 +12,7 @@ The exact values in the bounds are the NumPy reference's own in float64, step by
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -70,11 +71,9 @@ def logits_bound(params: Mapping[str, np.ndarray], images: np.ndarray, *, dtype:
     `params` are those that the judged model holds, exactly; images are [batch, steps, channels].
     """
     u = unit_roundoff(dtype)
-    exact = {name: _exact(array) for name, array in params.items()}
-    rows = [_sample_logits_bound(exact, _exact(image), u) for image in images]
-    return Bounded(
-        np.stack([row.value[0] for row in rows]), np.stack([row.bound[0] for row in rows])
-    )
+    held = {name: exact(array) for name, array in params.items()}
+    rows = [sample_bounds(held, exact(image), u)["logits"] for image in images]
+    return Bounded(np.stack([row.value for row in rows]), np.stack([row.bound for row in rows]))
 
 
 def loss_bound(logits: Bounded, *, dtype: str) -> float:
@@ -92,26 +91,46 @@ def loss_bound(logits: Bounded, *, dtype: str) -> float:
     return float((carried + rounded).mean() + gamma(batch, u) * losses.mean())
 
 
-def _exact(array: np.ndarray) -> Bounded:
+def exact(array: np.ndarray) -> Bounded:
+    """Take numbers as they are, in float64, with no error."""
     value = np.asarray(array, dtype=np.float64)
     return Bounded(value, np.zeros_like(value))
 
 
-def _sample_logits_bound(params: dict[str, Bounded], image: Bounded, u: float) -> Bounded:
-    """Carry the bound through the steps of an image [steps, channels] to logits [1, outputs]."""
-    query = matmul(image, params["Q"], u)
-    key = matmul(image, params["K"], u)
-    value = matmul(image, params["V"], u)
+def sample_bounds(
+    params: Mapping[str, Bounded],
+    image: Bounded,
+    u: float,
+    seen: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> dict[str, Bounded]:
+    """Give value and bound of every step of an image [steps, channels], by the step's name.
+
+    With nothing `seen`, values are exact and errors carried from step to step: how far rounding
+    can have moved a step since the start. Where `seen` holds what was computed at a step, the
+    steps after it go on from that instead: a step is then bounded by itself, and the first one
+    that is off is the one that is wrong.
+    """
+    steps: dict[str, Bounded] = {}
+
+    def step(name: str, bounded: Bounded) -> Bounded:
+        steps[name] = bounded
+        return exact(seen[name]) if name in seen else bounded
+
+    query = step("query", matmul(image, params["Q"], u))
+    key = step("key", matmul(image, params["K"], u))
+    value = step("value", matmul(image, params["V"], u))
     products = matmul(query, _transposed(key), u)
     scale = 1 / np.sqrt(image.value.shape[-1])
     rounding = gamma(SCALE_ROUNDINGS, u) * (np.abs(products.value) + products.bound)
-    scores = Bounded(products.value * scale, (products.bound + rounding) * scale)
-    attended = matmul(softmax(scores, u), value, u)
+    scores = step("scores", Bounded(products.value * scale, (products.bound + rounding) * scale))
+    weights = step("weights", softmax(scores, u))
+    attended = step("attended", matmul(weights, value, u))
     features = Bounded(attended.value.reshape(1, -1), attended.bound.reshape(1, -1))
     summed = matmul(features, _transposed(params["out.weight"]), u)
     bias = params["out.bias"].value
     rounding = gamma(1, u) * (np.abs(summed.value) + summed.bound + np.abs(bias))
-    return Bounded(summed.value + bias, summed.bound + rounding)
+    step("logits", Bounded((summed.value + bias)[0], (summed.bound + rounding)[0]))
+    return steps
 
 
 def _transposed(matrix: Bounded) -> Bounded:

@@ -19,9 +19,9 @@ def attend_in_blocks(query: Array, key: Array, value: Array) -> Array:
     table = np.empty((BLOCK, steps, steps), dtype=query.dtype)
     for start in range(0, len(query), BLOCK):
         block = slice(start, start + BLOCK)
-        scores = np.matmul(query[block], key[block].mT, out=table[: len(query[block])])
-        scores -= scores.max(axis=-1, keepdims=True)
-        exponentials = np.exp(scores, out=scores)  # [block, steps, steps]
+        exponents = np.matmul(query[block], key[block].mT, out=table[: len(query[block])])
+        exponents -= exponents.max(axis=-1, keepdims=True)  # [block, steps, steps]
+        exponentials = np.exp(exponents, out=exponents)  # [block, steps, steps]
         totals = exponentials.sum(axis=-1, keepdims=True)  # [block, steps, 1]
         attended[block] = exponentials @ value[block] / totals
     return attended

@@ -30,10 +30,12 @@ def make_problem(
     return Problem(params, images, rng.integers(outputs, size=batch))
 
 
-def real_digits(channels: int) -> Problem:
-    """Take five digits of the sample, and parameters as training starts from."""
+def real_digits(channels: int, count: int = 5) -> Problem:
+    """Take a few digits of the sample, and parameters as training starts from."""
     test = load_data("sample", num_channels=channels).test
-    return Problem(initial_params(num_channels=channels, seed=7), test.images[:5], test.labels[:5])
+    return Problem(
+        initial_params(num_channels=channels, seed=7), test.images[:count], test.labels[:count]
+    )
 
 
 def dim_digits(channels: int, factor: float) -> Problem:

@@ -1,0 +1,153 @@
+"""Judge a model step by step: each step's error as a fraction of what rounding allows.
+
+A step is judged twice. By itself (`local`): from what the model itself computed just before, so
+that an error stands at the step that made it. And since the start (`carried`): from the exact
+values, which the final verdict of a run is about. See compare/bounds.py for the bounds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+import numpy_reference
+from compare.bounds import Bounded, exact, loss_bound, sample_bounds, unit_roundoff
+from compare.capture import capture_steps
+from compare.hints import find_hint
+
+STEPS = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One implementation in one form, dtype and device."""
+
+    implementation: str
+    form: str
+    dtype: str
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.implementation} {self.form} in {self.dtype} on {self.device}"
+
+
+class Batch(NamedTuple):
+    """The parameters, exact in the dtype that is judged, and a batch."""
+
+    params: Mapping[str, np.ndarray]
+    images: np.ndarray  # float32 [batch, steps, channels]
+    labels: np.ndarray  # int64 [batch]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found of a step: where it is furthest off, for its bound, and how far."""
+
+    step: str
+    local: float | None  # error / bound, from the model's own values before; NaN where those are
+    carried: float  # error / bound, from the exact values since the start
+    index: tuple[int, ...]  # where the worse of the two is largest
+    found: float
+    expected: float
+    error: float
+    hint: str | None  # what this looks like, where the step is wrong and its pattern is known
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within both bounds; NaN is not."""
+        return self.carried <= 1 and (self.local is None or self.local <= 1)
+
+
+def judge(case: Case, implementation: ModuleType, batch: Batch) -> list[Judged]:
+    """Run a case and judge every step that could be seen, in their order."""
+    model = implementation.from_params(batch.params, case.form, case.dtype, case.device)
+    seen = capture_steps(implementation, model, batch.images)
+    result = implementation.evaluate(
+        model, batch.images, batch.labels, batch_size=len(batch.images)
+    )
+    carried = bound_steps(batch, case.dtype)
+    local = bound_steps(batch, case.dtype, seen)
+    judged = [
+        judge_step(step, seen[step], local[step], carried[step], case.dtype)
+        for step in STEPS
+        if step in seen
+    ]
+    # What ran may have been compiled, and so rounded otherwise: its logits count as well.
+    as_run = judge_step("logits", result.logits, None, carried["logits"], case.dtype)
+    if not as_run.carried <= judged[-1].carried:
+        judged[-1] = replace(as_run, local=judged[-1].local)
+    return [*judged, judge_loss(result.logits, result.loss, carried["logits"], batch, case.dtype)]
+
+
+def bound_steps(
+    batch: Batch, dtype: str, seen: Mapping[str, np.ndarray] | None = None
+) -> dict[str, Bounded]:
+    """Give value and bound of every step [batch, ...]: carried, or local to what was `seen`."""
+    params = {name: exact(array) for name, array in batch.params.items()}
+    samples = [
+        sample_bounds(
+            params,
+            exact(image),
+            unit_roundoff(dtype),
+            {} if seen is None else {name: array[index] for name, array in seen.items()},
+        )
+        for index, image in enumerate(batch.images)
+    ]
+    return {
+        step: Bounded(
+            np.stack([sample[step].value for sample in samples]),
+            np.stack([sample[step].bound for sample in samples]),
+        )
+        for step in samples[0]
+    }
+
+
+def judge_step(
+    step: str, found: np.ndarray, local: Bounded | None, carried: Bounded, dtype: str
+) -> Judged:
+    """Hold what a model found at a step against both bounds; all are arrays of one shape."""
+    if found.shape != carried.value.shape:
+        raise ValueError(f"{step} is {found.shape}, not {carried.value.shape}")
+    values = found.astype(np.float64)
+    carried_share = error_over_bound(values, carried)
+    local_share = None if local is None else error_over_bound(values, local)
+    # Where a step is wrong by itself, that is what to show; else where it has come furthest off.
+    is_local = local_share is not None and not np.max(local_share) <= 1
+    share, against = (local_share, local) if is_local else (carried_share, carried)
+    assert share is not None
+    assert against is not None
+    index = np.unravel_index(np.argmax(share), share.shape)  # NaN counts as the largest
+    passed = bool(np.max(carried_share) <= 1) and not is_local
+    return Judged(
+        step,
+        local=None if local_share is None else float(np.max(local_share)),
+        carried=float(np.max(carried_share)),
+        index=tuple(int(i) for i in index),
+        found=float(values[index]),
+        expected=float(against.value[index]),
+        error=float(np.abs(values[index] - against.value[index])),
+        hint=None if passed else find_hint(step, values, against, dtype),
+    )
+
+
+def judge_loss(
+    logits: np.ndarray, loss: float, carried: Bounded, batch: Batch, dtype: str
+) -> Judged:
+    """Judge the mean loss of a batch from the model's own logits, and from the exact ones."""
+    local, since_the_start = (
+        Bounded(
+            numpy_reference.cross_entropy(judged.value, batch.labels).mean(keepdims=True),
+            np.array([loss_bound(judged, dtype=dtype)]),
+        )
+        for judged in (exact(logits), carried)
+    )
+    return judge_step("loss", np.array([loss]), local, since_the_start, dtype)
+
+
+def error_over_bound(found: np.ndarray, bounded: Bounded) -> np.ndarray:
+    """Divide errors by bounds, elementwise: no error is 0, also where none is allowed."""
+    error = np.abs(found - bounded.value)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(error == 0, 0.0, error / bounded.bound)
