@@ -22,6 +22,9 @@ import numpy as np
 SCALE_ROUNDINGS = 6
 # Error of a library's exp, in units of u: vectorised ones promise a few units in the last place.
 EXP_ROUNDINGS = 8
+# The smallest normal number of float32; JAX flushes what is smaller to zero on a CPU. In float64
+# it is smaller still, and this more than enough.
+TINY = float(np.finfo(np.float32).tiny)
 
 
 class Bounded(NamedTuple):
@@ -45,8 +48,11 @@ def matmul(a: Bounded, b: Bounded, u: float) -> Bounded:
     """Multiply matrices: the errors of both factors, and the rounding of sums of products."""
     size_a, size_b = np.abs(a.value), np.abs(b.value)
     carried = a.bound @ size_b + size_a @ b.bound + a.bound @ b.bound
-    rounded = gamma(a.value.shape[-1], u) * ((size_a + a.bound) @ (size_b + b.bound))
-    return Bounded(a.value @ b.value, carried + rounded)
+    n = a.value.shape[-1]
+    rounded = gamma(n, u) * ((size_a + a.bound) @ (size_b + b.bound))
+    # A number or a product too small for the dtype is rounded to less, or flushed to zero.
+    flushed = n * TINY * (1 + np.max(size_a, initial=0) + np.max(size_b, initial=0))
+    return Bounded(a.value @ b.value, carried + rounded + flushed)
 
 
 def softmax(scores: Bounded, u: float) -> Bounded:
@@ -59,9 +65,17 @@ def softmax(scores: Bounded, u: float) -> Bounded:
     # block takes off a running maximum and corrects for it later: twice the roundings.
     spread = largest - scores.value.min(axis=-1, keepdims=True)
     exponent = scores.bound.max(axis=-1, keepdims=True) + 2 * u * spread + 2 * EXP_ROUNDINGS * u
-    relative = np.expm1(2 * exponent) + gamma(2 * num_terms + 2, u)
-    # A weight too small for the dtype is rounded or flushed to zero; and none is above 1.
-    bound = np.minimum(weights * relative + np.finfo(np.float32).tiny, 1)
+    # Where exponents may be far off, a weight may be all but any: no more than exp(2 d) times as
+    # large, in logarithms since it can be 0 in float64, and never above 1.
+    logs = scores.value - largest - np.log(exponentials.sum(axis=-1, keepdims=True))
+    grown = np.where(
+        2 * exponent > 1,
+        np.exp(np.minimum(logs + 2 * exponent, 0)),
+        weights * np.expm1(np.minimum(2 * exponent, 1)),
+    )
+    rounded = gamma(2 * num_terms + 2, u) * (weights + grown)
+    # A weight too small for the dtype is rounded or flushed to zero.
+    bound = np.minimum(grown + rounded + TINY, 1)
     return Bounded(weights, bound)
 
 

@@ -38,7 +38,8 @@ def measure(losses: Tensor, logits: Tensor, labels: Tensor, accuracy: str) -> tu
     """
     kinds = {"micro": MicroAccuracy, "macro": BatchMacroAccuracy}
     metrics = MetricCollection(
-        {"loss": MeanMetric(), "accuracy": kinds[accuracy](logits.shape[-1])}, compute_groups=False
+        {"loss": MeanMetric(nan_strategy="disable"), "accuracy": kinds[accuracy](logits.shape[-1])},
+        compute_groups=False,
     ).to(logits.device)
     metrics.update(value=losses, preds=logits, target=labels)
     means = metrics.compute()

@@ -55,9 +55,14 @@ def find_levels(images: np.ndarray) -> LevelImages:
     """Find the levels of floating-point images [n, steps, channels]: the pixels that differ.
 
     Raises UserError where there are more than 256 of them, as when every pixel of an image has a
-    normalisation of its own.
+    normalisation of its own, and where a pixel is NaN or infinite.
     """
     pixels = images.reshape(-1, images.shape[-1])  # [n * steps, channels]
+    if not np.isfinite(pixels).all():
+        raise UserError(
+            "The images hold NaN or infinity, which is no grey level: choose another form to see "
+            "what it does, or mend the images."
+        )
     levels, indices = np.unique(pixels, axis=0, return_inverse=True)
     if len(levels) > MAX_LEVELS:
         raise UserError(

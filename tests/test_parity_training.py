@@ -1,5 +1,7 @@
 """Training: one step of Adam by hand, a hundred steps together, and weights carried across."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import DEVICES, FORMS, TRAINERS, Case, import_or_skip, skip_without_device
@@ -150,3 +152,17 @@ def test_weights_saved_by_one_framework_load_in_each_other(trainer, reader: str,
     np.testing.assert_allclose(result.logits, epoch.validation.logits, rtol=1e-12)
     for name, array in module.to_params(model).items():
         np.testing.assert_array_equal(array, epoch.params[name])
+
+
+@pytest.mark.parametrize("accuracy", ["micro", "macro"])
+def test_a_loss_that_is_nan_makes_the_mean_nan(trainer, accuracy: str):
+    """TorchMetrics leaves NaN out of a mean unless told not to; a training gone wrong must show."""
+    problem = make_problem(batch=4)
+    images = problem.images.copy()
+    images[1] = np.nan
+    data = make_dataset(problem)
+    train = replace(data.train, images=images)
+    config = Config(epochs=1, batch_size=2, attention="looped", accuracy=accuracy)  # type: ignore[arg-type]
+    (epoch,) = trainer.train(problem.params, replace(data, train=train), config)
+    assert np.isnan(epoch.step_losses).any()
+    assert np.isnan(epoch.train_loss)
