@@ -163,7 +163,8 @@ def say_first_break(results: Results) -> str | None:
         if found is not None:
             by_itself = found.local is not None and not found.local <= 1
             share = found.local if by_itself else found.carried
-            hint = f" It looks like this: {found.hint}." if found.hint else ""
+            end = "" if (found.hint or "").endswith("?") else "."
+            hint = f" It looks like this: {found.hint}{end}" if found.hint else ""
             return (
                 f"{found.step} breaks first, in {case}: at {list(found.index)} it is "
                 f"{found.found:.9g} and should be {found.expected:.9g}, {share:.3g} times what "
