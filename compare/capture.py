@@ -31,7 +31,7 @@ def capture_steps(
     built-in call, or of a compiled loop), is missing. What the histogram form computes once per
     level is given once per pixel, like everyone's.
     """
-    folder = Path(str(implementation.__file__)).resolve().parent
+    folder = Path(str(implementation.__file__)).parent
     pieces: dict[str, list[np.ndarray]] = {}
 
     def look(frame: FrameType, event: str, _: Any) -> None:

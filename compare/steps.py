@@ -69,16 +69,18 @@ def judge(case: Case, implementation: ModuleType, batch: Batch) -> list[Judged]:
     )
     carried = bound_steps(batch, case.dtype)
     local = bound_steps(batch, case.dtype, seen)
-    judged = [
-        judge_step(step, seen[step], local[step], carried[step], case.dtype)
+    judged = {
+        step: judge_step(step, seen[step], local[step], carried[step], case.dtype)
         for step in STEPS
         if step in seen
-    ]
+    }
     # What ran may have been compiled, and so rounded otherwise: its logits count as well.
-    as_run = judge_step("logits", result.logits, None, carried["logits"], case.dtype)
-    if not as_run.carried <= judged[-1].carried:
-        judged[-1] = replace(as_run, local=judged[-1].local)
-    return [*judged, judge_loss(result.logits, result.loss, carried["logits"], batch, case.dtype)]
+    logits = judge_step("logits", result.logits, None, carried["logits"], case.dtype)
+    if (looked_at := judged.pop("logits", None)) is not None:
+        is_further = not logits.carried <= looked_at.carried  # also where it is NaN
+        logits = replace(logits, local=looked_at.local) if is_further else looked_at
+    loss = judge_loss(result.logits, result.loss, carried["logits"], batch, case.dtype)
+    return [*judged.values(), logits, loss]
 
 
 def bound_steps(
