@@ -13,7 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from compare.bench_report import bench_table, rows_to_json, save_bench_figure
 from compare.bench_rows import BASELINE, Row, Timing, summarise
-from compare.implementations import can_train, load_implementations
+from compare.implementations import (
+    can_train,
+    device_of,
+    load_implementations,
+    load_present,
+)
 from compare.jobs import Job, Phase, Run, prepare
 from compare.machine import (
     Speed,
@@ -27,7 +32,7 @@ from compare.report import library_versions
 from shared.alone import load_config_data
 from shared.batches import STEPS_AT_ONCE
 from shared.cli import make_console, parse_options
-from shared.config import Attention, Config
+from shared.config import Attention, Config, bad_option
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import write_json
@@ -84,7 +89,7 @@ class BenchConfig:
             *(("images", (self.images,)), ("num-channels", (self.num_channels,))),
         ):
             if any(number < 1 for number in numbers):
-                raise UserError(f"--{name} is {min(numbers)}: give 1 or more.")
+                raise UserError(bad_option(name, min(numbers), "1 or more"))
         for path in (self.json, self.figure):
             if not path.parent.is_dir():
                 raise UserError(f"There is no folder {path.parent} to write {path.name} into.")
@@ -163,17 +168,14 @@ def _load(config: BenchConfig, console: Console) -> dict[str, ModuleType]:
         console.print("numpy is left out: it computes on the CPU alone.", style="yellow")
     if not names:
         raise UserError("Nothing is left to time: use --device cpu, or name pytorch or jax.")
-    implementations, missing = load_implementations(names)
-    for name, library in missing.items():
-        console.print(f"{name} is left out: {library} is not installed.", style="yellow")
+    implementations = load_present(names, console)
     if BASELINE[0] not in names:
         try:
             implementations |= load_implementations(BASELINE[:1])[0]
         except UserError:
             console.print("PyTorch is not installed: there is no loop to compare with.")
     for name, implementation in implementations.items():
-        if name != "numpy":
-            implementation.find_device(config.device)
+        implementation.find_device(device_of(name, config.device))
     return implementations
 
 

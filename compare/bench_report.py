@@ -129,13 +129,13 @@ def bench_table(rows: Sequence[Row], phase: str, width: int = FULL_WIDTH) -> Tab
         if before is not None and row.implementation != before:
             table.add_section()
         before = row.implementation
-        cells = dict(zip(HEADINGS, _cells(row), strict=True))
+        cells = dict(zip(HEADINGS, say_cells(row), strict=True))
         shown = [cell for name, cell in cells.items() if is_wide or name in NARROW_HEADINGS]
         table.add_row(row.implementation, row.form, *shown)
     return table
 
 
-def _cells(row: Row) -> list[str]:
+def say_cells(row: Row) -> list[str]:
     """Write what stands below each of HEADINGS."""
     return [
         str(row.batch_size),

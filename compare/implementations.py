@@ -4,6 +4,8 @@ import importlib
 from collections.abc import Sequence
 from types import ModuleType
 
+from rich.console import Console
+
 from shared.errors import UserError, check_choice
 
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
@@ -26,6 +28,19 @@ def load_implementations(names: Sequence[str]) -> tuple[dict[str, ModuleType], d
     if not found:
         raise UserError(f"None of {', '.join(names)} can be run here: install one with pip.")
     return found, missing
+
+
+def load_present(names: Sequence[str], console: Console) -> dict[str, ModuleType]:
+    """Import the implementations called `names`, and name on the console those left out."""
+    found, missing = load_implementations(names)
+    for name, library in missing.items():
+        console.print(f"{name} is left out: {library} is not installed.", style="yellow")
+    return found
+
+
+def device_of(name: str, device: str) -> str:
+    """Choose the device: the one asked for, except that NumPy computes on the CPU alone."""
+    return "cpu" if name == "numpy" else device
 
 
 def can_train(implementation: ModuleType) -> bool:

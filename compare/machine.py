@@ -159,10 +159,15 @@ def num_threads() -> int:
     return os.cpu_count() or 1
 
 
+def platform_name() -> str:
+    """Name the system and the kind of processor, such as "Linux x86_64"."""
+    return f"{platform.system()} {platform.machine()}"
+
+
 def describe_machine() -> dict[str, Any]:
     """Name the system, the processor (None where it cannot be read) and the number of cores."""
     return {
-        "platform": f"{platform.system()} {platform.machine()}",
+        "platform": platform_name(),
         "cpu": _cpu_model(),
         "threads": num_threads(),
     }

@@ -21,6 +21,7 @@ import numpy as np
 
 import numpy_reference
 from compare.bounds import logits_bound, loss_bound
+from compare.implementations import device_of
 from shared.config import Config
 from shared.data import Dataset, Split
 from shared.records import Epoch
@@ -107,7 +108,10 @@ def check_same_weights(
     checks = []
     for name, implementation in implementations.items():
         model = implementation.from_params(
-            params, form_of(implementation, config.attention), config.dtype, device_of(name, config)
+            params,
+            form_of(implementation, config.attention),
+            config.dtype,
+            device_of(name, config.device),
         )
         result = implementation.evaluate(model, images, labels, batch_size=config.eval_batch_size)
         where = f"{name} on {weights_of}'s weights"
@@ -162,11 +166,6 @@ def measure_drift(epochs: Mapping[str, Sequence[Epoch]]) -> dict[str, float]:
 def form_of(implementation: ModuleType, attention: str) -> str:
     """Choose the form: the one asked for, or "vectorized" where there is no such form."""
     return attention if attention in implementation.ATTENTION else "vectorized"
-
-
-def device_of(name: str, config: Config) -> str:
-    """Choose the device: the one asked for, except that NumPy computes on the CPU alone."""
-    return "cpu" if name == "numpy" else config.device
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray) -> float:

@@ -4,12 +4,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from string import Template
 from typing import Annotated, Any
 
 import tyro
 
-from compare.bench_report import FORMS, read_bench, rows_to_json, save_bench_figure, say_ratio
+from compare.bench_report import (
+    FORMS,
+    HEADINGS,
+    read_bench,
+    rows_to_json,
+    save_bench_figure,
+    say_cells,
+    say_ratio,
+)
 from compare.bench_rows import Row
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
@@ -56,9 +65,7 @@ class Rows:
 
     def ratio(self, row: Row, other: Row) -> float:
         """Say how many times as fast `row` is as `other`: the median of the rounds' ratios."""
-        ratios = sorted(b / a for a, b in zip(row.rounds, other.rounds, strict=True))
-        middle = len(ratios) // 2
-        return (ratios[middle] + ratios[~middle]) / 2
+        return median(b / a for a, b in zip(row.rounds, other.rounds, strict=True))
 
 
 def main(args: Sequence[str]) -> int:
@@ -129,23 +136,11 @@ def say_row(rows: Rows, row: Row) -> dict[str, str]:
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """Make the page's table: a line per case."""
-    names = ["implementation", "form", "batch", "ms per sample", "lowest to highest"]
-    names += ["samples/s", "x the loop", "x floor", "compile s", "MiB"]
-    lines = [f"| {' | '.join(names)} |", "| --- | --- |" + " ---: |" * (len(names) - 2)]
+    names = ("implementation", "form", *HEADINGS)
+    lines = [f"| {' | '.join(names)} |", "| --- | --- |" + " ---: |" * len(HEADINGS)]
     for row in rows:
-        cells = (
-            row.implementation,
-            f"`{row.form}`",
-            row.batch_size,
-            f"{row.ms_per_sample:.3g}",
-            f"{row.ms_lowest:.3g} to {row.ms_highest:.3g}",
-            f"{row.samples_per_second:,.0f}",
-            "" if row.ratio_to_loop is None else say_ratio(row.ratio_to_loop),
-            "" if row.times_floor is None else f"{row.times_floor:,.1f}",
-            f"{row.compile_seconds:.1f}",
-            "" if row.peak_bytes is None else f"{row.peak_bytes / 2**20:,.0f}",
-        )
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        cells = (row.implementation, f"`{row.form}`", *say_cells(row))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -1,6 +1,5 @@
 """What a run shows at its end: the table, the verdict, the figure and the result as JSON."""
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from compare.machine import num_threads, platform_name
 from compare.parity import Parity
 from shared.files import replacing
 from shared.records import Epoch, Evaluation
@@ -116,10 +116,8 @@ def result_to_json(
         "config": dict(config),
         "versions": library_versions(),
         "device": config["device"],
-        "threads": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "threads": num_threads(),
+        "machine": platform_name(),
     }
 
 

@@ -9,12 +9,11 @@ from typing import Literal
 import numpy as np
 from rich.console import Console
 
-from compare.implementations import can_train, load_implementations
+from compare.implementations import can_train, device_of, load_present
 from compare.parity import (
     Parity,
     check_float64_training,
     check_same_weights,
-    device_of,
     form_of,
     measure_drift,
 )
@@ -54,7 +53,7 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
-    implementations = _load(config, console)
+    implementations = load_present(config.implementations, console)
     trainers = {name: module for name, module in implementations.items() if can_train(module)}
     if not trainers:
         raise UserError("Nothing here can train: choose pytorch or jax with --implementations.")
@@ -72,14 +71,6 @@ def main(args: Sequence[str]) -> int:
         finished = ", ".join(f"{len(run.epochs.get(name, []))} of {name}" for name in trainers)
         console.print(f"Interrupted; the finished epochs ({finished}) are kept in {run.path}.")
         return 130
-
-
-def _load(config: RunConfig, console: Console) -> dict[str, ModuleType]:
-    """Import the implementations asked for, and name those that cannot be imported."""
-    implementations, missing = load_implementations(config.implementations)
-    for name, library in missing.items():
-        console.print(f"{name} is left out: {library} is not installed.", style="yellow")
-    return implementations
 
 
 def _compare(
@@ -155,7 +146,7 @@ def evaluate_everywhere(
                     params,
                     form_of(implementation, config.attention),
                     "float64" if name == "numpy" else config.dtype,
-                    device_of(name, config),
+                    device_of(name, config.device),
                 ),
                 data.test.in_form(form_of(implementation, config.attention)),
                 data.test.labels,

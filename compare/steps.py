@@ -7,7 +7,7 @@ values, which the final verdict of a run is about. See compare/bounds.py for the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -55,19 +55,28 @@ class Judged:
     hint: str | None  # what this looks like, where the step is wrong and its pattern is known
 
     @property
+    def is_wrong_by_itself(self) -> bool:
+        """Whether the step itself is off, whatever came before; NaN is."""
+        return self.local is not None and not self.local <= 1
+
+    @property
     def passed(self) -> bool:
         """Whether the error is within both bounds; NaN is not."""
-        return self.carried <= 1 and (self.local is None or self.local <= 1)
+        return self.carried <= 1 and not self.is_wrong_by_itself
 
 
-def judge(case: Case, implementation: ModuleType, batch: Batch) -> list[Judged]:
-    """Run a case and judge every step that could be seen, in their order."""
+def judge(
+    case: Case, implementation: ModuleType, batch: Batch, carried: Mapping[str, Bounded]
+) -> list[Judged]:
+    """Run a case and judge every step that could be seen, in their order.
+
+    `carried` is what `bound_steps` gives for the batch and the case's dtype: the same for all.
+    """
     model = implementation.from_params(batch.params, case.form, case.dtype, case.device)
     seen = capture_steps(implementation, model, batch.images)
     result = implementation.evaluate(
         model, batch.images, batch.labels, batch_size=len(batch.images)
     )
-    carried = bound_steps(batch, case.dtype)
     local = bound_steps(batch, case.dtype, seen)
     judged = {
         step: judge_step(step, seen[step], local[step], carried[step], case.dtype)
@@ -84,7 +93,7 @@ def judge(case: Case, implementation: ModuleType, batch: Batch) -> list[Judged]:
 
 
 def bound_steps(
-    batch: Batch, dtype: str, seen: Mapping[str, np.ndarray] | None = None
+    batch: Batch, dtype: str, seen: Mapping[str, np.ndarray] = MappingProxyType({})
 ) -> dict[str, Bounded]:
     """Give value and bound of every step [batch, ...]: carried, or local to what was `seen`."""
     params = {name: exact(array) for name, array in batch.params.items()}
@@ -93,7 +102,7 @@ def bound_steps(
             params,
             exact(image),
             unit_roundoff(dtype),
-            {} if seen is None else {name: array[index] for name, array in seen.items()},
+            {name: array[index] for name, array in seen.items()},
         )
         for index, image in enumerate(batch.images)
     ]

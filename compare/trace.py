@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from compare.implementations import load_implementations
+from compare.bounds import Bounded
+from compare.implementations import device_of, load_present
 from compare.report import COLORS, library_versions
-from compare.steps import STEPS, Batch, Case, Judged, judge
+from compare.steps import STEPS, Batch, Case, Judged, bound_steps, judge
 from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options
-from shared.config import Attention, Config
+from shared.config import Attention, Config, bad_option
 from shared.data import load_data
 from shared.errors import UserError
 from shared.files import replacing, write_json
@@ -53,8 +54,7 @@ class TraceConfig:
     def __post_init__(self) -> None:
         for name in ("num_channels", "images"):
             if getattr(self, name) < 1:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option} is {getattr(self, name)}: give 1 or more.")
+                raise UserError(bad_option(name, getattr(self, name), "1 or more"))
 
 
 def main(args: Sequence[str]) -> int:
@@ -69,15 +69,15 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
-    implementations, missing = load_implementations(config.implementations)
-    for name, library in missing.items():
-        console.print(f"{name} is left out: {library} is not installed.", style="yellow")
+    implementations = load_present(config.implementations, console)
     for name, implementation in implementations.items():
-        if name != "numpy":
-            implementation.find_device(config.device)
+        implementation.find_device(device_of(name, config.device))
     batch = load_batch(config)
+    carried: dict[str, Mapping[str, Bounded]] = {
+        dtype: bound_steps(batch, dtype) for dtype in config.dtypes
+    }
     results = {
-        case: judge(case, implementations[case.implementation], batch)
+        case: judge(case, implementations[case.implementation], batch, carried[case.dtype])
         for case in choose_cases(implementations, config)
     }
     if not results:
@@ -110,7 +110,7 @@ def choose_cases(implementations: Mapping[str, ModuleType], config: TraceConfig)
         for form in implementation.ATTENTION:
             if form in config.forms:
                 for dtype in config.dtypes:
-                    yield Case(name, form, dtype, "cpu" if name == "numpy" else config.device)
+                    yield Case(name, form, dtype, device_of(name, config.device))
 
 
 def trace_table(results: Results) -> Table:
@@ -152,7 +152,7 @@ def _say_share(share: float, passed: bool) -> str:
 def first_break(judged: Sequence[Judged]) -> Judged | None:
     """Find the first step that is wrong by itself or, if none is, that came too far off."""
     broken = [found for found in judged if not found.passed]
-    alone = [found for found in broken if found.local is not None and not found.local <= 1]
+    alone = [found for found in broken if found.is_wrong_by_itself]
     return next(iter(alone or broken), None)
 
 
@@ -161,8 +161,7 @@ def say_first_break(results: Results) -> str | None:
     for case, judged in results.items():
         found = first_break(judged)
         if found is not None:
-            by_itself = found.local is not None and not found.local <= 1
-            share = found.local if by_itself else found.carried
+            share = found.local if found.is_wrong_by_itself else found.carried
             end = "" if (found.hint or "").endswith("?") else "."
             hint = f" It looks like this: {found.hint}{end}" if found.hint else ""
             return (

@@ -1,13 +1,20 @@
 """The model in plain NumPy: forward only, the arbiter."""
 
 from numpy_reference.evaluate import cross_entropy, evaluate
-from numpy_reference.model import ATTENTION, SelfAttentionModel, from_params, to_params
+from numpy_reference.model import (
+    ATTENTION,
+    SelfAttentionModel,
+    find_device,
+    from_params,
+    to_params,
+)
 
 __all__ = [
     "ATTENTION",
     "SelfAttentionModel",
     "cross_entropy",
     "evaluate",
+    "find_device",
     "from_params",
     "to_params",
 ]

@@ -37,7 +37,7 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         if self.eval_batch_size < 1:
-            raise UserError(_bad_option("eval_batch_size", self.eval_batch_size, "1 or more"))
+            raise UserError(bad_option("eval_batch_size", self.eval_batch_size, "1 or more"))
         if self.attention == "histogram" and self.normalization != "global":
             raise UserError(
                 f"--attention histogram does not hold for --normalization {self.normalization}: "
@@ -77,15 +77,16 @@ class Config(EvaluationConfig):
         super().__post_init__()
         for name in ("num_channels", "epochs", "batch_size"):
             if getattr(self, name) < 1:
-                raise UserError(_bad_option(name, getattr(self, name), "1 or more"))
+                raise UserError(bad_option(name, getattr(self, name), "1 or more"))
         for name in ("learning_rate", "nats_per_bit"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise UserError(_bad_option(name, getattr(self, name), "a positive number"))
+                raise UserError(bad_option(name, getattr(self, name), "a positive number"))
         if self.seed < 0:
-            raise UserError(_bad_option("seed", self.seed, "0 or more"))
+            raise UserError(bad_option("seed", self.seed, "0 or more"))
 
 
-def _bad_option(name: str, found: object, expected: str) -> str:
+def bad_option(name: str, found: object, expected: str) -> str:
+    """Say in one sentence what is wrong with the option for the field `name`."""
     return f"--{name.replace('_', '-')} is {found}: give {expected}."
 
 

@@ -43,8 +43,12 @@ def batch_of(problem: Problem) -> Batch:
 
 @pytest.mark.parametrize("key", PROBLEMS)
 def test_every_step_is_within_its_bound_by_itself_and_since_the_start(case: ModelCase, key: str):
+    batch = batch_of(PROBLEMS[key]())
     judged = judge(
-        Case(case.name, case.form, case.dtype, case.device), case.module, batch_of(PROBLEMS[key]())
+        Case(case.name, case.form, case.dtype, case.device),
+        case.module,
+        batch,
+        bound_steps(batch, case.dtype),
     )
     expected = ALWAYS | TABLES.get((case.name, case.form), {"scores", "weights"})
     assert [found.step for found in judged] == [step for step in STEPS if step in expected]
@@ -100,7 +104,8 @@ def test_a_planted_bug_is_named_at_its_step(name: str, bug: str):
         new = new.replace("[:, ::-1]", ".flip(1)")
     broken = plant(module, *(text.format(**words) for text in (old, new)))
     case = Case(name, "textbook", "float64")
-    judged = judge(case, broken, batch_of(make_problem(2, 7, 3, 5)))
+    batch = batch_of(make_problem(2, 7, 3, 5))
+    judged = judge(case, broken, batch, bound_steps(batch, case.dtype))
     found = first_break(judged)
     assert found is not None
     assert found.step == step
@@ -210,7 +215,7 @@ def test_the_command_says_that_all_hold_and_keeps_what_it_found(tmp_path: Path, 
 def test_the_command_ends_with_1_where_a_step_breaks(monkeypatch, capsys):
     module = import_or_skip("numpy")
     broken = plant(module, "query @ key.mT / sqrt(K.shape[-1])", "query @ key.mT")
-    monkeypatch.setattr("compare.trace.load_implementations", lambda _: ({"numpy": broken}, {}))
+    monkeypatch.setattr("compare.trace.load_present", lambda *_: {"numpy": broken})
     assert main(["--implementations", "numpy", "--images", "1", "--forms", "textbook"]) == 1
     out = capsys.readouterr().out
     assert "scores breaks first, in numpy textbook in float32 on cpu" in out
