@@ -2,7 +2,7 @@
 
 A step is judged twice. By itself (`local`): from what the model itself computed just before, so
 that an error stands at the step that made it. And since the start (`carried`): from the exact
-values, which the final verdict of a run is about. See compare/bounds.py for the bounds.
+values, which the final verdict of a run is about. See compare/expected.py for both.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-import numpy_reference
-from compare.bounds import Bounded, exact, loss_bound, sample_bounds, unit_roundoff
+from compare.bounds import ARITHMETIC, Bounded, error_over_bound, exact
 from compare.capture import capture_steps
+from compare.expected import expect_loss, expect_steps, hold, stack
 from compare.hints import find_hint
 
 STEPS = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
@@ -39,6 +39,14 @@ class Batch(NamedTuple):
     params: Mapping[str, np.ndarray]
     images: np.ndarray  # float32 [batch, steps, channels]
     labels: np.ndarray  # int64 [batch]
+
+    def held_in(self, dtype: str) -> "Batch":
+        """Round the numbers to what a dtype can hold: float32's, or bfloat16's."""
+        in_float32 = {name: array.astype(np.float32) for name, array in self.params.items()}
+        if dtype != "bfloat16":
+            return self._replace(params=in_float32)
+        params = {name: round_to_bfloat16(array) for name, array in in_float32.items()}
+        return self._replace(params=params, images=round_to_bfloat16(self.images))
 
 
 @dataclass(frozen=True)
@@ -96,23 +104,16 @@ def bound_steps(
     batch: Batch, dtype: str, seen: Mapping[str, np.ndarray] = MappingProxyType({})
 ) -> dict[str, Bounded]:
     """Give value and bound of every step [batch, ...]: carried, or local to what was `seen`."""
-    params = {name: exact(array) for name, array in batch.params.items()}
     samples = [
-        sample_bounds(
-            params,
+        expect_steps(
+            hold(batch.params),
             exact(image),
-            unit_roundoff(dtype),
+            ARITHMETIC[dtype],
             {name: array[index] for name, array in seen.items()},
         )
         for index, image in enumerate(batch.images)
     ]
-    return {
-        step: Bounded(
-            np.stack([sample[step].value for sample in samples]),
-            np.stack([sample[step].bound for sample in samples]),
-        )
-        for step in samples[0]
-    }
+    return {step: stack([sample[step] for sample in samples]) for step in samples[0]}
 
 
 def judge_step(
@@ -148,17 +149,13 @@ def judge_loss(
 ) -> Judged:
     """Judge the mean loss of a batch from the model's own logits, and from the exact ones."""
     local, since_the_start = (
-        Bounded(
-            numpy_reference.cross_entropy(judged.value, batch.labels).mean(keepdims=True),
-            np.array([loss_bound(judged, dtype=dtype)]),
-        )
-        for judged in (exact(logits), carried)
+        expect_loss(judged, batch.labels, ARITHMETIC[dtype]) for judged in (exact(logits), carried)
     )
     return judge_step("loss", np.array([loss]), local, since_the_start, dtype)
 
 
-def error_over_bound(found: np.ndarray, bounded: Bounded) -> np.ndarray:
-    """Divide errors by bounds, elementwise: no error is 0, also where none is allowed."""
-    error = np.abs(found - bounded.value)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(error == 0, 0.0, error / bounded.bound)
+def round_to_bfloat16(array: np.ndarray) -> np.ndarray:
+    """Round float32 numbers to bfloat16's 8 significant bits, to even; they stay float32."""
+    bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
+    to_even = 0x7FFF + ((bits >> 16) & 1)
+    return ((bits + to_even) & 0xFFFF0000).astype(np.uint32).view(np.float32)

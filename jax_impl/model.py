@@ -185,7 +185,7 @@ def from_params(
 ) -> SelfAttentionModel:
     """Build the model that holds a copy of `params`, once their names and shapes are checked."""
     sizes = check_params(params)
-    if np.dtype(dtype) == np.float64:
+    if dtype == "float64":
         jax.config.update("jax_enable_x64", True)  # or JAX makes float32 of it, silently
     model = nnx.eval_shape(lambda: SelfAttentionModel(*sizes, attention=attention))
     to = {"dtype": dtype, "device": find_device(device)}

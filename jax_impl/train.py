@@ -25,7 +25,8 @@ from shared.batches import epoch_batches, in_parts
 from shared.config import Config
 from shared.data import Dataset
 from shared.levels import LevelImages, in_form
-from shared.records import Epoch, Evaluation
+from shared.params import check_labels
+from shared.records import AdamState, Epoch, Evaluation
 
 
 def place(module: nnx.Pytree, device: jax.Device) -> None:
@@ -82,6 +83,7 @@ def train(
     `on_steps` hears, now and then, how many steps were taken and the loss of the last.
     """
     device = find_device(config.device)
+    check_labels(data.train.labels, len(params["out.bias"]))
     model = from_params(params, config.attention, config.dtype, config.device)
     optimizer = nnx.Optimizer(model, adam(config.learning_rate), wrt=nnx.Param)
     place(optimizer, device)
@@ -124,7 +126,18 @@ def train(
             samples=batches.size,
             step_losses=step_losses,
             params=to_params(model),
+            adam=to_adam_state(model, optimizer),
         )
+
+
+def to_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer) -> AdamState:
+    """Copy out what Adam keeps for every parameter, by name."""
+    kept, like = optimizer.opt_state[0], nnx.graphdef(model)
+    return AdamState(
+        step=int(kept.count[...]),
+        first_moment=to_params(nnx.merge(like, kept.mu)),
+        second_moment=to_params(nnx.merge(like, kept.nu)),
+    )
 
 
 @nnx.jit
@@ -142,6 +155,7 @@ def evaluate(
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    check_labels(labels, model.out.out_features)
     images = in_form(images, model.attention)
     starts = range(0, len(images), batch_size)
     logits = jnp.concat(
@@ -161,5 +175,6 @@ def loss_and_gradients(
     model: SelfAttentionModel, images: np.ndarray, labels: np.ndarray
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Compute a batch's mean loss (nats) and its gradient by every parameter, by name."""
+    check_labels(labels, model.out.out_features)
     (loss, _), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(model, images, labels)
     return float(loss), to_params(nnx.merge(nnx.graphdef(model), gradients))

@@ -4,6 +4,7 @@ import numpy as np
 
 from numpy_reference.model import SelfAttentionModel
 from shared.levels import LevelImages, in_form
+from shared.params import check_labels
 from shared.records import Evaluation
 
 
@@ -37,6 +38,7 @@ def evaluate(
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    check_labels(labels, len(model.out_bias))
     images = in_form(images, model.attention)
     starts = range(0, len(images), batch_size)
     logits = np.concat([model(images[i : i + batch_size]) for i in starts])  # [n, outputs]

@@ -178,7 +178,7 @@ def from_params(
     sizes = check_params(params)
     with torch.device("meta"):  # the shapes alone: nothing is drawn or allocated
         model = SelfAttentionModel(*sizes, attention=attention)
-    to = {"dtype": getattr(torch, np.dtype(dtype).name), "device": find_device(device)}
+    to = {"dtype": getattr(torch, dtype), "device": find_device(device)}
     arrays = {name: torch.tensor(array, **to) for name, array in params.items()}
     model.load_state_dict(arrays, assign=True)
     return model
@@ -186,4 +186,10 @@ def from_params(
 
 def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
     """Copy the parameters out as NumPy arrays: `state_dict()` itself aliases the live ones."""
-    return {name: array.numpy(force=True).copy() for name, array in model.state_dict().items()}
+    return {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
+
+
+def to_numpy(tensor: Tensor) -> np.ndarray:
+    """Give a tensor's numbers to NumPy, which has no bfloat16: float32 holds it exactly."""
+    kept = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return kept.numpy(force=True)

@@ -16,13 +16,15 @@ from pytorch_impl.model import (
     as_input,
     find_device,
     from_params,
+    to_numpy,
     to_params,
 )
 from shared.batches import epoch_batches, in_parts
 from shared.config import Config
 from shared.data import Dataset
 from shared.levels import LevelImages, in_form
-from shared.records import Epoch, Evaluation
+from shared.params import check_labels
+from shared.records import AdamState, Epoch, Evaluation
 
 
 def train_step(
@@ -64,6 +66,7 @@ def train(
     `on_steps` hears, now and then, how many steps were taken and the loss of the last.
     """
     device = find_device(config.device)
+    check_labels(data.train.labels, len(params["out.bias"]))
     model = from_params(params, config.attention, config.dtype, config.device)
     optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=True)
     images = as_input(data.train.in_form(config.attention), config.attention, model.K.detach())
@@ -104,7 +107,18 @@ def train(
             samples=batches.size,
             step_losses=step_losses,
             params=to_params(model),
+            adam=to_adam_state(model, optimizer),
         )
+
+
+def to_adam_state(model: SelfAttentionModel, optimizer: Optimizer) -> AdamState:
+    """Copy out what Adam keeps for every parameter, by name."""
+    kept = {name: optimizer.state[array] for name, array in model.named_parameters()}
+    return AdamState(
+        step=int(kept["K"]["step"]),
+        first_moment={name: to_numpy(state["exp_avg"]).copy() for name, state in kept.items()},
+        second_moment={name: to_numpy(state["exp_avg_sq"]).copy() for name, state in kept.items()},
+    )
 
 
 @torch.inference_mode()
@@ -117,6 +131,7 @@ def evaluate(
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    check_labels(labels, model.out.out_features)
     images = in_form(images, model.attention)
     starts = range(0, len(images), batch_size)
     logits = torch.cat([model(images[i : i + batch_size]) for i in starts])  # [n, outputs]
@@ -126,7 +141,7 @@ def evaluate(
     return Evaluation(
         loss=float(loss),
         accuracy=fraction,
-        logits=logits.numpy(force=True),
+        logits=to_numpy(logits),
     )
 
 
@@ -134,10 +149,11 @@ def loss_and_gradients(
     model: SelfAttentionModel, images: np.ndarray, labels: np.ndarray
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Compute a batch's mean loss (nats) and its gradient by every parameter, by name."""
+    check_labels(labels, model.out.out_features)
     logits = model(images)  # [batch, outputs]
     loss = cross_entropy(logits, torch.as_tensor(labels, device=logits.device))  # []
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(loss, parameters)
     return loss.item(), {
-        name: gradient.numpy(force=True) for name, gradient in zip(names, gradients, strict=True)
+        name: to_numpy(gradient) for name, gradient in zip(names, gradients, strict=True)
     }

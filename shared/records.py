@@ -15,9 +15,17 @@ class Evaluation(NamedTuple):
     logits: np.ndarray  # [n, outputs]
 
 
+class AdamState(NamedTuple):
+    """What Adam keeps besides the parameters: see Kingma and Ba (2015), algorithm 1."""
+
+    step: int  # how many steps were taken
+    first_moment: dict[str, np.ndarray]  # m, the moving average of gradients, by parameter
+    second_moment: dict[str, np.ndarray]  # v, the moving average of their squares
+
+
 @dataclass(frozen=True)
 class Epoch:
-    """One finished epoch of training: its numbers and a copy of the parameters at its end."""
+    """One finished epoch of training: its numbers, and copies of the parameters at its end."""
 
     number: int  # from 1
     train_loss: float  # nats per image, mean over the epoch while the parameters moved
@@ -27,6 +35,7 @@ class Epoch:
     samples: int  # images trained on
     step_losses: np.ndarray  # [batches], the loss of every step, nats per image
     params: dict[str, np.ndarray]
+    adam: AdamState
 
     @property
     def samples_per_second(self) -> float:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from problems import make_problem
 from safetensors.numpy import save_file
 
+from compare.problems import make_problem
 from shared.checkpoints import load_params, save_params
 from shared.errors import UserError
 from shared.files import replacing, to_json

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import FORMS, PACKAGES, import_or_skip
-from problems import make_problem
+
+from compare.problems import make_problem
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("query", "key", "value", "scores", "weights", "attended", "features", "logits")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from conftest import import_or_skip
-from problems import make_problem
 
+from compare.problems import make_problem
 from shared import levels
 from shared.config import Config
 from shared.data import load_data

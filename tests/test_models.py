@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 from conftest import FORMS, PACKAGES, import_or_skip
-from problems import make_problem
 
+from compare.problems import make_problem
 from shared.errors import UserError
 from shared.params import PARAM_NAMES, initial_params
 

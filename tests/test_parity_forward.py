@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 import pytest
 from conftest import Case, import_or_skip
-from problems import Problem, dim_digits, make_problem, real_digits
 
 import numpy_reference
 from compare.bounds import Bounded, logits_bound, loss_bound
+from compare.problems import Problem, dim_digits, make_problem, real_digits
 from shared.levels import MODERATE_SCORE
 from shared.records import Evaluation
 

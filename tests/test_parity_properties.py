@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from conftest import Case, import_or_skip
-from problems import Problem, make_problem
 
 from compare.bounds import logits_bound
+from compare.problems import Problem, make_problem
 from shared.errors import UserError
 from shared.levels import find_levels
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from conftest import Case as ModelCase
 from conftest import import_or_skip
-from problems import Problem, dim_digits, make_problem, real_digits
 
 from compare.bounds import Bounded
 from compare.capture import capture_steps
 from compare.hints import find_hint
+from compare.problems import Problem, dim_digits, make_problem, real_digits
 from compare.steps import STEPS, Batch, Case, Judged, bound_steps, judge
 from compare.trace import first_break, main, say_first_break
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import DEVICES, FORMS, TRAINERS, Case, import_or_skip, skip_without_device
-from problems import make_dataset, make_problem
 
+from compare.problems import make_dataset, make_problem
 from shared import batches
 from shared.checkpoints import load_params, save_params
 from shared.config import Config

@@ -5,16 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import TRAINERS, import_or_skip
-from problems import make_dataset, make_problem
 
-from compare.parity import (
-    Check,
-    Parity,
-    check_float64_training,
-    check_same_weights,
-    largest,
-    relative_difference,
-)
+from compare.checks import Check, largest, relative_difference
+from compare.parity import Parity, check_float64_training, check_same_weights
+from compare.problems import make_dataset, make_problem
 from shared.config import Config
 
 CONFIG = Config(epochs=1, batch_size=5)

@@ -30,6 +30,20 @@ def make_problem(
     return Problem(params, images, rng.integers(outputs, size=batch))
 
 
+def scaled(problem: Problem, factor: float) -> Problem:
+    """Multiply K and Q, and so scores by the factor's square."""
+    params = {name: problem.params[name] * factor for name in ("K", "Q")}
+    return problem._replace(params=problem.params | params)
+
+
+def few_levels(problem: Problem, num_levels: int, *, seed: int = 0) -> Problem:
+    """Draw the pixels anew from a few levels, as images of 8 bits have."""
+    rng = np.random.default_rng(seed)
+    batch, steps, channels = problem.images.shape
+    levels = rng.normal(size=(num_levels, channels)).astype(np.float32)
+    return problem._replace(images=levels[rng.integers(num_levels, size=(batch, steps))])
+
+
 def real_digits(channels: int, count: int = 5) -> Problem:
     """Take a few digits of the sample, and parameters as training starts from."""
     test = load_data("sample", num_channels=channels).test
@@ -52,6 +66,7 @@ def dim_digits(channels: int, factor: float) -> Problem:
     params = initial_params(num_channels=channels, seed=7)
     product = np.abs(params["K"].sum() * params["Q"].sum())  # all channels of a pixel are alike
     params["Q"] = (params["Q"] * factor / product).astype(np.float32).astype(np.float64)
+    assert test.levels is not None
     return Problem(params, test.levels[pixels], test.labels[:5])
 
 
