@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from conftest import Case, import_or_skip
 
-from compare.bounds import logits_bound
+from compare.bounds import ARITHMETIC
+from compare.checks import hold_against
+from compare.expected import expect_logits
 from compare.problems import Problem, make_problem
 from shared.errors import UserError
 from shared.levels import find_levels
@@ -69,9 +71,10 @@ def test_logits_are_within_their_bound(
     case: Case, kind: str, pixels: float, scores: float, seed: int
 ):
     problem = draw_problem(kind, pixels, scores, seed)
-    logits = logits_bound(problem.params, problem.images, dtype=case.dtype)
+    logits = expect_logits(problem.params, problem.images, ARITHMETIC[case.dtype])
     found = case.module.evaluate(case.model(problem.params), problem.images, problem.labels).logits
-    assert np.all(np.abs(found - logits.value) <= logits.bound)
+    check = hold_against("logits", kind, found, logits)
+    assert check.passed, check
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -10,7 +10,7 @@ import pytest
 from conftest import Case as ModelCase
 from conftest import import_or_skip
 
-from compare.bounds import Bounded
+from compare.bounds import exact
 from compare.capture import capture_steps
 from compare.hints import find_hint
 from compare.problems import Problem, dim_digits, make_problem, real_digits
@@ -178,7 +178,7 @@ def test_a_captured_step_is_a_copy():
 )  # fmt: skip
 def test_hints_know_their_patterns(change, dtype: str, words: str | None):
     value = np.random.default_rng(0).normal(size=(2, 7, 7))
-    hint = find_hint("scores", change(value), Bounded(value, np.zeros_like(value)), dtype)
+    hint = find_hint("scores", change(value), exact(value), dtype)
     assert (hint is None) if words is None else (words in hint)
 
 

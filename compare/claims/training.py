@@ -1,5 +1,6 @@
 """What is claimed of gradients, of Adam's steps and state, and of whole trainings."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from types import ModuleType
@@ -21,9 +22,8 @@ from compare.expected import expect_gradients, expect_logits, expect_loss
 from compare.problems import Problem, few_levels, make_dataset, make_problem
 from compare.reference import ExactTraining, train_exactly
 from compare.steps import Case
-from numpy_reference.evaluate import micro_accuracy
+from numpy_reference.evaluate import macro_accuracy, micro_accuracy
 from shared.config import Config
-from shared.records import Epoch
 
 TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5, two samples left out by turns
 # What 500 steps may differ in float64, relatively: far above rounding, which has grown to some
@@ -109,7 +109,9 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Checks:
         same = np.array_equal(problem.params[name], array)
         yield must(f"{name} that training began from is left alone", where, same)
     if case.dtype == "float64":
-        yield from check_train_accuracy(str(case), [e for e, _ in kept], problem, config)
+        yield from check_train_accuracy(case, implementation, problem, config)
+    if case.form != "histogram":  # which takes no NaN
+        yield from check_nan_loss(case, implementation, problem, config)
     for epoch, copied in kept:
         where = f"{case}, epoch {epoch.number}"
         yield must("images trained on", where, epoch.samples == 10)
@@ -132,18 +134,36 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Checks:
 
 
 def check_train_accuracy(
-    where: str, epochs: list[Epoch], problem: Problem, config: Config
+    case: Case, implementation: ModuleType, problem: Problem, config: Config
 ) -> Checks:
     """Hold the accuracy of each epoch's batches, while the parameters moved, to the exact one."""
-    training = train_exactly(problem, config)
-    for epoch, logits, labels in zip(
-        epochs,
-        np.split(training.logits, len(epochs)),
-        np.split(training.labels, len(epochs)),
-        strict=True,
-    ):
-        right = micro_accuracy(logits.reshape(labels.size, -1), labels.reshape(-1))
-        yield hold_fraction("train accuracy", where, epoch.train_accuracy, right)
+    exact_training = train_exactly(problem, config)
+    labels = np.split(exact_training.labels, config.epochs)
+    logits = np.split(exact_training.logits, config.epochs)
+    for kind in ("micro", "macro"):
+        training = implementation.train(
+            problem.params, make_dataset(problem), replace(config, accuracy=kind)
+        )
+        for epoch, outputs, targets in zip(training, logits, labels, strict=True):
+            if kind == "micro":
+                right = micro_accuracy(outputs.reshape(targets.size, -1), targets.reshape(-1))
+            else:  # by class in every batch, as the seed did
+                batches = zip(outputs, targets, strict=True)
+                right = float(np.mean([macro_accuracy(*batch) for batch in batches]))
+            yield hold_fraction(f"{kind} train accuracy", str(case), epoch.train_accuracy, right)
+
+
+def check_nan_loss(
+    case: Case, implementation: ModuleType, problem: Problem, config: Config
+) -> Checks:
+    """Show that a training went wrong: a loss that is NaN makes the mean of its epoch NaN."""
+    images = problem.images.copy()
+    images[:, 2, 1] = np.nan
+    data = make_dataset(problem)
+    broken = replace(data, train=replace(data.train, images=images))
+    with np.errstate(invalid="ignore"):
+        epoch = next(iter(implementation.train(problem.params, broken, config)))
+    yield must("NaN losses make the train loss NaN", str(case), bool(np.isnan(epoch.train_loss)))
 
 
 @cache
