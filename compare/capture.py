@@ -68,7 +68,7 @@ def _to_numpy(value: Any) -> np.ndarray | None:
     if not hasattr(value, "shape"):
         return None
     if hasattr(value, "detach"):  # PyTorch's: they may need a gradient, or be on a GPU
-        return np.array(value.numpy(force=True))
+        return value.detach().double().numpy(force=True).copy()
     try:
         return np.array(value)
     except TypeError:  # a tracer has no values

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from compare.bounds import Bounded
 from compare.implementations import device_of, load_present
 from compare.report import COLORS, library_versions
 from compare.steps import STEPS, Batch, Case, Judged, bound_steps, judge
@@ -33,8 +32,12 @@ class TraceConfig:
     """Which to trace; one whose library is not installed is named and left out."""
     forms: tuple[Attention, ...] = get_args(Attention)
     """The forms of attention to trace."""
-    dtypes: tuple[Literal["float32", "float64"], ...] = ("float32", "float64")
-    """The floating-point numbers to compute with."""
+    dtypes: tuple[Literal["float32", "float64", "bfloat16"], ...] = (
+        "float32",
+        "float64",
+        "bfloat16",
+    )
+    """The floating-point numbers to compute with (NumPy has no bfloat16)."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where PyTorch and JAX compute; NumPy always computes on the CPU."""
     checkpoint: Path | None = None
@@ -72,12 +75,13 @@ def main(args: Sequence[str]) -> int:
     implementations = load_present(config.implementations, console)
     for name, implementation in implementations.items():
         implementation.find_device(device_of(name, config.device))
-    batch = load_batch(config)
-    carried: dict[str, Mapping[str, Bounded]] = {
-        dtype: bound_steps(batch, dtype) for dtype in config.dtypes
-    }
+    loaded = load_batch(config)
+    batches: dict[str, Batch] = {dtype: loaded.held_in(dtype) for dtype in config.dtypes}
+    carried = {dtype: bound_steps(batch, dtype) for dtype, batch in batches.items()}
     results = {
-        case: judge(case, implementations[case.implementation], batch, carried[case.dtype])
+        case: judge(
+            case, implementations[case.implementation], batches[case.dtype], carried[case.dtype]
+        )
         for case in choose_cases(implementations, config)
     }
     if not results:
@@ -94,14 +98,13 @@ def main(args: Sequence[str]) -> int:
 
 
 def load_batch(config: TraceConfig) -> Batch:
-    """Load the weights, rounded to float32 so that every dtype holds them exactly, and digits."""
+    """Load the weights and some digits."""
     if config.checkpoint is None:
         params = initial_params(num_channels=config.num_channels, seed=config.seed)
     else:
         params, _ = load_params(config.checkpoint)
-    held = {name: array.astype("float32").astype("float64") for name, array in params.items()}
     test = load_data(num_channels=len(params["K"])).test.first(config.images)
-    return Batch(held, test.images, test.labels)
+    return Batch(params, test.images, test.labels)
 
 
 def choose_cases(implementations: Mapping[str, ModuleType], config: TraceConfig) -> Iterator[Case]:
@@ -109,7 +112,7 @@ def choose_cases(implementations: Mapping[str, ModuleType], config: TraceConfig)
     for name, implementation in implementations.items():
         for form in implementation.ATTENTION:
             if form in config.forms:
-                for dtype in config.dtypes:
+                for dtype in [each for each in config.dtypes if each in implementation.DTYPES]:
                     yield Case(name, form, dtype, device_of(name, config.device))
 
 
@@ -204,7 +207,7 @@ def draw_trace(results: Results) -> Figure:
     axes = figure.subplots()
     names = list(dict.fromkeys(case.implementation for case in results))
     for number, name in enumerate(names):
-        for dtype, marker in (("float32", "o"), ("float64", "D")):
+        for dtype, marker in (("float32", "o"), ("float64", "D"), ("bfloat16", "s")):
             dots = [
                 (found.local, STEPS.index(found.step) + 0.22 * (number - (len(names) - 1) / 2))
                 for case, judged in results.items()

@@ -1,11 +1,19 @@
 """The model in JAX and Flax NNX."""
 
 from jax_impl.eager import eagerly
-from jax_impl.model import ATTENTION, SelfAttentionModel, find_device, from_params, to_params
+from jax_impl.model import (
+    ATTENTION,
+    DTYPES,
+    SelfAttentionModel,
+    find_device,
+    from_params,
+    to_params,
+)
 from jax_impl.train import evaluate, loss_and_gradients, train
 
 __all__ = [
     "ATTENTION",
+    "DTYPES",
     "SelfAttentionModel",
     "eagerly",
     "evaluate",

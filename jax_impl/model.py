@@ -116,6 +116,7 @@ ATTENTION: dict[str, Callable[..., Array]] = {
     "histogram": attend_histogram,
 }
 
+DTYPES = ("float32", "float64", "bfloat16")
 Images = np.ndarray | Array | LevelImages
 
 

@@ -3,6 +3,7 @@
 from numpy_reference.evaluate import cross_entropy, evaluate
 from numpy_reference.model import (
     ATTENTION,
+    DTYPES,
     SelfAttentionModel,
     find_device,
     from_params,
@@ -11,6 +12,7 @@ from numpy_reference.model import (
 
 __all__ = [
     "ATTENTION",
+    "DTYPES",
     "SelfAttentionModel",
     "cross_entropy",
     "evaluate",

@@ -1,10 +1,18 @@
 """The model in PyTorch."""
 
-from pytorch_impl.model import ATTENTION, SelfAttentionModel, find_device, from_params, to_params
+from pytorch_impl.model import (
+    ATTENTION,
+    DTYPES,
+    SelfAttentionModel,
+    find_device,
+    from_params,
+    to_params,
+)
 from pytorch_impl.train import evaluate, loss_and_gradients, train
 
 __all__ = [
     "ATTENTION",
+    "DTYPES",
     "SelfAttentionModel",
     "evaluate",
     "find_device",
