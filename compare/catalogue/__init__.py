@@ -1,0 +1,25 @@
+"""The ways in which a port goes wrong, each as a small patch of one implementation."""
+
+from compare.catalogue.attention import ATTENTION
+from compare.catalogue.data import DATA
+from compare.catalogue.epochs import EPOCHS
+from compare.catalogue.layers import LAYERS
+from compare.catalogue.numbers import NUMBERS
+from compare.catalogue.optimizer import OPTIMIZER
+from compare.catalogue.plant import plant
+from compare.catalogue.records import CLAIMS, Bug
+from compare.catalogue.scale import SCALE
+from compare.catalogue.training import TRAINING
+
+BUGS: tuple[Bug, ...] = (
+    *SCALE,
+    *ATTENTION,
+    *LAYERS,
+    *NUMBERS,
+    *TRAINING,
+    *OPTIMIZER,
+    *EPOCHS,
+    *DATA,
+)
+
+__all__ = ["BUGS", "CLAIMS", "Bug", "plant"]

@@ -1,0 +1,187 @@
+"""Bugs around the training step: which batches there are, and what is reported of them."""
+
+from compare.catalogue.records import Bug
+
+EPOCHS = (
+    Bug(
+        name="epochs_off_by_one",
+        title="Every epoch takes the batches of the epoch before",
+        package="jax_impl",
+        file="train.py",
+        right="epoch=number,",
+        wrong="epoch=number - 1,",
+        why="Epochs are counted from 0 in one place and from 1 in another; after a restart the "
+        "count begins anew.",
+        sources=(
+            "https://github.com/huggingface/accelerate/pull/4203",
+            "https://github.com/huggingface/accelerate/pull/4071",
+        ),
+        claim="epochs",
+        form="histogram",
+    ),
+    Bug(
+        name="same_order_every_epoch",
+        title="Every epoch takes its batches in the same order",
+        package="pytorch_impl",
+        file="train.py",
+        right="epoch=number,",
+        wrong="epoch=1,",
+        why="A shuffle that is seeded stays as it is until it is told the epoch "
+        "(sampler.set_epoch in PyTorch).",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/31771",
+            "https://github.com/facebookresearch/ClassyVision/pull/118",
+        ),
+        claim="epochs",
+        form="histogram",
+    ),
+    Bug(
+        name="batches_with_replacement",
+        title="Batches are drawn with replacement instead of by shuffling",
+        package="jax_impl",
+        file="train.py",
+        right="sampling=config.sampling",
+        wrong='sampling="replacement"',
+        why="Random row numbers are the shortest way to a batch. A third of the images does not "
+        "occur in an epoch then.",
+        sources=(
+            "https://github.com/mnielsen/neural-networks-and-deep-learning/issues/50",
+            "https://github.com/fchollet/deep-learning-with-python-notebooks/pull/68",
+        ),
+        claim="epochs",
+        form="histogram",
+    ),
+    Bug(
+        name="mean_of_batch_means",
+        title="The loss is the mean of the batches' means, the last batch short",
+        package="pytorch_impl",
+        file="train.py",
+        right="loss = cross_entropy(logits, targets)  # []",
+        wrong="loss = torch.stack(\n"
+        "        [\n"
+        "            cross_entropy(logits[i : i + batch_size], targets[i : i + batch_size])\n"
+        "            for i in starts\n"
+        "        ]\n"
+        "    ).mean()  # []",
+        why="Each batch gives a mean, and their mean is right while all are of one size. In the "
+        "last, short one every sample weighs more.",
+        sources=(
+            "https://github.com/catalyst-team/catalyst/issues/799",
+            "https://github.com/dnouri/nolearn/issues/247",
+        ),
+        claim="epochs",
+        form="histogram",
+        small="`loss` of one batch, and of batches of one size, is right; `epochs` validates with "
+        "a short last batch.",
+    ),
+    Bug(
+        name="last_batch_dropped",
+        title="The evaluation leaves out a last batch that is short",
+        package="jax_impl",
+        file="train.py",
+        right="images = in_form(images, model.attention)",
+        wrong="whole = max(len(images) // batch_size, 1) * batch_size\n"
+        "    images, labels = in_form(images, model.attention)[:whole], labels[:whole]",
+        why="drop_last=True is right for training, where all batches should be of one shape, and "
+        "is copied into the evaluation.",
+        sources=(
+            "https://github.com/thuml/Autoformer/issues/104",
+            "https://github.com/NVIDIA-NeMo/RL/issues/958",
+        ),
+        claim="epochs",
+        form="histogram",
+        small="Where the batch size divides the number of samples nothing is left out; `epochs` "
+        "validates with a short last batch.",
+    ),
+    Bug(
+        name="validation_of_the_start",
+        title="Every epoch validates the weights that training started from",
+        package="jax_impl",
+        file="train.py",
+        right="validation=evaluate(\n                model,",
+        wrong="validation=evaluate(\n"
+        "                from_params(params, config.attention, config.dtype, config.device),",
+        why="A compiled function keeps, as constants, the weights that it closed over when it was "
+        "traced: they are those of its first call for ever.",
+        sources=(
+            "https://github.com/jax-ml/jax/issues/1426",
+            "https://github.com/reservoirpy/reservoirpy/issues/235",
+        ),
+        claim="epochs",
+        form="histogram",
+    ),
+    Bug(
+        name="loss_of_the_last_step",
+        title="An epoch reports the loss of its last step as its mean",
+        package="pytorch_impl",
+        file="train.py",
+        right="train_loss=loss,",
+        wrong="train_loss=float(step_losses[-1]),",
+        why="The variable of the loop still holds a loss when the loop is over.",
+        sources=(
+            "https://github.com/numaproj/numalogic/issues/53",
+            "https://github.com/nntrainer/nntrainer/pull/435",
+        ),
+        claim="epochs",
+        form="histogram",
+    ),
+    Bug(
+        name="loss_in_bits",
+        title="The loss is given in bits where nats are meant",
+        package="jax_impl",
+        file="train.py",
+        right="loss=float(loss),",
+        wrong="loss=float(loss / jnp.log(2.0)),",
+        why="Papers give either, and the base of a logarithm is rarely written.",
+        sources=("https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.entropy.html",),
+        claim="loss",
+        step="loss",
+    ),
+    Bug(
+        name="macro_for_micro",
+        title="Accuracy is averaged by class",
+        package="pytorch_impl",
+        file="metrics.py",
+        right='super().__init__(num_classes, average="micro")',
+        wrong="super().__init__(num_classes)",
+        why="It is the default of TorchMetrics' MulticlassAccuracy (of its Accuracy it is not). "
+        "Where classes are balanced the two are nearly the same.",
+        sources=(
+            "https://github.com/Lightning-AI/torchmetrics/issues/2320",
+            "https://github.com/microsoft/hi-ml/pull/671",
+        ),
+        claim="accuracy",
+    ),
+    Bug(
+        name="absent_classes_count",
+        title="Classes that do not occur count as wrong in the mean by class",
+        package="jax_impl",
+        file="metrics.py",
+        right="return recall.sum() / jnp.count_nonzero(meant + guessed)",
+        wrong="return recall.mean()",
+        why="A mean over all classes is shorter. In a batch of 16 some of the ten digits are "
+        "absent as a rule.",
+        sources=(
+            "https://github.com/Lightning-AI/torchmetrics/issues/1664",
+            "https://github.com/Lightning-AI/torchmetrics/issues/2418",
+        ),
+        claim="accuracy",
+    ),
+    Bug(
+        name="ties_to_the_last",
+        title="Among equal logits the last one wins",
+        package="numpy_reference",
+        file="evaluate.py",
+        right="return float((logits.argmax(axis=-1) == labels).mean())",
+        wrong='order = logits.argsort(axis=-1, kind="stable")\n'
+        "    return float((order[:, -1] == labels).mean())",
+        why="The best k are the last k of a sorted row, and for k = 1 that is not argmax: it takes "
+        "the first of equals. With bfloat16 logits, ties are common.",
+        sources=(
+            "https://github.com/vllm-project/tpu-inference/pull/3580",
+            "https://github.com/blue-oil/blueoil/pull/58",
+        ),
+        claim="accuracy",
+        small="Without ties it is the same; `accuracy` has logits that are all alike.",
+    ),
+)

@@ -1,0 +1,129 @@
+"""Bugs around the attention: weights on their way between frameworks, the linear layer, copies."""
+
+from compare.catalogue.records import Bug
+
+TO_FLAX = "https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html"
+
+LAYERS = (
+    Bug(
+        name="kernel_reshaped",
+        title="PyTorch's weight becomes Flax's kernel by a reshape instead of a transpose",
+        package="jax_impl",
+        file="model.py",
+        right='arrays.pop("out.weight").T',
+        wrong='arrays.pop("out.weight").reshape(model.out.kernel.shape)',
+        why="The shapes do not fit, [out, in] against [in, out], and a reshape is the shortest way "
+        "to make them fit.",
+        sources=(TO_FLAX,),
+        claim="steps",
+        step="logits",
+    ),
+    Bug(
+        name="kernel_reshaped_on_the_way_out",
+        title="Flax's kernel becomes PyTorch's weight by a reshape instead of a transpose",
+        package="jax_impl",
+        file="model.py",
+        right="model.out.kernel.T",
+        wrong="model.out.kernel.reshape(model.out.kernel.shape[::-1])",
+        why="The way in was mended when the numbers were wrong; the way out makes no number wrong "
+        "until someone loads the checkpoint.",
+        sources=(TO_FLAX,),
+        claim="parameters",
+    ),
+    Bug(
+        name="features_channel_first",
+        title="The features are flattened channel by channel",
+        package="pytorch_impl",
+        file="model.py",
+        right="features = attended.reshape(len(x), -1)",
+        wrong="features = attended.mT.reshape(len(x), -1)",
+        why="PyTorch's own layers put channels first, Flax's and Keras' put them last: a linear "
+        "layer behind a flatten expects the order it was trained with.",
+        sources=(TO_FLAX,),
+        claim="steps",
+        step="logits",
+        equivalent="With one channel, channel by channel and step by step are the same order.",
+    ),
+    Bug(
+        name="bias_missing",
+        title="The bias of the linear layer is left out",
+        package="jax_impl",
+        file="model.py",
+        right="logits = self.out(features)",
+        wrong="logits = features @ self.out.kernel[...]",
+        why="The layer is replaced by a product of matrices, and the bias starts at zero in Flax: "
+        "a fresh model shows no difference.",
+        sources=("https://github.com/google/flax/issues/215",),
+        claim="steps",
+        step="logits",
+    ),
+    Bug(
+        name="probabilities_for_logits",
+        title="The model ends in a softmax, and the loss takes another",
+        package="pytorch_impl",
+        file="model.py",
+        right="logits = self.out(features)",
+        wrong="logits = softmax(self.out(features), dim=-1)",
+        why="A classifier should give probabilities, so it is given a softmax; cross_entropy "
+        "has one of its own. It trains, slowly, and the accuracy does not tell.",
+        sources=(
+            "https://github.com/Lightning-Universe/lightning-bolts/issues/654",
+            "https://github.com/ariecattan/SciCo/issues/2",
+        ),
+        claim="steps",
+        step="logits",
+    ),
+    Bug(
+        name="log_probabilities_for_logits",
+        title="The model ends in a log-softmax, which no loss can see",
+        package="jax_impl",
+        file="model.py",
+        right="logits = self.out(features)",
+        wrong="logits = jax.nn.log_softmax(self.out(features))",
+        why="A log-softmax belongs before nll_loss, and stayed when cross_entropy took its place. "
+        "log_softmax(log_softmax(x)) = log_softmax(x): loss, gradients and accuracy are right, and "
+        "only whoever uses the logits themselves, to distil or to calibrate, has other numbers.",
+        sources=("https://github.com/speedinghzl/Pytorch-Deeplab/issues/2",),
+        claim="steps",
+        step="logits",
+    ),
+    Bug(
+        name="snapshot_aliases_the_model",
+        title="A snapshot of the weights shares their memory",
+        package="pytorch_impl",
+        file="model.py",
+        right="array.numpy(force=True).copy()",
+        wrong="array.numpy(force=True)",
+        why="state_dict() and numpy() give views of the live weights, so the best weights that "
+        "were kept are the last ones. The first look at them is right.",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/34765",
+            "https://github.com/WenjieDu/PyPOTS/issues/667",
+        ),
+        claim="parameters",
+    ),
+    Bug(
+        name="model_aliases_its_start",
+        title="The model shares the memory of the weights that it was made from",
+        package="pytorch_impl",
+        file="model.py",
+        right="torch.tensor(array, **to)",
+        wrong="torch.as_tensor(array, **to)",
+        why="as_tensor and from_numpy copy nothing where the dtype is right already: training "
+        "changes the caller's array, and a second run from it starts elsewhere.",
+        sources=("https://docs.pytorch.org/docs/stable/generated/torch.as_tensor.html",),
+        claim="parameters",
+    ),
+    Bug(
+        name="numpy_model_aliases_its_start",
+        title="The reference shares the memory of the weights that it was made from",
+        package="numpy_reference",
+        file="model.py",
+        right="np.array(array, dtype=dtype)",
+        wrong="np.asarray(array, dtype=dtype)",
+        why="asarray copies only what it has to convert: in float32 it is a copy, in float64 it is "
+        "the caller's own array.",
+        sources=("https://numpy.org/doc/stable/reference/generated/numpy.asarray.html",),
+        claim="parameters",
+    ),
+)

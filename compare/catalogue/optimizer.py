@@ -1,0 +1,200 @@
+"""Bugs of the optimiser: what it steps, how far, and what it forgets."""
+
+from compare.catalogue.records import Bug
+
+OPTAX = "https://optax.readthedocs.io/en/latest/api/optimizers.html"
+
+OPTIMIZER = (
+    Bug(
+        name="optimizer_of_a_stale_copy",
+        title="The optimiser steps a copy of the parameters that the model no longer uses",
+        package="pytorch_impl",
+        file="train.py",
+        right="Adam(model.parameters(),",
+        wrong="Adam(from_params(params, config.attention, config.dtype, config.device)"
+        ".parameters(),",
+        why="An optimiser keeps the tensors that it was given. If the model is built, moved or "
+        "loaded anew behind it, nothing learns, and nothing complains.",
+        sources=(
+            "https://github.com/microsoft/nni/issues/4521",
+            "https://github.com/spro/practical-pytorch/issues/9",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="optimizer_new_every_epoch",
+        title="Adam starts anew in every epoch",
+        package="pytorch_impl",
+        file="train.py",
+        right="batches = epoch_batches(",
+        wrong="optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=True)\n"
+        "        batches = epoch_batches(",
+        why="The optimiser is made in the function that trains one epoch, or not restored from a "
+        "checkpoint: moments and step count are lost. The first epoch is right.",
+        sources=(
+            "https://github.com/alan-turing-institute/deepsensor/issues/47",
+            "https://github.com/OpenNMT/OpenNMT-py/issues/617",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="gradient_clipping_left_on",
+        title="The gradient is clipped to the norm 1",
+        package="pytorch_impl",
+        file="train.py",
+        right="loss.backward()",
+        wrong="loss.backward()\n    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
+        why="Recipes have it, some trainers do it unless told otherwise, and where gradients are "
+        "small it changes nothing.",
+        sources=("https://github.com/clab/dynet/pull/1511",),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="adam_epsilon_inside_the_root",
+        title="Adam's epsilon stands inside the root",
+        package="jax_impl",
+        file="train.py",
+        right="adam(config.learning_rate)",
+        wrong="adam(config.learning_rate, eps=0.0, eps_root=1e-8)",
+        why="optax has two epsilons, eps and eps_root, and papers put theirs in either place. "
+        "With ordinary gradients the steps differ in the seventh digit, with gradients near "
+        "1e-4 by half.",
+        sources=(
+            "https://github.com/google-deepmind/optax/issues/440",
+            OPTAX,
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="adam_epsilon_of_keras",
+        title="Adam's epsilon is 1e-7",
+        package="pytorch_impl",
+        file="train.py",
+        right="lr=config.learning_rate",
+        wrong="lr=config.learning_rate, eps=1e-7",
+        why="It is Keras' default; PyTorch and optax have 1e-8.",
+        sources=(
+            "https://keras.io/api/optimizers/adam/",
+            "https://github.com/google-deepmind/optax/issues/571",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="adam_without_bias_correction",
+        title="Adam's moments are not corrected for their start at zero",
+        package="jax_impl",
+        file="train.py",
+        right="from optax import adam\n",
+        wrong="import optax\n\n\n"
+        "def adam(rate):\n"
+        '    """Adam that counts its steps from a million on: its correction is 1."""\n'
+        "    right = optax.adam(rate)\n\n"
+        "    def init(params):\n"
+        "        moments, *rest = right.init(params)\n"
+        "        return (moments._replace(count=moments.count + 10**6), *rest)\n\n"
+        "    return optax.GradientTransformation(init, right.update)\n\n\n",
+        why="BERT's own optimiser left it out, by oversight, and others followed. The first steps "
+        "are three times as long then, and after some thousand nothing is left of it.",
+        sources=(
+            "https://github.com/google-research/bert/issues/153",
+            "https://github.com/ml-explore/mlx/pull/1640",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="adam_beta2_of_others",
+        title="Adam's second decay is 0.99 instead of 0.999",
+        package="jax_impl",
+        file="train.py",
+        right="adam(config.learning_rate)",
+        wrong="adam(config.learning_rate, b2=0.99)",
+        why="Libraries have either as a default. The first step does not depend on it.",
+        sources=(
+            "https://github.com/LoganBooker/prodigy-plus-schedule-free/issues/9",
+            "https://github.com/google/flax/pull/239",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="weight_decay_coupled",
+        title="Adam has a weight decay, which PyTorch adds to the gradient",
+        package="pytorch_impl",
+        file="train.py",
+        right="lr=config.learning_rate",
+        wrong="lr=config.learning_rate, weight_decay=1e-4",
+        why="In torch.optim.Adam weight_decay is an L2 penalty that goes through the moments; in "
+        "AdamW, and in optax, it is taken off the weights beside them.",
+        sources=(
+            "https://github.com/google-deepmind/optax/issues/417",
+            "https://github.com/pytorch/pytorch/issues/48793",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="weight_decay_of_pytorchs_adamw",
+        title="AdamW stands for Adam, with PyTorch's default decay of 1e-2",
+        package="pytorch_impl",
+        file="train.py",
+        right="from torch.optim import Adam, Optimizer",
+        wrong="from torch.optim import AdamW as Adam, Optimizer",
+        why="AdamW is taken for the better Adam. Its decay is not 0 unless one says so.",
+        sources=(
+            "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
+            "https://github.com/TransformerLensOrg/TransformerLens/pull/81",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="weight_decay_of_optaxs_adamw",
+        title="AdamW stands for Adam, with optax' default decay of 1e-4",
+        package="jax_impl",
+        file="train.py",
+        right="from optax import adam\n",
+        wrong="from optax import adamw as adam\n",
+        why="A port replaces AdamW by AdamW; the default is a hundredth of PyTorch's.",
+        sources=(OPTAX,),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="schedule_off_by_one",
+        title="A warm-up of one step makes the first step one of rate 0",
+        package="jax_impl",
+        file="train.py",
+        right="adam(config.learning_rate)",
+        wrong="adam(lambda count: config.learning_rate * jnp.minimum(count, 1))",
+        why="Schedules count from 0, and step / warm-up is 0 in the first step: it teaches "
+        "nothing but the moments.",
+        sources=(
+            "https://github.com/google-research/bert/issues/1293",
+            "https://github.com/verl-project/verl/issues/3674",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="learning_rate_in_float32",
+        title="The learning rate of a float64 run is a float32 number",
+        package="jax_impl",
+        file="train.py",
+        right="adam(config.learning_rate)",
+        wrong="adam(jnp.float32(config.learning_rate))",
+        why="A rate that is to change without another compilation becomes an array, and an array "
+        "has a dtype.",
+        sources=(
+            "https://github.com/google-deepmind/optax/issues/1414",
+            "https://github.com/google-deepmind/optax/issues/1532",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+)

@@ -1,0 +1,103 @@
+"""Bugs in the scale of the scores, 1 / sqrt(channels)."""
+
+from compare.catalogue.records import Bug
+
+JAX_ATTENTION = "https://docs.jax.dev/en/latest/_autosummary/jax.nn.dot_product_attention.html"
+
+SCALE = (
+    Bug(
+        name="scale_missing",
+        title="The scores are not divided by sqrt(channels)",
+        package="pytorch_impl",
+        file="model.py",
+        right="scores = query @ key.mT / sqrt(K.shape[-1])",
+        wrong="scores = query @ key.mT",
+        why="The scale is one more factor in a line that runs without it, and training adapts to "
+        "larger scores. A second path through the code (a fallback, another backend) is where it "
+        "is forgotten.",
+        sources=(
+            "https://github.com/mlc-ai/mlc-llm/pull/3426",
+            "https://github.com/delzac/cntkx/issues/10",
+        ),
+        claim="steps",
+        step="scores",
+        equivalent="With one channel the scale is sqrt(1) = 1.",
+    ),
+    Bug(
+        name="scale_twice",
+        title="The scores are divided by sqrt(channels) twice",
+        package="jax_impl",
+        file="model.py",
+        right="scores = query @ key.mT / sqrt(K.shape[-1])",
+        wrong="scores = query @ key.mT / K.shape[-1]",
+        why="The root is lost, or the query was scaled already where the scores are scaled again. "
+        "Both 1 / d and 1 / sqrt(d) are in use: the former is muP's.",
+        sources=(
+            "https://github.com/microsoft/mup/issues/18",
+            "https://github.com/charliezchen/scaling-matrix-preconditioning/issues/2",
+        ),
+        claim="steps",
+        step="scores",
+        equivalent="With one channel 1 = sqrt(1): dividing again changes nothing.",
+    ),
+    Bug(
+        name="scale_the_wrong_way_up",
+        title="The scores are multiplied by sqrt(channels) instead of divided",
+        package="jax_impl",
+        file="model.py",
+        right="scores = query @ key.mT / sqrt(K.shape[-1])",
+        wrong="scores = query @ key.mT * sqrt(K.shape[-1])",
+        why="One code keeps the scale as d ** -0.5 and multiplies, another keeps sqrt(d) and "
+        "divides; the name `scale` is the same in both.",
+        sources=("https://github.com/esceptico/perceiver-io/issues/9",),
+        claim="steps",
+        step="scores",
+        equivalent="With one channel the scale is 1 either way up.",
+    ),
+    Bug(
+        name="scale_of_the_steps",
+        title="The scale is taken from the axis of the steps",
+        package="numpy_reference",
+        file="model.py",
+        right="scores = query @ key.mT / sqrt(K.shape[-1])",
+        wrong="scores = query @ key.mT / sqrt(x.shape[-2])",
+        why="Which size the d of sqrt(d) is has to be looked up: that of one head's keys, not that "
+        "of the embedding or of the sequence.",
+        sources=(
+            "https://github.com/Graylab/DL4Proteins-notebooks/issues/12",
+            "https://github.com/FrancescoSaverioZuppichini/ViT/issues/1",
+        ),
+        claim="steps",
+        step="scores",
+    ),
+    Bug(
+        name="scale_behind_the_softmax",
+        title="The weights are divided by sqrt(channels), not the scores",
+        package="pytorch_impl",
+        file="model.py",
+        right="scores = query @ key.mT / sqrt(K.shape[-1])  # [..., steps, steps]\n"
+        "    weights = softmax(scores, dim=-1)",
+        wrong="scores = query @ key.mT  # [..., steps, steps]\n"
+        "    weights = softmax(scores, dim=-1) / sqrt(K.shape[-1])",
+        why="Written in one expression, the scale slips outside of the softmax's parentheses.",
+        sources=("https://github.com/FrancescoSaverioZuppichini/ViT/issues/2",),
+        claim="steps",
+        step="scores",
+        equivalent="With one channel the scale is 1, wherever it stands.",
+    ),
+    Bug(
+        name="builtin_scaled_twice",
+        title="The query is scaled before a call that scales by itself",
+        package="jax_impl",
+        file="model.py",
+        right="attended = attend(query, key, value)[:, :, 0]",
+        wrong="attended = attend(query / sqrt(K.shape[-1]), key, value)[:, :, 0]",
+        why="Code by hand is replaced by the built-in call, and its scaling of the query stays: "
+        "the call's own scale, 1 / sqrt(channels), is a default that one does not see.",
+        sources=(JAX_ATTENTION,),
+        claim="steps",
+        step="attended",
+        form="builtin",
+        equivalent="With one channel dividing by sqrt(1) again changes nothing.",
+    ),
+)

@@ -1,0 +1,132 @@
+"""Bugs of a training step: the loss and its gradient."""
+
+from compare.catalogue.records import Bug
+
+TRAINING = (
+    Bug(
+        name="loss_summed",
+        title="The loss is summed over the batch instead of averaged",
+        package="jax_impl",
+        file="train.py",
+        right="loss = cross_entropy(logits, labels).mean()",
+        wrong="loss = cross_entropy(logits, labels).sum()",
+        why="PyTorch's cross_entropy averages by itself, optax' gives one loss per sample; any "
+        "reduction to one number runs. Adam divides the factor out again, and so hides it.",
+        sources=(
+            "https://github.com/ai-safety-foundation/sparse_autoencoder/issues/63",
+            "https://optax.readthedocs.io/en/latest/api/losses.html",
+        ),
+        claim="gradients",
+    ),
+    Bug(
+        name="gradient_of_the_sum",
+        title="The gradient is that of the summed loss",
+        package="pytorch_impl",
+        file="train.py",
+        right="gradients = torch.autograd.grad(loss, parameters)",
+        wrong="gradients = torch.autograd.grad(loss * len(labels), parameters)",
+        why="Loss and gradient are reduced in two places, and only the loss is looked at.",
+        sources=("https://github.com/WongKinYiu/yolov7/issues/1713",),
+        claim="gradients",
+    ),
+    Bug(
+        name="mean_taken_twice",
+        title="The mean loss is divided by the batch size once more",
+        package="pytorch_impl",
+        file="train.py",
+        right="loss = cross_entropy(logits, labels)  # []",
+        wrong="loss = cross_entropy(logits, labels) / len(labels)  # []",
+        why="A loss that is a mean already is averaged again, by hand or by gradient "
+        "accumulation. The steps of Adam stay nearly the same.",
+        sources=("https://github.com/zsyOAOA/ResShift/pull/25",),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="softmax_before_the_loss",
+        title="The loss is given probabilities where it wants logits",
+        package="jax_impl",
+        file="train.py",
+        right="loss = cross_entropy(logits, labels).mean()",
+        wrong="loss = cross_entropy(jax.nn.softmax(logits), labels).mean()",
+        why="In some libraries the cross-entropy takes probabilities, in others logits. Accuracy "
+        "rises all the same, and the loss can never fall below 1.46 for ten classes.",
+        sources=(
+            "https://github.com/ariecattan/SciCo/issues/2",
+            "https://github.com/NVIDIA/DeepLearningExamples/issues/468",
+        ),
+        claim="gradients",
+    ),
+    Bug(
+        name="label_smoothing_left_on",
+        title="Labels are smoothed in training",
+        package="pytorch_impl",
+        file="train.py",
+        right="loss = cross_entropy(logits, labels)  # []",
+        wrong="loss = cross_entropy(logits, labels, label_smoothing=0.1)  # []",
+        why="A recipe for larger models has it, and the port takes the recipe over.",
+        sources=("https://github.com/pytorch/pytorch/issues/129050",),
+        claim="adam",
+        form="histogram",
+    ),
+    Bug(
+        name="weights_detached",
+        title="No gradient passes through the attention weights",
+        package="jax_impl",
+        file="model.py",
+        right="weights = softmax(scores, axis=-1)",
+        wrong="weights = jax.lax.stop_gradient(softmax(scores, axis=-1))",
+        why="The weights were detached to be drawn or stored, and the detached ones used on. K and "
+        "Q stand still then; the rest learns, and the loss falls.",
+        sources=(
+            "https://github.com/bboylyg/NAD/issues/8",
+            "https://github.com/facebookresearch/fairseq2/pull/731",
+        ),
+        claim="gradients",
+    ),
+    Bug(
+        name="gradient_without_the_row_dot",
+        title="The softmax's gradient by hand lacks the term of the row",
+        package="jax_impl",
+        file="blocks.py",
+        right="by_scores = weights * (by_weights - shift)",
+        wrong="by_scores = weights * by_weights",
+        why="The derivative of a softmax by its own score is remembered, the one by all others, "
+        "through the common denominator, forgotten.",
+        sources=(
+            "https://arxiv.org/abs/2205.14135",
+            "https://github.com/huggingface/candle/pull/3724",
+        ),
+        claim="gradients",
+        form="vectorized",
+    ),
+    Bug(
+        name="gradient_by_key_not_turned",
+        title="The gradient by the keys lacks a transpose",
+        package="pytorch_impl",
+        file="blocks.py",
+        right="by_key[block] = thin_product(by_scores.mT, query[block])",
+        wrong="by_key[block] = thin_product(by_scores, query[block])",
+        why="The table of the scores' gradient is square, and one of the three products that use "
+        "it wants it turned.",
+        sources=("https://arxiv.org/abs/2205.14135",),
+        claim="gradients",
+        form="vectorized",
+    ),
+    Bug(
+        name="gradients_not_zeroed",
+        title="Gradients of earlier steps are added up",
+        package="pytorch_impl",
+        file="train.py",
+        right="optimizer.zero_grad()",
+        wrong="pass  # optimizer.zero_grad() is forgotten",
+        why="backward() adds to what is there. JAX has no such state, so a port into PyTorch does "
+        "not know the line. The first step is right.",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/47175",
+            "https://github.com/facebookresearch/nwm/issues/16",
+        ),
+        claim="adam",
+        form="histogram",
+    ),
+)
