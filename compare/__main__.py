@@ -11,6 +11,7 @@ VERBS = {
     "run": "train side by side, evaluate everywhere, and say whether they agree (default)",
     "trace": "send one batch through every form and judge each step by itself",
     "bench": "time every form of every implementation, forward and in training steps",
+    "mutants": "plant every bug of the catalogue, and see that parity catches it",
     "performance": "write docs/performance.md from the result of a benchmark",
 }
 

@@ -5,6 +5,7 @@ that an error stands at the step that made it. And since the start (`carried`): 
 values, which the final verdict of a run is about. See compare/expected.py for both.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
@@ -93,6 +94,8 @@ def judge(
     }
     # What ran may have been compiled, and so rounded otherwise: its logits count as well.
     logits = judge_step("logits", result.logits, None, carried["logits"], case.dtype)
+    if result.logits.shape != carried["logits"].value.shape:  # and so there is no loss of theirs
+        return [*judged.values(), logits]
     if (looked_at := judged.pop("logits", None)) is not None:
         is_further = not logits.carried <= looked_at.carried  # also where it is NaN
         logits = replace(logits, local=looked_at.local) if is_further else looked_at
@@ -120,8 +123,9 @@ def judge_step(
     step: str, found: np.ndarray, local: Bounded | None, carried: Bounded, dtype: str
 ) -> Judged:
     """Hold what a model found at a step against both bounds; all are arrays of one shape."""
-    if found.shape != carried.value.shape:
-        raise ValueError(f"{step} is {found.shape}, not {carried.value.shape}")
+    if (shape := found.shape) != (wanted := carried.value.shape):
+        hint = f"its shape is {list(shape)} and should be {list(wanted)}"
+        return Judged(step, None, math.inf, (), math.nan, math.nan, math.inf, hint)
     values = found.astype(np.float64)
     carried_share = error_over_bound(values, carried)
     local_share = None if local is None else error_over_bound(values, local)

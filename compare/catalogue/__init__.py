@@ -1,6 +1,7 @@
 """The ways in which a port goes wrong, each as a small patch of one implementation."""
 
 from compare.catalogue.attention import ATTENTION
+from compare.catalogue.comparator import COMPARATOR
 from compare.catalogue.data import DATA
 from compare.catalogue.epochs import EPOCHS
 from compare.catalogue.layers import LAYERS
@@ -20,6 +21,7 @@ BUGS: tuple[Bug, ...] = (
     *OPTIMIZER,
     *EPOCHS,
     *DATA,
+    *COMPARATOR,
 )
 
 __all__ = ["BUGS", "CLAIMS", "Bug", "plant"]

@@ -92,7 +92,7 @@ LAYERS = (
         title="A snapshot of the weights shares their memory",
         package="pytorch_impl",
         file="model.py",
-        right="array.numpy(force=True).copy()",
+        right="to_numpy(array).copy()",
         wrong="array.numpy(force=True)",
         why="state_dict() and numpy() give views of the live weights, so the best weights that "
         "were kept are the last ones. The first look at them is right.",

@@ -15,6 +15,7 @@ CLAIMS = {
     "parameters": "parameters go in and out unchanged, as copies, in the dtype asked for",
     "inputs": "huge scores stay finite, NaN shows, and numbers too small to be normal are kept",
     "labels": "a label out of range is refused",
+    "comparator": "the comparator fails what is wrong, whatever its kind, and passes what is right",
     "data": "pixels, labels, statistics and first weights are what `shared` says they are",
 }
 STEPS = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
@@ -26,7 +27,7 @@ class Bug:
 
     name: str  # snake_case, unique
     title: str  # one line
-    package: str  # "pytorch_impl", "jax_impl", "numpy_reference" or "shared"
+    package: str  # "pytorch_impl", "jax_impl", "numpy_reference", "shared" or "compare"
     file: str  # in the package's folder
     right: str  # text that occurs exactly once in the file
     wrong: str  # what stands in its place

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
+
+from compare.checks import Check, must
 from compare.claims.common import Checks
 from compare.claims.forward import (
     check_accuracy,
@@ -33,6 +36,17 @@ class Claim:
     check: Callable[[Case, ModuleType, int], Checks]
     needs: str = "evaluate"  # the function of an implementation that it is about
     dtypes: tuple[str, ...] = ("float32", "float64")  # in which it can be put
+
+    def put(self, case: Case, implementation: ModuleType, seed: int = 0) -> list[Check]:
+        """Put the claim to a case; an implementation that raises has failed, and says how."""
+        checks: list[Check] = []
+        try:
+            with np.errstate(all="ignore"):  # infinities and NaN are judged, not told of
+                checks += self.check(case, implementation, seed)
+        except Exception as error:  # whatever it is: it is an answer
+            said = f"{type(error).__name__}: {error}".split("\n")[0]
+            checks.append(must(f"{self.name} raises {said}", str(case), False))
+        return checks
 
 
 CLAIMS = (

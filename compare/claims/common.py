@@ -9,7 +9,7 @@ import numpy as np
 from compare.bounds import ARITHMETIC, Bounded, gamma
 from compare.checks import Check, hold_against
 from compare.expected import expect_logits, expect_loss
-from compare.problems import Problem, make_problem
+from compare.problems import Problem, few_levels, make_problem
 from compare.steps import Case
 from shared.config import Config
 from shared.records import Evaluation
@@ -17,13 +17,18 @@ from shared.records import Evaluation
 # Distinct primes for every axis, so that no swap of axes hides; three channels, since with one a
 # missing scale, or key and query swapped, change nothing; and one channel, which the seed has.
 SIZES = ((2, 7, 3, 5), (3, 11, 1, 5))
+LEVELS_SIZE, NUM_LEVELS = (2, 13, 3, 5), 4  # pixels that are alike, as in an image of few levels
 
 Checks = Iterator[Check]
 
 
 def draw_problems(seed: int, batch: int | None = None) -> tuple[Problem, ...]:
-    """Draw a problem of each of SIZES, with another number of samples if asked for."""
-    return tuple(make_problem(batch or size[0], *size[1:], seed=seed) for size in SIZES)
+    """Draw a problem of each size, with another number of samples if asked for."""
+    problems = [
+        make_problem(batch or size[0], *size[1:], seed=seed) for size in (*SIZES, LEVELS_SIZE)
+    ]
+    problems[-1] = few_levels(problems[-1], NUM_LEVELS, seed=seed)
+    return tuple(problems)
 
 
 def config_of(case: Case, **options: object) -> Config:

@@ -51,10 +51,13 @@ def check_loss(case: Case, implementation: ModuleType, seed: int) -> Checks:
 
 def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Checks:
     """Count what is right: of all samples, or by class; the first of equal logits counts."""
-    problem = make_problem(13, 7, 3, 3, seed=seed)
+    problem = make_problem(13, 7, 3, 5, seed=seed)
     unbalanced = problem._replace(labels=np.where(problem.labels == 1, 0, problem.labels))
+    # No label is, and no guess will be, one of the last two.
+    unlikely = problem.params | {"out.bias": problem.params["out.bias"] - [0, 0, 0, 1e3, 1e3]}
+    absent = problem._replace(params=unlikely, labels=problem.labels % 3)
     tied = problem._replace(params={n: 0 * array for n, array in problem.params.items()})
-    for put in (problem, unbalanced, tied):
+    for put in (problem, unbalanced, absent, tied):
         for kind, count in (("micro", micro_accuracy), ("macro", macro_accuracy)):
             result = evaluate(case, implementation, put, accuracy=kind)
             expected = count(result.logits, put.labels)

@@ -97,7 +97,9 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Checks:
     """Report each epoch truly: means over its steps, its end's validation, copies of its own."""
     problem = make_problem(11, 7, 3, 5, seed=seed)
     sampling = "replacement"  # check_trajectory shuffles
-    config = config_of(case, epochs=3, batch_size=5, seed=seed, sampling=sampling)
+    config = config_of(
+        case, epochs=3, batch_size=5, seed=seed, sampling=sampling, eval_batch_size=4
+    )
     data, start = make_dataset(problem), {n: a.copy() for n, a in problem.params.items()}
     kept = [  # what an epoch held when it came, beside what it holds once others followed
         (epoch, {name: array.copy() for name, array in epoch.params.items()})

@@ -1,0 +1,185 @@
+"""`python -m compare mutants`: who tests the tests? Every planted bug has to be caught.
+
+Each bug of the catalogue is planted alone, and all claims are put to what it makes, in float64.
+Then correct code is put to them, drawn from many seeds: no alarm may be false.
+"""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from rich.progress import track
+
+from compare.catalogue import BUGS, Bug, plant
+from compare.checks import Check, largest
+from compare.claims import CLAIMS
+from compare.claims.common import draw_problems
+from compare.claims.comparator import check_comparator
+from compare.claims.data import check_data
+from compare.implementations import PACKAGES, load_implementations
+from compare.machine import num_threads
+from compare.mutants_report import Tried, print_mutants, to_json
+from compare.steps import Batch, Case, bound_steps, judge
+from compare.trace import first_break
+from shared.cli import make_console, parse_options
+from shared.config import bad_option
+from shared.errors import UserError, check_choice
+from shared.files import write_json
+
+NAMES = {package: name for name, package in PACKAGES.items()}
+# The claims that are quick to put, and so put for every seed; the others for one in so many.
+EVERY_SEED = ("steps", "logits", "loss", "inputs")
+OTHERS_EVERY = 47  # a prime, so that every case has its turn
+SEEDS_AT_ONCE = 50
+PLAIN_ERROR = 1000  # times its bound: what a planted bug should be in float64
+
+
+@dataclass(frozen=True)
+class MutantsConfig:
+    """What the planting needs to know."""
+
+    bugs: tuple[str, ...] = ()
+    """Names of the bugs to plant; without any, all of them."""
+    seeds: int = 1000
+    """From how many seeds correct code is put to the claims; 0 leaves that out."""
+    jobs: int = 0
+    """Processes at once; 0 takes one for each core."""
+    json: Path | None = None
+    """Write what was found to this file."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "jobs"):
+            if getattr(self, name) < 0:
+                raise UserError(bad_option(name, getattr(self, name), "0 or more"))
+        for name in self.bugs:
+            check_choice("bug", name, [bug.name for bug in BUGS])
+
+
+def main(args: Sequence[str]) -> int:
+    """Plant every bug and draw every seed; 0 only if all are caught and no alarm is false."""
+    config = parse_options(
+        MutantsConfig(),
+        args,
+        prog="python -m compare mutants",
+        description=(
+            "Plants each bug of the catalogue alone and puts every claim of parity to it; then "
+            "puts them to correct code, drawn from many seeds. Exit status 0 only if every bug is "
+            "caught by the claim that should catch it, at the step where it is, and no alarm is "
+            "false."
+        ),
+    )
+    console = make_console()
+    chosen = [bug for bug in BUGS if not config.bugs or bug.name in config.bugs]
+    jobs = config.jobs or num_threads()
+    starts = range(0, config.seeds, SEEDS_AT_ONCE)
+    parts = [range(start, min(start + SEEDS_AT_ONCE, config.seeds)) for start in starts]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        bugs, seeds = pool.map(try_bug, chosen), pool.map(draw_seeds, parts)
+        quiet = not console.is_terminal
+        watched = track(bugs, "Planting bugs", len(chosen), console=console, disable=quiet)
+        tried = list(watched)
+        drawn = track(seeds, "Drawing seeds", len(parts), console=console, disable=quiet)
+        honest = merge_largest(drawn)
+    failures = [*find_failures(chosen, tried), *say_false_alarms(honest)]
+    print_mutants(console, chosen, tried, honest, config.seeds, failures)
+    if config.json is not None:
+        write_json(config.json, to_json(chosen, tried, honest, config.seeds, failures))
+    return 1 if failures else 0
+
+
+def try_bug(bug: Bug) -> Tried:
+    """Plant a bug and put to it, in float64, every claim that is about what it changes."""
+    warnings.simplefilter("ignore")  # in this process of its own: what is wrong, is judged
+    try:
+        planted = plant(bug)
+    except ModuleNotFoundError as error:
+        return Tried(bug.name, {}, None, missing=str(error.name))
+    if bug.package == "shared":
+        changed = {bug.file.removesuffix(".py"): planted}
+        return Tried(bug.name, {"data": _share(check_data(changed))}, None)
+    if bug.package == "compare":
+        return Tried(bug.name, {"comparator": _share(check_comparator(planted))}, None)
+    case = Case(NAMES[bug.package], bug.form, "float64")
+    shares = {
+        claim.name: _share(claim.put(case, planted))
+        for claim in CLAIMS
+        if hasattr(planted, claim.needs)
+    }
+    return Tried(bug.name, shares, trace_bug(case, planted))
+
+
+def trace_bug(case: Case, planted: ModuleType) -> str | None:
+    """Name the step that a trace of one batch points at, if one breaks."""
+    batch = Batch(*draw_problems(0)[-1])  # of few levels, several channels
+    try:
+        with np.errstate(all="ignore"):
+            found = first_break(judge(case, planted, batch, bound_steps(batch, case.dtype)))
+    except Exception:
+        return None
+    return None if found is None else found.step
+
+
+def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
+    """Put the claims to correct code, a case by turns for each seed: the largest share by claim."""
+    found, _ = load_implementations(list(PACKAGES))
+    cases = [
+        (Case(name, form, dtype), implementation)
+        for form in ("histogram", "vectorized", "looped", "textbook", "builtin")
+        for dtype in ("float64", "float32")
+        for name, implementation in found.items()
+        if form in implementation.ATTENTION
+    ]
+    shares: dict[str, float] = {}
+    for seed in seeds:
+        case, implementation = cases[seed % len(cases)]
+        for claim in CLAIMS:
+            is_due = claim.name in EVERY_SEED or seed % OTHERS_EVERY == 0
+            if is_due and hasattr(implementation, claim.needs) and case.dtype in claim.dtypes:
+                share = _share(claim.put(case, implementation, seed))
+                shares[claim.name] = largest([shares.get(claim.name, 0.0), share])
+    return shares | {"data": _share(check_data({}, seeds[0]))}
+
+
+def merge_largest(parts: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Put what several processes found together."""
+    merged: dict[str, float] = {}
+    for part in parts:
+        for name, share in part.items():
+            merged[name] = largest([merged.get(name, 0.0), share])
+    return merged
+
+
+def find_failures(bugs: Sequence[Bug], tried: Sequence[Tried]) -> list[str]:
+    """Say of each bug what is wrong with how it was caught."""
+    failures = []
+    for bug, result in zip(bugs, tried, strict=True):
+        if result.missing:
+            continue
+        if not result.is_caught_by(bug.claim):
+            failures.append(f"{bug.name} is not caught by {bug.claim}.")
+        elif result.shares[bug.claim] < PLAIN_ERROR and not bug.small:
+            share = result.shares[bug.claim]
+            failures.append(f"{bug.name} is caught by {bug.claim} at {share:.3g} bounds alone.")
+        if bug.step is not None and result.first_step != bug.step:
+            failures.append(f"A trace of {bug.name} names {result.first_step}, not {bug.step}.")
+    return failures
+
+
+def say_false_alarms(honest: Mapping[str, float]) -> list[str]:
+    """Say which claims correct code does not meet."""
+    return [
+        f"Correct code does not meet the claim {name}: {share:.3g} of its bound."
+        for name, share in honest.items()
+        if not share <= 1
+    ]
+
+
+def _share(checks: Iterable[Check]) -> float:
+    """Give the largest error over its bound; what compares nothing has not been met."""
+    shares = [check.error_over_bound for check in checks]
+    return largest(shares) if shares else float("inf")
