@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import import_or_skip
-from problems import Problem, make_dataset, make_problem
 
 from compare.catalogue import BUGS, CLAIMS, Bug, plant
 from compare.catalogue.plant import path_of, whole_lines
 from compare.catalogue.records import STEPS
+from compare.problems import Problem, make_dataset, make_problem
 from shared.config import Config
 from shared.digits import Digits
 

@@ -2,8 +2,6 @@
 
 from compare.catalogue.records import Bug
 
-OPTAX = "https://optax.readthedocs.io/en/latest/api/optimizers.html"
-
 OPTIMIZER = (
     Bug(
         name="optimizer_of_a_stale_copy",
@@ -64,7 +62,7 @@ OPTIMIZER = (
         "1e-4 by half.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/440",
-            OPTAX,
+            "https://github.com/google-deepmind/optax/issues/1414",
         ),
         claim="adam",
         form="histogram",
@@ -161,7 +159,7 @@ OPTIMIZER = (
         right="from optax import adam\n",
         wrong="from optax import adamw as adam\n",
         why="A port replaces AdamW by AdamW; the default is a hundredth of PyTorch's.",
-        sources=(OPTAX,),
+        sources=("https://github.com/google-deepmind/optax/issues/1414",),
         claim="adam",
         form="histogram",
     ),
