@@ -5,14 +5,14 @@ from compare.catalogue.records import Bug
 OPTIMIZER = (
     Bug(
         name="optimizer_of_a_stale_copy",
-        title="The optimiser steps a copy of the parameters that the model no longer uses",
-        package="pytorch_impl",
+        title="The optimiser steps a copy of the model, which nobody uses",
+        package="jax_impl",
         file="train.py",
-        right="Adam(model.parameters(),",
-        wrong="Adam(from_params(params, config.attention, config.dtype, config.device)"
-        ".parameters(),",
-        why="An optimiser keeps the tensors that it was given. If the model is built, moved or "
-        "loaded anew behind it, nothing learns, and nothing complains.",
+        right="optimizer.update(model, gradients)",
+        wrong="optimizer.update(nnx.clone(model), gradients)",
+        why="A functional update gives new parameters, and whoever drops them trains nothing. In "
+        "PyTorch the same comes of a model that is rebuilt or loaded anew behind its optimiser. "
+        "The moments move, the weights do not, and nothing complains.",
         sources=(
             "https://github.com/microsoft/nni/issues/4521",
             "https://github.com/spro/practical-pytorch/issues/9",

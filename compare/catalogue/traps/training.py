@@ -44,6 +44,7 @@ TRAINING = (
         see="Label 10 of ten classes.",
         mend="Check labels in NumPy, once, before training.",
         sources=("https://github.com/google-deepmind/optax/issues/1185",),
+        bugs=("labels_not_checked",),
         libraries=("torch", "jax", "optax"),
     ),
     Trap(
