@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import import_or_skip
-from problems import Problem, make_dataset, make_problem
 
 from compare.catalogue import BUGS, CLAIMS, Bug, plant
 from compare.catalogue.plant import path_of, whole_lines
 from compare.catalogue.records import STEPS
+from compare.problems import Problem, make_dataset, make_problem
 from shared.config import Config
 from shared.digits import Digits
 
@@ -103,6 +103,16 @@ def see_inputs(module: Any, form: str) -> Seen:
     return seen
 
 
+def see_labels(module: Any, form: str) -> Seen:
+    """See whether a label that is no class is refused."""
+    problem = make_problem()
+    wrong = problem._replace(labels=np.full_like(problem.labels, -1))
+    try:
+        return {"refused": np.array(0.0), **see_evaluation(module, form, wrong)}
+    except ValueError:
+        return {"refused": np.array(1.0)}
+
+
 def see_parameters(module: Any, form: str) -> Seen:
     """See what comes out, and what does once someone has written into what went in or out."""
     params = {name: array.copy() for name, array in make_problem().params.items()}
@@ -143,7 +153,7 @@ def see(bug: Bug, module: Any) -> Seen:
             return see_training(module, bug.form, few_levels(23))
         if bug.claim == "gradients":
             return see_gradients(module, bug.form, few_levels())
-        if bug.claim in ("accuracy", "inputs", "parameters"):
+        if bug.claim in ("accuracy", "inputs", "labels", "parameters"):
             return globals()[f"see_{bug.claim}"](module, bug.form)
         if bug.claim == "data":
             return see_data(module)
@@ -158,8 +168,7 @@ def see_right(package: str, file: str, claim: str, form: str) -> Seen:
 
 def differ(one: Seen, other: Seen, relative: float = 1e-10) -> bool:
     """Tell whether anything differs by more than `relative`, in its shape, or in being NaN."""
-    assert one.keys() == other.keys()
-    return any(
+    return one.keys() != other.keys() or any(
         one[name].shape != other[name].shape
         or not np.allclose(one[name], other[name], rtol=relative, atol=relative, equal_nan=True)
         for name in one

@@ -184,4 +184,18 @@ EPOCHS = (
         claim="accuracy",
         small="Without ties it is the same; `accuracy` has logits that are all alike.",
     ),
+    Bug(
+        name="labels_not_checked",
+        title="A label that is no class is taken, and made into something",
+        package="jax_impl",
+        file="train.py",
+        right="from shared.params import check_labels\n",
+        wrong="\n\ndef check_labels(labels, num_outputs):\n"
+        '    """Take any label, as optax does."""\n\n\n',
+        why="PyTorch raises, so a port from it checks nothing. In JAX an index past the end is "
+        "NaN or the last one, and -1 counts from the end.",
+        sources=("https://github.com/google-deepmind/optax/issues/1185",),
+        claim="labels",
+        form="histogram",
+    ),
 )

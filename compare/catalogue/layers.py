@@ -53,7 +53,10 @@ LAYERS = (
         wrong="logits = features @ self.out.kernel[...]",
         why="The layer is replaced by a product of matrices, and the bias starts at zero in Flax: "
         "a fresh model shows no difference.",
-        sources=("https://github.com/google/flax/issues/215",),
+        sources=(
+            "https://github.com/google/flax/issues/3019",
+            "https://github.com/jax-ml/jax/issues/4862",
+        ),
         claim="steps",
         step="logits",
     ),
@@ -93,7 +96,7 @@ LAYERS = (
         package="pytorch_impl",
         file="model.py",
         right="to_numpy(array).copy()",
-        wrong="array.numpy(force=True)",
+        wrong="to_numpy(array)",
         why="state_dict() and numpy() give views of the live weights, so the best weights that "
         "were kept are the last ones. The first look at them is right.",
         sources=(

@@ -164,7 +164,10 @@ NUMBERS = (
         wrong='loss = cross_entropy(logits.astype("float32"), targets).mean()',
         why="Mixed precision casts the logits to float32 before the loss: upwards there, downwards "
         "here.",
-        sources=("https://github.com/AI-Hypercomputer/maxtext/pull/1225",),
+        sources=(
+            "https://github.com/huggingface/transformers/pull/34147",
+            "https://github.com/Modalities/modalities/pull/464",
+        ),
         claim="loss",
         step="loss",
     ),

@@ -2,19 +2,17 @@
 
 from compare.catalogue.records import Bug
 
-OPTAX = "https://optax.readthedocs.io/en/latest/api/optimizers.html"
-
 OPTIMIZER = (
     Bug(
         name="optimizer_of_a_stale_copy",
-        title="The optimiser steps a copy of the parameters that the model no longer uses",
-        package="pytorch_impl",
+        title="The optimiser steps a copy of the model, which nobody uses",
+        package="jax_impl",
         file="train.py",
-        right="Adam(model.parameters(),",
-        wrong="Adam(from_params(params, config.attention, config.dtype, config.device)"
-        ".parameters(),",
-        why="An optimiser keeps the tensors that it was given. If the model is built, moved or "
-        "loaded anew behind it, nothing learns, and nothing complains.",
+        right="optimizer.update(model, gradients)",
+        wrong="optimizer.update(nnx.clone(model), gradients)",
+        why="A functional update gives new parameters, and whoever drops them trains nothing. In "
+        "PyTorch the same comes of a model that is rebuilt or loaded anew behind its optimiser. "
+        "The moments move, the weights do not, and nothing complains.",
         sources=(
             "https://github.com/microsoft/nni/issues/4521",
             "https://github.com/spro/practical-pytorch/issues/9",
@@ -64,7 +62,7 @@ OPTIMIZER = (
         "1e-4 by half.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/440",
-            OPTAX,
+            "https://github.com/google-deepmind/optax/issues/1414",
         ),
         claim="adam",
         form="histogram",
@@ -161,7 +159,7 @@ OPTIMIZER = (
         right="from optax import adam\n",
         wrong="from optax import adamw as adam\n",
         why="A port replaces AdamW by AdamW; the default is a hundredth of PyTorch's.",
-        sources=(OPTAX,),
+        sources=("https://github.com/google-deepmind/optax/issues/1414",),
         claim="adam",
         form="histogram",
     ),

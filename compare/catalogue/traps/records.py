@@ -1,0 +1,43 @@
+"""What the catalogue says of a trap: a place where the libraries themselves part."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Raised(NamedTuple):
+    """What a piece of code gives that raises."""
+
+    error: str  # the exception's class
+    says: str
+
+
+class Results(NamedTuple):
+    """What the code of each framework gives, as NumPy arrays, numbers, text, or tuples of them."""
+
+    pytorch: Any
+    jax: Any
+    numpy: Any = None  # where a trap has code for it
+
+
+@dataclass(frozen=True)
+class Trap:
+    """One place where the libraries part, with code that shows it: it is run, and printed.
+
+    The code of a framework stands behind PRELUDE's imports; its value is that of its last
+    expression, or of the name `result`.
+    """
+
+    name: str  # snake_case, unique
+    title: str  # one line
+    what: str  # what parts, and who gets caught
+    pytorch: str
+    jax: str
+    expect: Callable[[Results], bool]  # whether they still part, in the way that `what` says
+    size: Callable[[Results], str]  # how far apart they are, computed from what was found
+    see: str  # how to see it
+    mend: str  # how to mend it
+    sources: tuple[str, ...]  # public pages that say so
+    numpy: str = ""
+    bugs: tuple[str, ...] = ()  # planted bugs that it leads to
+    libraries: tuple[str, ...] = ("torch", "jax")  # distributions whose versions it depends on
