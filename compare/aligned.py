@@ -1,16 +1,16 @@
 """Lay files side by side: the same step on the same row, whatever stands between.
 
 Line by line, difflib says how alike two lines are, and the rows are those whose lines are most
-alike in sum. difflib's own alignment of whole files looks for the longest stretch of equal lines
-first, which may be a `return attended` in the wrong function; here landmarks come first (see
-compare/landmarks.py), and a line stands beside lines of the same function alone.
+alike in sum. Two things come before likeness: landmarks (see compare/landmarks.py) share a row
+wherever their order allows it, and a line stands only beside lines of the same function. difflib's
+own alignment of whole files knows neither: it parts `train_step` of PyTorch from that of JAX.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Literal, NamedTuple
 
 from compare.landmarks import Place, find_places
@@ -146,21 +146,20 @@ def _finish(group: _Group, order: Sequence[str], names: dict[str, _Names]) -> Ro
     """Make the row of a group: name its landmark, tell its kind, and mark what differs."""
     by_name = {item.name: item for item in group}
     landmarks = {item.place.landmark for item in group}
-    marks: dict[str, list[tuple[int, int]]] = {name: [] for name in order}
-    for one in group:
-        differ = {
-            token
-            for other in group
-            if other is not one
-            for token in differing(one.tokens, other.tokens)
-        }
-        marks[one.name] = [(token.start, token.end) for token in one.tokens if token in differ]
     return Row(
         lines={name: by_name[name].line if name in by_name else None for name in order},
         landmark=landmarks.pop() if len(landmarks) == 1 else None,
         kind=_kind(group, len(order), names),
-        marks=marks,
+        marks={name: _marks(by_name[name], group) if name in by_name else [] for name in order},
     )
+
+
+def _marks(item: _Item, group: _Group) -> list[tuple[int, int]]:
+    """Find what of a line is not in every other of its row; tokens side by side make one mark."""
+    others = [other for other in group if other is not item]
+    differ = {token for other in others for token in differing(item.tokens, other.tokens)}
+    runs = [list(run) for _, run in groupby(item.tokens, differ.__contains__)]
+    return [(run[0].start, run[-1].end) for run in runs if run[0] in differ]
 
 
 def _kind(group: _Group, count: int, names: dict[str, _Names]) -> Kind:

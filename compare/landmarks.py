@@ -6,6 +6,7 @@ A landmark is a function, a class, or a step: the first `name = ...` in its func
 """
 
 import ast
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # What PyTorch calls `forward` is `__call__` in Flax and in plain Python.
@@ -15,7 +16,7 @@ SAME_NAME = {"__call__": "forward"}
 class Place(NamedTuple):
     """Where in its file a line stands."""
 
-    scope: str  # the function or class it is in: "" at the top level
+    scope: str  # the function or class it is in, "" at the top level; "@name" above a definition
     landmark: str | None = None
     is_definition: bool = False  # of a function or class
 
@@ -26,6 +27,7 @@ def find_places(text: str) -> dict[int, Place]:
     Raises SyntaxError if the text is not Python.
     """
     places: dict[int, Place] = {}
+    lines = text.split("\n")
     seen: set[str] = set()
 
     def visit(node: ast.AST, scope: str) -> None:
@@ -34,6 +36,8 @@ def find_places(text: str) -> dict[int, Place]:
                 name = f"{scope}.{SAME_NAME.get(child.name, child.name)}".lstrip(".")
                 for number in range(child.lineno, (child.end_lineno or child.lineno) + 1):
                     places[number] = Place(name)
+                for number in range(first_line(child, lines), child.lineno):
+                    places[number] = Place(f"@{name}")
                 places[child.lineno] = Place(scope, name, is_definition=True)
                 visit(child, name)
                 continue
@@ -46,6 +50,15 @@ def find_places(text: str) -> dict[int, Place]:
 
     visit(ast.parse(text), "")
     return places
+
+
+def first_line(statement: ast.stmt, lines: Sequence[str]) -> int:
+    """Find where a statement begins, with its decorators and the comments right above it."""
+    decorators = getattr(statement, "decorator_list", [])
+    first = min(node.lineno for node in (statement, *decorators))
+    while first > 1 and lines[first - 2].lstrip().startswith("#"):
+        first -= 1
+    return first
 
 
 def _target(statement: ast.Assign | ast.AnnAssign) -> str | None:

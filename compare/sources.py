@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compare.implementations import PACKAGES
+from compare.landmarks import first_line
 from shared.errors import UserError, check_choice
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,18 +57,21 @@ def read_source(implementation: str, file: str = "model.py", root: Path = ROOT) 
     return Source(implementation, f"{PACKAGES[implementation]}/{file}", text, numbered)
 
 
+def forms_of(source: Source) -> list[str]:
+    """Name the forms of attention that a file defines, each as `attend_<form>`."""
+    names = [name for node in ast.parse(source.text).body for name in _bound_by(node)]
+    return [name.removeprefix("attend_") for name in names if name.startswith("attend_")]
+
+
 def excerpt_form(source: Source, form: str) -> Source:
     """Keep one form of attention alone: its function, and whatever of the file that needs.
 
     Raises UserError if the file has no such form.
     """
+    if form not in (forms := forms_of(source)):
+        hint = f"choose {' or '.join(forms)}" if forms else "--form is for model.py"
+        raise UserError(f"{source.path} has no form {form!r}: {hint}.")
     statements = {name: node for node in ast.parse(source.text).body for name in _bound_by(node)}
-    forms = [name.removeprefix("attend_") for name in statements if name.startswith("attend_")]
-    if form not in forms:
-        raise UserError(
-            f"{source.path} has no form {form!r}: "
-            + (f"choose {' or '.join(forms)}." if forms else "--form is for model.py.")
-        )
     needed, waiting = set(), [f"attend_{form}"]
     while waiting:
         name = waiting.pop()
@@ -80,7 +84,7 @@ def excerpt_form(source: Source, form: str) -> Source:
     return replace(source, lines=tuple(line for line in source.lines if line.number in keep))
 
 
-def imported_from_siblings(sources: Sequence[Source]) -> dict[str, str]:
+def used_siblings(sources: Sequence[Source]) -> dict[str, str]:
     """Name what the chosen lines use from other files of the same package, and that file."""
     found: dict[str, str] = {}
     for source in sources:
@@ -116,10 +120,7 @@ def _names_in(node: ast.AST) -> list[str]:
 def _lines_of(node: ast.stmt, source: Source) -> range:
     """Give a statement's line numbers, with the comments right above and the blanks below."""
     texts = [line.text for line in source.lines]
-    start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-    while start > 1 and texts[start - 2].startswith("#"):
-        start -= 1
     end = node.end_lineno or node.lineno
     while end < len(texts) and texts[end] == "":
         end += 1
-    return range(start, end + 1)
+    return range(first_line(node, texts), end + 1)
