@@ -6,7 +6,8 @@ for each other:
 - one for one throughout the line: what is `Tensor` once is not `Array` here and `Images` there;
 - and only names that the other file does not have. A name that both files have means the same in
   both, so `x @ Q` beside `x @ K` really differs. What is imported counts with its dots, so
-  `torch.stack` may stand for `np.stack`; Python's own names, as `len`, stand for themselves alone.
+  `torch.stack` may stand for `np.stack`, but not for `torch.cat`, another thing of the same
+  library. Python's own names, as `len`, stand for themselves alone.
 
 In comments and strings only the names of the frameworks may differ, again one for one.
 """
@@ -116,6 +117,7 @@ def is_renamed(
         else:
             may_differ = a.is_name and b.is_name
             may_differ &= a.text not in names_of_other and b.text not in names_of_one
+            may_differ &= a.text.split(".")[0] != b.text.split(".")[0]
         if a.text != b.text and not may_differ:
             return False
         if (a.is_name or may_differ) and (
