@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from compare.aligned import align, count_kinds
-from compare.diff_columns import column_lines, columns_that_fit
+from compare.diff_columns import WIDTHS, column_lines, columns_that_fit
 from compare.diff_html import write_html
 from compare.diff_svg import draw_columns
 from compare.diff_unified import unified_lines
@@ -21,8 +21,6 @@ from compare.sources import Source, excerpt_form, files_of, forms_of, read_sourc
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Attention, bad_option
 from shared.errors import UserError, check_choice
-
-WIDTH = 160  # where there is no terminal to ask
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def main(args: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="replace")  # where a pipe cannot take what a comment holds
     sources = choose_sources(config)
     console = make_console()
-    width = config.width or (console.width if console.is_terminal else WIDTH)
+    width = config.width or (console.width if console.is_terminal else WIDTHS[3])
     summary = [*count_lines(sources), *name_elsewhere(sources, config)]
     if config.html or config.svg:
         summary += write_files(sources, width, summary, config)
@@ -166,11 +164,11 @@ def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
         return []
     if shown == 0:
         return [
-            "Side by side, two files take 100 columns of text and three take 160; here are "
-            f"{width}. --html FILE lays them side by side in a page."
+            f"Side by side, two files take {WIDTHS[2]} columns of text and three take {WIDTHS[3]}; "
+            f"here are {width}. --html FILE lays them side by side in a page."
         ]
     first, rest = sources[0].implementation, sources[shown].implementation
     return [
-        f"{rest} does not fit beside them: three files take 160 columns of text; here are {width}. "
-        f"See --implementations {first} {rest}, or --html FILE for all three in a page."
+        f"{rest} does not fit beside them: three files take {WIDTHS[3]} columns of text; here are "
+        f"{width}. See --implementations {first} {rest}, or --html FILE for all three in a page."
     ]

@@ -24,9 +24,12 @@ STYLES = {
 MARK, MARK_DIFFERENT = "underline", "bold red"  # not a colour alone: NO_COLOR takes those away
 
 
+WIDTHS = {3: 160, 2: 100}  # what so many columns of code take to be readable
+
+
 def columns_that_fit(width: int) -> int:
-    """Say how many columns of code can be read in so many columns of text: 3, 2 or 0."""
-    return 3 if width >= 160 else 2 if width >= 100 else 0
+    """Say how many columns of code can be read side by side in `width` characters: 3, 2 or 0."""
+    return next((count for count, needed in WIDTHS.items() if width >= needed), 0)
 
 
 def column_lines(rows: Sequence[Row], sources: Sequence[Source], width: int) -> Iterator[Text]:

@@ -17,7 +17,7 @@ from shared.files import write_text
 # It brings its own background, so that it suits a light page and a dark one. The colours are
 # black, red, green, yellow, blue, magenta, cyan and white, and stand out by at least 4.5 : 1.
 THEME = TerminalTheme(
-    background=(13, 17, 23),
+    background=(22, 27, 34),
     foreground=(230, 237, 243),
     normal=[
         (72, 79, 88),
@@ -42,7 +42,7 @@ TEMPLATE = """\
 {styles}
 </style>
 <defs>{lines}</defs>
-<rect width="100%" height="100%" rx="12" fill="BACKGROUND"/>
+<rect x="1" y="1" width="99.9%" height="99.8%" rx="12" fill="BACKGROUND" stroke="#3d444d" />
 <g transform="translate({terminal_x}, 20)">{backgrounds}
 <g class="{unique_id}-matrix">{matrix}</g>
 </g>
