@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare bench test lint format clean
+.PHONY: help compare diff bench test lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 compare: $(VENV)/run.done ## train PyTorch and JAX side by side and check them against NumPy (ARGS="--epochs 5")
 	@$(BIN)/python -m compare run $(ARGS)
+
+diff: $(VENV)/run.done ## show the code side by side, the same step on one row (ARGS="--form looped")
+	@$(BIN)/python -m compare diff $(ARGS)
 
 bench: $(VENV)/run.done ## time every form of every implementation (ARGS="--quick" for less than a minute)
 	@$(BIN)/python -m compare bench $(ARGS)

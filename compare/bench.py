@@ -31,7 +31,7 @@ from compare.memory import measure_memory
 from compare.report import library_versions
 from shared.alone import load_config_data
 from shared.batches import STEPS_AT_ONCE
-from shared.cli import make_console, parse_options
+from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Attention, Config, bad_option
 from shared.data import Dataset
 from shared.errors import UserError
@@ -110,7 +110,7 @@ def main(args: Sequence[str]) -> int:
     default = BenchConfig()
     config = parse_options(
         default,
-        complete_quick(args),
+        complete_flag(args, "--quick"),
         prog="python -m compare bench",
         description=(
             "Times every implementation in every form, forward and in training steps, by turns, "
@@ -150,15 +150,6 @@ def main(args: Sequence[str]) -> int:
 def cores_of_others(before: float | None, after: float | None, seconds: float) -> float | None:
     """Say how many cores others kept busy between two readings of `seconds_of_others`."""
     return None if before is None or after is None else max(0.0, after - before) / seconds
-
-
-def complete_quick(args: Sequence[str]) -> list[str]:
-    """Let --quick stand alone: all options take a value, and True is its."""
-    completed = []
-    for arg, following in zip(args, [*args, ""][1:], strict=True):
-        is_alone = arg == "--quick" and following not in ("True", "False")
-        completed += [arg, "True"] if is_alone else [arg]
-    return completed
 
 
 def _load(config: BenchConfig, console: Console) -> dict[str, ModuleType]:

@@ -33,6 +33,15 @@ def parse_options(
     )
 
 
+def complete_flag(args: Sequence[str], flag: str) -> list[str]:
+    """Let a flag such as "--quick" stand alone: all options take a value, and True is its."""
+    completed = []
+    for arg, following in zip(args, [*args, ""][1:], strict=True):
+        is_alone = arg == flag and following not in ("True", "False")
+        completed += [arg, "True"] if is_alone else [arg]
+    return completed
+
+
 def parse_config(
     config_type: type[AnyConfig], args: Sequence[str], *, prog: str, description: str
 ) -> AnyConfig:

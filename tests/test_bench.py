@@ -13,11 +13,12 @@ import pytest
 from conftest import FORMS, import_or_skip
 from rich.console import Console
 
-from compare.bench import BenchConfig, complete_quick, images_per_pass, main, time_round
+from compare.bench import BenchConfig, images_per_pass, main, time_round
 from compare.bench_report import bench_table, draw_bench, read_bench
 from compare.bench_rows import Timing, make_row, summarise
 from compare.jobs import Job
 from compare.machine import Speed, fastest, floor_seconds, measure_speed, work_of
+from shared.cli import complete_flag
 from shared.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,10 +131,13 @@ def test_a_pass_is_whole_batches_that_jax_compiles_once(form: str, batch_size: i
 
 
 def test_quick_needs_no_value():
-    assert complete_quick(["--quick"]) == ["--quick", "True"]
-    assert complete_quick(["--quick", "--rounds", "2"]) == ["--quick", "True", "--rounds", "2"]
-    assert complete_quick(["--quick", "False"]) == ["--quick", "False"]
-    assert complete_quick([]) == []
+    def complete(*args: str) -> list[str]:
+        return complete_flag(args, "--quick")
+
+    assert complete("--quick") == ["--quick", "True"]
+    assert complete("--quick", "--rounds", "2") == ["--quick", "True", "--rounds", "2"]
+    assert complete("--quick", "False") == ["--quick", "False"]
+    assert complete() == []
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,174 @@
+"""`python -m compare diff`: the code side by side, the same step on the same row."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.text import Text
+
+from compare.aligned import align, count_kinds
+from compare.diff_columns import WIDTHS, column_lines, columns_that_fit
+from compare.diff_html import write_html
+from compare.diff_svg import draw_columns
+from compare.diff_unified import unified_lines
+from compare.implementations import PACKAGES
+from compare.sources import Source, excerpt_form, files_of, forms_of, read_source, used_siblings
+from shared.cli import complete_flag, make_console, parse_options
+from shared.config import Attention, bad_option
+from shared.errors import UserError, check_choice
+
+
+@dataclass(frozen=True)
+class DiffConfig:
+    """What to lay side by side, and how to show it."""
+
+    implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] | None = None
+    """Two or three of them, in this order (default: every one that has the file and the form)."""
+    file: str = "model.py"
+    """Which file of each package: model.py, train.py, blocks.py or metrics.py."""
+    form: Attention | None = None
+    """Of model.py this form of attention alone, and what it needs."""
+    unified: bool = False
+    """Print a unified diff instead, which pipes well and which `patch` takes. Needs no value."""
+    width: int | None = None
+    """Columns of text to fit into (default: the terminal's, or 160 where there is none)."""
+    html: Path | None = None
+    """Write the columns to this file instead: one HTML page that needs nothing else."""
+    svg: Path | None = None
+    """Draw the columns into this file instead, as a picture (.svg) of a terminal."""
+
+    def __post_init__(self) -> None:
+        names = self.implementations
+        if names is not None and not 2 <= len(names) == len(set(names)):
+            found = " ".join(names) or "empty"
+            raise UserError(bad_option("implementations", found, "two or three different ones"))
+        if self.width is not None and self.width < 1:
+            raise UserError(bad_option("width", self.width, "1 or more"))
+
+
+def main(args: Sequence[str]) -> int:
+    """Show the code side by side, and count the lines that differ."""
+    config = parse_options(
+        DiffConfig(),
+        complete_flag(args, "--unified"),
+        prog="python -m compare diff",
+        description=(
+            "Shows the code of the implementations side by side, the same step on one row, and "
+            "counts the lines that are the same, that differ only in a name, and that really "
+            "differ. Nothing is imported, so no framework is needed."
+        ),
+    )
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # where a pipe cannot take what a comment holds
+    sources = choose_sources(config)
+    console = make_console()
+    width = config.width or (console.width if console.is_terminal else WIDTHS[3])
+    summary = [*count_lines(sources), *name_elsewhere(sources, config)]
+    if config.html or config.svg:
+        summary += write_files(sources, width, summary, config)
+    elif config.unified or columns_that_fit(width) == 0:
+        print_unified(sources, console)
+        console = Console(stderr=True, highlight=False)  # so that `patch` does not see the rest
+        summary += [] if config.unified else advise(sources, 0, width)
+    else:
+        shown = sources[: columns_that_fit(width)]
+        for line in column_lines(align(shown), shown, width):
+            console.print(line)
+        summary += advise(sources, len(shown), width)
+    for sentence in summary:
+        console.print(Text(sentence))
+    return 0
+
+
+def write_files(
+    sources: Sequence[Source], width: int, summary: Sequence[str], config: DiffConfig
+) -> list[str]:
+    """Write the page and the picture that were asked for, and say so."""
+    rows = align(sources)
+    if config.html:
+        write_html(config.html, rows, sources, summary)
+    if config.svg:
+        draw_columns(config.svg, rows, sources, width)
+    return [f"Written: {path}" for path in (config.html, config.svg) if path]
+
+
+def choose_sources(config: DiffConfig) -> list[Source]:
+    """Read the files that were asked for, or those there are; UserError if there are not two."""
+    if config.implementations:
+        sources = [read_source(name, config.file) for name in config.implementations]
+        return [excerpt_form(source, config.form) if config.form else source for source in sources]
+    names = [name for name in PACKAGES if config.file in files_of(name)]
+    if not names:
+        there = sorted({file for name in PACKAGES for file in files_of(name)})
+        check_choice("file", config.file, there)
+    sources = [read_source(name, config.file) for name in names]
+    if config.form and any(config.form in forms_of(source) for source in sources):
+        sources = [source for source in sources if config.form in forms_of(source)]
+    if config.form:
+        sources = [excerpt_form(source, config.form) for source in sources]
+    if len(sources) < 2:
+        raise UserError(f"Only {sources[0].path} is there: nothing can be laid beside it.")
+    return sources
+
+
+def count_lines(sources: Sequence[Source]) -> list[str]:
+    """Say, for every two sources and for all, how many lines are the same and how many are not."""
+    groups: list[Sequence[Source]] = list(combinations(sources, 2))
+    sentences = []
+    for group in [*groups, sources] if len(sources) > 2 else groups:
+        counts = count_kinds(align(group))
+        who = " and ".join(source.implementation for source in group)
+        sentences.append(
+            f"{who if len(group) == 2 else 'all three'}: {counts['same']} lines the same, "
+            f"{counts['renamed']} different only in a name (~), "
+            f"{counts['different']} really different (|)"
+        )
+    return [
+        *sentences,
+        "Only in a name: token by token the same, but for names that the other file does not have, "
+        "one for one throughout the line. Blank lines are not counted.",
+    ]
+
+
+def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
+    """Name what a form uses from other files of its package, and what a default left out."""
+    used = used_siblings(sources) if config.form else {}
+    left_out = [name for name in PACKAGES if name not in {s.implementation for s in sources}]
+    sentences = [f"{name} is in {file}: see --file {file}" for name, file in used.items()]
+    if config.implementations is None:
+        what = f"form {config.form}" if config.form else config.file
+        sentences += [f"{name} is left out: it has no {what}." for name in left_out]
+    return sentences
+
+
+def print_unified(sources: Sequence[Source], console: Console) -> None:
+    """Print the difference from the first source to each of the others, coloured in a terminal."""
+    colors = {"@": "cyan", "-": "red", "+": "green"}
+    first, *others = sources
+    for other in others:
+        for index, line in enumerate(unified_lines(align([first, other]), first, other)):
+            if not console.is_terminal:
+                print(line)  # as it is: Rich would make spaces of a tab
+                continue
+            console.print(Text(line, style="bold" if index < 3 else colors.get(line[:1], "")))
+
+
+def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
+    """Say how to see side by side what does not fit into `width` columns of text."""
+    if shown == len(sources):
+        return []
+    if shown == 0:
+        return [
+            f"Side by side, two files take {WIDTHS[2]} columns of text and three take {WIDTHS[3]}; "
+            f"here are {width}. --html FILE lays them side by side in a page."
+        ]
+    first, rest = sources[0].implementation, sources[shown].implementation
+    return [
+        f"{rest} does not fit beside them: three files take {WIDTHS[3]} columns of text; here are "
+        f"{width}. See --implementations {first} {rest}, or --html FILE for all three in a page."
+    ]

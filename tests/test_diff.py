@@ -1,0 +1,257 @@
+"""`python -m compare diff` in the terminal: columns that fit, a patch that applies, bad input."""
+
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Sequence
+from fcntl import ioctl
+from itertools import permutations
+from pathlib import Path
+from shutil import which
+
+import pytest
+from conftest import PACKAGES
+from rich.cells import cell_len
+
+from compare.aligned import align
+from compare.diff import main
+from compare.diff_columns import column_lines
+from compare.sources import Line, Source, excerpt_form, files_of, read_source
+
+ROOT = Path(__file__).resolve().parent.parent
+ENV = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def run(*args: str, **kwargs) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "compare", "diff", *args]
+    return subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=60, **kwargs)
+
+
+def without_space(text: str) -> str:
+    return "".join(text.split())
+
+
+def read_columns(lines: Sequence[str], sources: Sequence[Source]) -> list[str]:
+    """Read the code of each column back from what was printed, without its white space."""
+    digits = max(len(str(source.lines[-1].number)) for source in sources)
+    found = ["" for _ in sources]
+    for line in lines[1:]:
+        assert line[0] in " ~|"
+        for index, cell in enumerate(line[1:].split("│")):
+            assert re.fullmatch(r" *\d*", cell[: digits + 1]), cell
+            found[index] += without_space(cell[digits + 1 :])
+    return found
+
+
+@pytest.mark.parametrize("file", ["model.py", "train.py", "blocks.py", "metrics.py"])
+@pytest.mark.parametrize("width", [100, 132, 160, 400])
+def test_columns_fit_their_width_and_nothing_is_cut_off(file: str, width: int):
+    names = [name for name in PACKAGES if file in files_of(name)]
+    sources = [read_source(name, file) for name in (names[:2] if width < 160 else names)]
+    lines = [text.plain for text in column_lines(align(sources), sources, width)]
+    assert max(cell_len(line) for line in lines) <= width
+    assert lines[0].split() == " │ ".join(source.path for source in sources).split()
+    expected = [without_space(source.text) for source in sources]
+    assert read_columns(lines, sources) == expected
+
+
+def test_a_word_longer_than_its_column_goes_on_below():
+    text = f'LONG = "{"x" * 300}"\n'
+    lines = (Line(1, text[:-1]),)
+    sources = [Source(name, f"{name}.py", text, lines) for name in ("pytorch", "jax")]
+    lines = [text.plain for text in column_lines(align(sources), sources, 100)]
+    assert max(cell_len(line) for line in lines) <= 100
+    assert read_columns(lines, sources) == [without_space(source.text) for source in sources]
+
+
+@pytest.mark.parametrize(
+    ("width", "columns", "advice"),
+    [
+        (
+            40,
+            0,
+            "Side by side, two files take 100 columns of text and three take 160; here are 40.",
+        ),
+        (80, 0, "here are 80. --html FILE lays them side by side in a page."),
+        (100, 2, "numpy does not fit beside them: three files take 160 columns of text; here are"),
+        (159, 2, "See --implementations pytorch numpy, or --html FILE for all three in a page."),
+        (160, 3, None),
+    ],
+)
+def test_as_many_columns_as_fit_and_a_word_on_how_to_see_the_rest(
+    width: int, columns: int, advice: str | None, capsys: pytest.CaptureFixture
+):
+    assert main(["--width", str(width)]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].count(".py") == (columns or 2)
+    assert out.startswith("diff --git a/pytorch_impl/model.py") == (columns == 0)
+    assert "\x1b" not in out + err
+    said = " ".join((err if columns == 0 else out).split())
+    if advice is None:
+        assert "columns of text" not in said
+    else:
+        assert advice in said
+    assert "all three: " in said
+
+
+@pytest.mark.parametrize("file", ["model.py", "train.py", "blocks.py", "metrics.py"])
+def test_the_unified_diff_is_a_patch(file: str, tmp_path: Path, capsys: pytest.CaptureFixture):
+    if which("patch") is None:
+        pytest.skip("patch is not installed")
+    for old, new in permutations([name for name in PACKAGES if file in files_of(name)], 2):
+        main(["--unified", "--file", file, "--implementations", old, new])
+        patched = tmp_path / file
+        patched.write_text(read_source(old, file).text)
+        said = apply(capsys.readouterr().out, patched)
+        assert patched.read_text() == read_source(new, file).text
+        assert "offset" not in said
+        assert "fuzz" not in said
+
+
+@pytest.mark.parametrize("form", ["textbook", "looped", "vectorized", "histogram"])
+def test_the_patch_of_a_form_changes_that_form_alone(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    if which("patch") is None:
+        pytest.skip("patch is not installed")
+    main(["--unified", "--form", form, "--implementations", "numpy", "pytorch"])
+    patched = tmp_path / "model.py"
+    old, new = read_source("numpy"), read_source("pytorch")
+    patched.write_text(old.text)
+    said = apply(capsys.readouterr().out, patched)
+    assert "offset" not in said
+    for part, kept in ((excerpt_form(new, form), True), (excerpt_form(old, form), False)):
+        text = "".join(line.text + "\n" for line in part.lines)
+        assert (text in patched.read_text()) == kept
+    rest = {line.text for line in old.lines} - {line.text for line in excerpt_form(old, form).lines}
+    assert rest <= set(patched.read_text().splitlines())
+
+
+def apply(patch: str, path: Path) -> str:
+    """Apply a patch to a file with the system's own `patch`, and give what it says."""
+    command = ["patch", "--strip=1", "--no-backup-if-mismatch", str(path)]
+    process = subprocess.run(command, input=patch, capture_output=True, text=True, cwd=path.parent)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
+
+
+def test_a_unified_diff_says_its_counts_where_a_patch_does_not_see_them():
+    process = run("--unified", "--form", "builtin")
+    assert process.returncode == 0
+    first = process.stdout.splitlines()[:3]
+    assert first == [
+        "diff --git a/pytorch_impl/model.py b/jax_impl/model.py",
+        "--- a/pytorch_impl/model.py",
+        "+++ b/jax_impl/model.py",
+    ]
+    assert all(line[0] in "-+ @" for line in process.stdout.splitlines()[3:])
+    assert "pytorch and jax: 2 lines the same" in process.stderr
+    assert "numpy is left out: it has no form builtin." in process.stderr
+
+
+def in_terminal(width: int, *args: str, **env: str) -> str:
+    """Run the command in a terminal of that width and give what it would show, codes and all."""
+    main_end, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    plain = {key: value for key, value in ENV.items() if key not in ("COLUMNS", "NO_COLOR")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "compare", "diff", *args],
+        env=plain | {"TERM": "xterm-256color"} | env,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = b""
+    try:
+        while piece := os.read(main_end, 1 << 16):
+            shown += piece
+    except OSError:  # so a terminal ends on Linux
+        pass
+    os.close(main_end)
+    assert process.wait(timeout=60) == 0
+    return shown.decode()
+
+
+COLOR = re.compile(r"\x1b\[(?:[\d;]*;)?3[1-7](?:;[\d;]*)?m")
+
+
+def test_a_terminal_gets_colours_dim_equal_lines_and_marks():
+    shown = in_terminal(160, "--form", "textbook")
+    assert COLOR.search(shown)
+    query = next(line for line in shown.splitlines() if "query = " in line)
+    assert "\x1b[2mquery = x @ Q" in query.replace("\x1b[2m    ", "\x1b[2m")
+    weights = next(line for line in shown.splitlines() if "weights = softmax" in line)
+    assert "\x1b[4mdim\x1b[0m" in weights
+    assert weights.count("\x1b[4maxis\x1b[0m") == 2
+    assert max(cell_len(re.sub(r"\x1b\[[\d;]*m", "", x)) for x in shown.splitlines()[:20]) <= 160
+
+
+def test_no_color_takes_the_colours_and_leaves_the_marks():
+    shown = in_terminal(160, "--form", "textbook", NO_COLOR="1")
+    assert not COLOR.search(shown)
+    assert "\x1b[4mdim\x1b[0m" in shown
+
+
+def test_a_narrow_terminal_gets_a_coloured_unified_diff():
+    shown = in_terminal(40, "--form", "textbook", "--implementations", "pytorch", "jax")
+    assert "\x1b[31m-    weights = softmax(scores, dim=-1)" in shown
+    assert "\x1b[32m+    weights = softmax(scores, axis=-1)" in shown
+    assert "here are 40" in " ".join(shown.split())
+
+
+def test_no_framework_is_needed_and_none_is_imported():
+    code = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchmetrics", "jax", "flax", "optax"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked())
+from compare.diff import main
+status = main(["--file", "train.py"])
+imported = {"pytorch_impl", "jax_impl", "numpy_reference"} & sys.modules.keys()
+sys.exit(f"imported: {imported}" if imported else status)
+"""
+    process = subprocess.run([sys.executable, "-c", code], env=ENV, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "def train_step(" in process.stdout
+    assert "numpy is left out: it has no train.py." in process.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (("--file", "x.py"), "error: file 'x.py' is not known here: choose blocks.py or"),
+        (("--file", "../setup.py"), "error: file '../setup.py' is not known here: choose"),
+        (("--file", "eager.py"), "error: Only jax_impl/eager.py is there: nothing can be laid"),
+        (
+            ("--form", "textbook", "--file", "train.py"),
+            "no form 'textbook': --form is for model.py.",
+        ),
+        (("--html", "nowhere/page.html"), "error: Could not write nowhere/page.html: No such file"),
+        (("--svg", "picture.png"), "error: --svg is picture.png: give a name that ends in .svg."),
+        (("--implementations", "jax", "jax"), "--implementations is jax jax: give two or three"),
+        (("--implementations", "jax"), "--implementations is jax: give two or three"),
+        (("--width", "0"), "--width is 0: give 1 or more."),
+        (
+            ("--form", "builtin", "--implementations", "pytorch", "numpy"),
+            "error: numpy_reference/model.py has no form 'builtin': choose textbook or looped or",
+        ),
+        (
+            ("--file", "train.py", "--implementations", "pytorch", "numpy"),
+            "error: numpy has no file 'train.py': choose blocks.py or evaluate.py or model.py.",
+        ),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_status_2(args: Sequence[str], sentence: str, tmp_path):
+    process = run(*args, cwd=tmp_path)
+    assert process.returncode == 2
+    assert sentence in " ".join(process.stderr.replace("│", "").split())
+    assert "Traceback" not in process.stderr
+    assert process.stdout == ""
+    assert list(tmp_path.iterdir()) == []
