@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from difflib import get_close_matches
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
@@ -56,8 +57,6 @@ class MutantsConfig:
         for name in ("seeds", "jobs"):
             if getattr(self, name) < 0:
                 raise UserError(bad_option(name, getattr(self, name), "0 or more"))
-        for name in self.bugs:
-            check_choice("bug", name, [bug.name for bug in BUGS])
 
 
 def main(args: Sequence[str]) -> int:
@@ -74,7 +73,7 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
-    chosen = [bug for bug in BUGS if not config.bugs or bug.name in config.bugs]
+    chosen = choose_bugs(config.bugs)
     jobs = config.jobs or num_threads()
     starts = range(0, config.seeds, SEEDS_AT_ONCE)
     parts = [range(start, min(start + SEEDS_AT_ONCE, config.seeds)) for start in starts]
@@ -90,6 +89,16 @@ def main(args: Sequence[str]) -> int:
     if config.json is not None:
         write_json(config.json, to_json(chosen, tried, honest, config.seeds, failures))
     return 1 if failures else 0
+
+
+def choose_bugs(names: Sequence[str]) -> list[Bug]:
+    """Find the bugs called `names`, or take all; a UserError says which there is not."""
+    by_name = {bug.name: bug for bug in BUGS}
+    for name in names:
+        if name not in by_name:
+            close = get_close_matches(name, by_name, cutoff=0.0)
+            check_choice("bug", name, close)
+    return [by_name[name] for name in names] or list(BUGS)
 
 
 def try_bug(bug: Bug) -> Tried:

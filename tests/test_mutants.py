@@ -1,0 +1,97 @@
+"""The planted bugs are caught, and whoever says so can tell when one is not."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+import compare.checks
+import compare.claims
+import compare.parity
+import compare.trace
+from compare.catalogue import BUGS, Bug
+from compare.claims.comparator import check_comparator
+from compare.claims.data import check_data
+from compare.mutants import draw_seeds, find_failures, main, say_false_alarms, try_bug
+from compare.mutants_report import Tried, find_headroom
+
+# What needs no framework is planted here; `make mutants` plants all.
+QUICK = [bug for bug in BUGS if bug.package in ("numpy_reference", "shared", "compare")]
+SCALE = next(bug for bug in BUGS if bug.name == "scale_of_the_steps")
+
+
+@pytest.mark.filterwarnings("ignore")  # what is wrong warns as well
+@pytest.mark.parametrize("bug", QUICK, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_caught(bug: Bug):
+    assert find_failures([bug], [try_bug(bug)]) == []
+
+
+def test_the_real_comparator_fails_what_is_wrong_and_passes_what_is_right():
+    checks = list(check_comparator(compare))
+    assert [check for check in checks if not check.passed] == []
+    assert len(checks) > 30
+
+
+def test_the_real_data_are_what_they_are_said_to_be():
+    checks = list(check_data({}, seed=5))
+    assert [check for check in checks if not check.passed] == []
+
+
+def test_correct_code_drawn_from_seeds_raises_no_alarm():
+    shares = draw_seeds([3, 4, 5, 47])
+    assert say_false_alarms(shares) == []
+    assert 0 < shares["steps"] <= 1
+
+
+def test_a_bug_that_is_not_caught_is_told_of():
+    missed = Tried(SCALE.name, {"steps": 0.5, "logits": 2.0}, None)
+    assert find_failures([SCALE], [missed]) == [
+        f"{SCALE.name} is not caught by steps.",
+        f"A trace of {SCALE.name} names None, not scores.",
+    ]
+    small = Tried(SCALE.name, {"steps": 20.0}, "scores")
+    assert find_failures([SCALE], [small]) == [
+        f"{SCALE.name} is caught by steps at 20 bounds alone."
+    ]
+    assert find_failures([replace(SCALE, small="why")], [small]) == []
+    assert find_failures([SCALE], [Tried(SCALE.name, {"steps": math.nan}, "scores")]) == []
+
+
+def test_a_false_alarm_is_told_of():
+    assert say_false_alarms({"steps": 0.9, "logits": math.nan, "loss": 1.1}) == [
+        "Correct code does not meet the claim logits: nan of its bound.",
+        "Correct code does not meet the claim loss: 1.1 of its bound.",
+    ]
+
+
+def test_headroom_is_the_smallest_bug_over_the_largest_honest_error():
+    other = replace(SCALE, name="other")
+    tried = [Tried(SCALE.name, {"steps": 300.0}, None), Tried("other", {"steps": math.inf}, None)]
+    room = find_headroom([SCALE, other], tried, {"steps": 0.5})["steps"]
+    assert (room.smallest, room.bug, room.ratio) == (300.0, SCALE.name, 600.0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_prints_the_matrix_and_ends_with_1_where_a_bug_escapes(
+    monkeypatch, capsys, tmp_path
+):
+    file = tmp_path / "mutants.json"
+    options = ["--seeds", "0", "--jobs", "1", "--bugs", SCALE.name, "--json", str(file)]
+    assert main(options) == 0
+    assert "1 of 1 planted bugs are caught" in " ".join(capsys.readouterr().out.split())
+    found = json.loads(file.read_text())
+    assert found["passed"] is True
+    assert found["bugs"][SCALE.name]["caught_by"][:2] == ["steps", "logits"]
+    same = "from math import sqrt"
+    harmless = replace(SCALE, right=same, wrong=f"{same}  # the same")
+    monkeypatch.setattr("compare.mutants.BUGS", (harmless,))
+    assert main(options) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"{SCALE.name} is not caught by steps." in out
+    assert "0 of 1 planted bugs are caught" in out
+
+
+def test_an_unknown_bug_is_one_sentence():
+    with pytest.raises(ValueError, match="bug 'no_such' is not known here"):
+        main(["--bugs", "no_such"])
