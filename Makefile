@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare diff bench test lint format clean
+.PHONY: help compare diff bench mutants test lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,9 @@ diff: $(VENV)/run.done ## show the code side by side, the same step on one row (
 
 bench: $(VENV)/run.done ## time every form of every implementation (ARGS="--quick" for less than a minute)
 	@$(BIN)/python -m compare bench $(ARGS)
+
+mutants: $(VENV)/run.done ## plant every bug of the catalogue and see that parity catches it (ARGS="--seeds 0")
+	@$(BIN)/python -m compare mutants $(ARGS)
 
 test: $(VENV)/dev.done ## run every test (ARGS="-k parity")
 	@$(BIN)/python -m pytest $(ARGS)

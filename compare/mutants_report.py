@@ -101,12 +101,8 @@ def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
     table.add_column("trace names", no_wrap=True)
     columns = [name for name in CLAIMS if any(name in result.shares for result in tried)]
     for name in columns:
-        table.add_column(name, justify="right")
-    package = None
+        table.add_column(name, justify="right", no_wrap=True)
     for bug, result in zip(bugs, tried, strict=True):
-        if package not in (None, bug.package):
-            table.add_section()
-        package = bug.package
         cells = [_say_cell(bug, result, claim) for claim in columns]
         table.add_row(bug.name, result.first_step or "", *cells)
     return table

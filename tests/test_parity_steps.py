@@ -9,7 +9,7 @@ import pytest
 from conftest import Case as ModelCase
 from conftest import import_or_skip
 
-from compare.bounds import exact
+from compare.bounds import error_over_bound, exact
 from compare.capture import capture_steps
 from compare.catalogue import BUGS, Bug, plant
 from compare.hints import find_hint
@@ -172,3 +172,19 @@ def test_the_command_ends_with_1_where_a_step_breaks(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "scores breaks first, in numpy textbook in float32 on cpu" in out
     assert "is a scale missing" in " ".join(out.split())
+
+
+def test_a_product_of_tf32_is_recognised_and_is_within_the_bound_of_tf32():
+    """A float32 run whose factors a tensor core has cut to 10 bits: wrong for float32, no bug."""
+    import_or_skip("jax")
+    bug, broken = planted("tf32_product")
+    case = Case("jax", bug.form, "float32")
+    batch = batch_of(real_digits(3, 2))
+    judged = judge(case, broken, batch, bound_steps(batch, "float32"))
+    found = first_break(judged)
+    assert found is not None
+    assert found.step == bug.step
+    assert "this looks like TF32: set jax.default_matmul_precision" in (found.hint or "")
+    seen = capture_steps(broken, broken.from_params(batch.params, bug.form), batch.images)
+    allowed = bound_steps(batch, "tf32", seen)[found.step]
+    assert error_over_bound(seen[found.step], allowed).max() <= 1

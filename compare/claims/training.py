@@ -23,6 +23,7 @@ from compare.problems import Problem, few_levels, make_dataset, make_problem
 from compare.reference import ExactTraining, train_exactly
 from compare.steps import Case
 from numpy_reference.evaluate import macro_accuracy, micro_accuracy
+from shared.batches import epoch_batches
 from shared.config import Config
 
 TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5, two samples left out by turns
@@ -159,13 +160,17 @@ def check_nan_loss(
     case: Case, implementation: ModuleType, problem: Problem, config: Config
 ) -> Checks:
     """Show that a training went wrong: a loss that is NaN makes the mean of its epoch NaN."""
+    first, second = epoch_batches(
+        len(problem.labels), config.batch_size, sampling=config.sampling, seed=config.seed, epoch=1
+    )
     images = problem.images.copy()
-    images[:, 2, 1] = np.nan
+    images[np.setdiff1d(second, first)[0], 2, 1] = np.nan  # so the first batch's loss is a number
     data = make_dataset(problem)
     broken = replace(data, train=replace(data.train, images=images))
     with np.errstate(invalid="ignore"):
         epoch = next(iter(implementation.train(problem.params, broken, config)))
-    yield must("NaN losses make the train loss NaN", str(case), bool(np.isnan(epoch.train_loss)))
+    is_nan = np.isnan([*epoch.step_losses, epoch.train_loss]).tolist()
+    yield must("NaN makes the train loss NaN", str(case), is_nan == [False, True, True])
 
 
 @cache
