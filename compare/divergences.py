@@ -60,7 +60,10 @@ def main(args: Sequence[str]) -> int:
             "installed: run `pip install -e '.[pytorch,jax]'`."
         )
     page = write_page(read_mutants(config.docs / "mutants.json"))
-    config.docs.mkdir(parents=True, exist_ok=True)
+    try:
+        config.docs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Could not make the folder {config.docs}: {error.strerror}.") from error
     write_text(config.docs / "divergences.md", page)
     make_console().print(f"Written: {config.docs / 'divergences.md'}")
     return 0

@@ -185,6 +185,13 @@ def test_the_command_says_what_is_missing(monkeypatch):
         main([])
 
 
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path):
+    skip_without_libraries(*TRAPS)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="Could not"):
+        main(["--docs", str(tmp_path / "file" / "docs")])
+
+
 def test_a_page_of_what_is_no_longer_so_is_not_written(monkeypatch):
     skip_without_libraries(*TRAPS)
     gone = replace(TRAPS[0], expect=lambda found: False)
