@@ -33,6 +33,7 @@ BUG_SUBJECTS = {
     "optimizer": "In the optimiser",
     "epochs": "In batches and reports",
     "data": "In data and first weights",
+    "comparator": "In the comparison itself",
 }
 
 

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from conftest import import_or_skip
 
+import compare.parity
+import compare.trace
 from compare.catalogue import BUGS, CLAIMS, Bug, plant
 from compare.catalogue.plant import path_of, whole_lines
 from compare.catalogue.records import STEPS
+from compare.claims.comparator import check_comparator
 from compare.problems import Problem, make_dataset, make_problem
 from shared.config import Config
 from shared.digits import Digits
@@ -31,6 +34,8 @@ def import_real(bug: Bug) -> ModuleType:
     """Import what a bug is planted in, or skip by the name of the library that is missing."""
     if bug.package == "shared":
         return import_module(f"shared.{path_of(bug).stem}")
+    if bug.package == "compare":
+        return compare
     return import_or_skip(SHORT[bug.package])
 
 
@@ -160,6 +165,9 @@ def see(bug: Bug, module: Any) -> Seen:
             return globals()[f"see_{bug.claim}"](module, bug.form)
         if bug.claim == "data":
             return see_data(module)
+        if bug.claim == "comparator":
+            passed = [check.passed for check in check_comparator(module)]
+            return {"passed": np.array(passed, dtype=float)}
         return see_evaluation(module, bug.form, few_levels())
 
 
@@ -182,7 +190,7 @@ def test_names_are_unique_and_there_are_enough():
     assert len(BUGS) >= 38
     assert len(BY_NAME) == len(BUGS)
     assert all(bug.name == bug.name.lower() and bug.name.isidentifier() for bug in BUGS)
-    for package in (*SHORT, "shared"):
+    for package in (*SHORT, "shared", "compare"):
         assert sum(bug.package == package for bug in BUGS) >= 5
 
 
@@ -190,7 +198,7 @@ def test_names_are_unique_and_there_are_enough():
 def test_an_entry_is_whole(bug: Bug):
     assert bug.claim in CLAIMS
     assert bug.step is None or bug.step in STEPS
-    assert bug.package in (*SHORT, "shared")
+    assert bug.package in (*SHORT, "shared", "compare")
     assert bug.title
     assert bug.why.endswith(".")
     assert bug.sources
