@@ -14,6 +14,7 @@ VERBS = {
     "bench": "time every form of every implementation, forward and in training steps",
     "mutants": "plant every bug of the catalogue, and see that parity catches it",
     "performance": "write docs/performance.md from the result of a benchmark",
+    "divergences": "write docs/divergences.md: where the libraries part, and the planted bugs",
 }
 
 
@@ -26,7 +27,7 @@ def main(args: Sequence[str]) -> int:
     else:
         verb, options = "run", list(args)
     if args[:1] and args[0] in ("-h", "--help"):
-        lines = (f"  python -m compare {name:8} {about}" for name, about in VERBS.items())
+        lines = (f"  python -m compare {name:11} {about}" for name, about in VERBS.items())
         print("Verbs, each with its own --help:", *lines, sep="\n", file=sys.stderr)
     status: int = importlib.import_module(f"compare.{verb}").main(options)
     return status

@@ -219,8 +219,9 @@ ATTENTION = (
         "the sum, as with numpy.unique without return_counts. It shows only where an image has "
         "two pixels alike.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.unique.html",),
-        claim="logits",
-        step="attended",
+        claim="inputs",
         form="histogram",
+        small="Where all pixels of an image differ every count is 0 or 1; `inputs` has images of "
+        "one level.",
     ),
 )

@@ -48,7 +48,7 @@ EPOCHS = (
             "https://github.com/mnielsen/neural-networks-and-deep-learning/issues/50",
             "https://github.com/fchollet/deep-learning-with-python-notebooks/pull/68",
         ),
-        claim="epochs",
+        claim="trajectory",
         form="histogram",
     ),
     Bug(
@@ -69,10 +69,8 @@ EPOCHS = (
             "https://github.com/catalyst-team/catalyst/issues/799",
             "https://github.com/dnouri/nolearn/issues/247",
         ),
-        claim="epochs",
-        form="histogram",
-        small="`loss` of one batch, and of batches of one size, is right; `epochs` validates with "
-        "a short last batch.",
+        claim="loss",
+        step="loss",
     ),
     Bug(
         name="last_batch_dropped",
@@ -88,10 +86,7 @@ EPOCHS = (
             "https://github.com/thuml/Autoformer/issues/104",
             "https://github.com/NVIDIA-NeMo/RL/issues/958",
         ),
-        claim="epochs",
-        form="histogram",
-        small="Where the batch size divides the number of samples nothing is left out; `epochs` "
-        "validates with a short last batch.",
+        claim="logits",
     ),
     Bug(
         name="validation_of_the_start",
@@ -165,7 +160,7 @@ EPOCHS = (
             "https://github.com/Lightning-AI/torchmetrics/issues/1664",
             "https://github.com/Lightning-AI/torchmetrics/issues/2418",
         ),
-        claim="accuracy",
+        claim="epochs",
     ),
     Bug(
         name="ties_to_the_last",

@@ -258,8 +258,8 @@ NUMBERS = (
         why="TorchMetrics' MeanMetric leaves NaN out unless told otherwise (and warns; the warning "
         "is what one turns off). A training gone wrong goes on looking well.",
         sources=("https://github.com/Lightning-AI/torchmetrics/issues/1897",),
-        claim="inputs",
+        claim="epochs",
         form="looped",
-        small="Where no loss is NaN it changes nothing; `inputs` trains on an image with one.",
+        small="Where no loss is NaN it changes nothing; `epochs` trains on an image that is NaN.",
     ),
 )

@@ -55,14 +55,14 @@ def whole_lines(bug: Bug) -> tuple[str, str]:
     """Give the lines that hold the right text, and what they become; both without their indent."""
     text = path_of(bug).read_text(encoding="utf-8")
     change(text, bug)  # or it says what is wrong
-    at = text.index(bug.right)
+    at, right, wrong = text.index(bug.right), bug.right.rstrip("\n"), bug.wrong.strip("\n")
     start = text.rfind("\n", 0, at) + 1
-    stop = text.find("\n", at + len(bug.right))
-    before, after = text[start:at], text[at + len(bug.right) : stop]
+    stop = text.find("\n", at + len(right))
+    before, after = text[start:at], text[at + len(right) : stop]
     indent = len(before) - len(before.lstrip())
     right, wrong = (
         "\n".join(line[indent:] if line[:indent].isspace() else line for line in part.splitlines())
-        for part in (before + bug.right + after, before + bug.wrong + after)
+        for part in (before + right + after, before + wrong + after)
     )
     return right, wrong
 

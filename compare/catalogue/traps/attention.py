@@ -32,7 +32,7 @@ ATTENTION = (
         jax="x = jnp.array([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]\n"
         "jax.nn.dot_product_attention(x, x, x).flatten()",
         expect=lambda r: r.pytorch.shape == r.jax.shape and not np.allclose(r.pytorch, r.jax),
-        size=lambda r: f"{np.abs(r.pytorch / r.jax - 1).max():.0%}",
+        size=lambda r: f"up to {np.abs(r.pytorch / r.jax - 1).max():.0%}",
         see="Distinct primes for every axis, so that no swap fits.",
         mend="`x.swapaxes(1, 2)` on the way in and out.",
         sources=(SDPA, JAX_ATTENTION),
@@ -127,7 +127,7 @@ ATTENTION = (
         "    result = F.scaled_dot_product_attention(x, x, x, dropout_p=0.5).flatten()",
         jax="x = jnp.ones((1, 4, 1, 1))\njax.nn.dot_product_attention(x, x, x).flatten()",
         expect=lambda r: bool(np.allclose(r.jax, 1) and not np.allclose(r.pytorch, 1)),
-        size=lambda r: f"{np.abs(r.pytorch - 1).max():.0%}",
+        size=lambda r: f"up to {np.abs(r.pytorch - 1).max():.0%}",
         see="Evaluate twice: the results must be the same.",
         mend="`dropout_p=self.p if self.training else 0.0`.",
         sources=(

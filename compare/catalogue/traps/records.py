@@ -41,3 +41,8 @@ class Trap:
     numpy: str = ""
     bugs: tuple[str, ...] = ()  # planted bugs that it leads to
     libraries: tuple[str, ...] = ("torch", "jax")  # distributions whose versions it depends on
+
+    @property
+    def short(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")

@@ -77,4 +77,4 @@ def say_result(value: Any) -> str:
         digits: Any = {"float_kind": lambda x: f"{x:.6g}"}
         text = np.array2string(value, formatter=digits, separator=", ", max_line_width=10**6)
         return " ".join(text.split())
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)

@@ -32,8 +32,8 @@ TRAINING = (
         pytorch="F.cross_entropy(torch.zeros(1, 3), torch.tensor([3]))",
         jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
         "logits = jnp.array([[0.0, 0.0, 5.0]])\n"
-        "loss(logits, jnp.array([3])), loss(logits, jnp.array([-1])), "
-        "jax.nn.one_hot(jnp.array([3]), 3)",
+        "losses = loss(logits, jnp.array([3])), loss(logits, jnp.array([-1]))\n"
+        "*losses, jax.nn.one_hot(jnp.array([3]), 3)",
         expect=lambda r: (
             isinstance(r.pytorch, Raised)
             and bool(np.isnan(r.jax[0][0]))

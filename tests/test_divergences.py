@@ -1,0 +1,205 @@
+"""The traps are still there, and docs/divergences.md says what is there."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import compare.claims
+from compare import divergences
+from compare.catalogue import BUGS, CLAIMS
+from compare.catalogue.traps import TRAPS, Results, Trap, missing_library, run_trap
+from compare.catalogue.traps.agreements import AGREEMENTS, Agreement
+from compare.catalogue.traps.run import run_code, say_result
+from compare.divergences import anchor_of, main, read_mutants, say_versions, write_page
+from shared.errors import UserError
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = DOCS / "divergences.md"
+
+
+def skip_without_libraries(*traps: Trap) -> None:
+    """Skip the test by the name of a library that is not installed."""
+    for trap in traps:
+        if (missing := missing_library(trap)) is not None:
+            pytest.skip(f"{missing} is not installed")
+
+
+def without_numbers(text: str) -> str:
+    """Leave out what another machine, or another version, measures otherwise."""
+    return re.sub(r"[-+]?\d[\d,.]*(e[-+]?\d+)?", "#", text)
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_the_libraries_still_part(trap: Trap):
+    """A failure says that a library has changed: mend the trap, and what was built upon it."""
+    skip_without_libraries(trap)
+    found = run_trap(trap)
+    assert trap.expect(found), divergences.describe(found)
+    assert trap.size(found)
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_a_trap_is_whole(trap: Trap):
+    assert sum(other.name == trap.name for other in TRAPS) == 1
+    assert trap.what.endswith((".", ":"))
+    assert trap.see.endswith(".")
+    assert trap.mend.endswith(".")
+    assert trap.sources
+    assert all(source.startswith("https://") for source in trap.sources)
+    assert set(trap.bugs) <= {bug.name for bug in BUGS}
+    for code in (trap.pytorch, trap.jax, trap.numpy):
+        assert len(code.splitlines()) <= 6
+        assert all(len(line) <= 90 for line in code.splitlines())
+    # A trap that says nothing of NumPy has nothing to compare with; one that does has its code.
+    libraries = {"torchmetrics", "flax", "optax"} & set(trap.libraries)
+    for library, mark in (("torchmetrics", "torchmetrics"), ("flax", "nnx."), ("optax", "optax.")):
+        assert (library in libraries) == (mark in trap.pytorch + trap.jax), library
+
+
+def test_a_trap_that_is_gone_is_noticed():
+    """Each expectation fails where both frameworks give what one of them does."""
+    skip_without_libraries(*TRAPS)
+    for trap in TRAPS:
+        found = run_trap(trap)
+        for same in (found.pytorch, found.jax):
+            gone = Results(same, same, found.numpy if found.numpy is None else same)
+            try:
+                parted = bool(trap.expect(gone))
+            except (TypeError, IndexError, AttributeError, ValueError):
+                continue  # what one gives has not even the other's form
+            # The two that both frameworks share: a snapshot is live in both, a byte wraps in both.
+            assert not parted or trap.name in ("snapshots", "bytes"), trap.name
+
+
+@pytest.mark.parametrize("agreement", AGREEMENTS, ids=lambda agreement: agreement.what)
+def test_the_libraries_still_agree(agreement: Agreement):
+    skip_without_libraries(*TRAPS)
+    one, other = run_code(agreement.pytorch, "pytorch"), run_code(agreement.jax, "jax")
+    assert one.shape == other.shape
+    np.testing.assert_allclose(other, one, rtol=1e-5)
+
+
+def test_code_gives_its_last_expression_or_its_result_or_its_error():
+    assert run_code("x = 2\nx + 1", "numpy") == 3
+    assert run_code("result = np.ones(2)", "numpy").tolist() == [1, 1]
+    raised = run_code("np.ones(2)[5]", "numpy")
+    assert say_result(raised).startswith("raises IndexError: index 5 is out of bounds")
+    assert say_result((np.float32(1 / 3), np.array([1e-9, 2.0]), "float32")) == (
+        "0.333333, [1e-09, 2], float32"
+    )
+
+
+def test_the_claims_of_the_catalogue_are_those_of_the_suite():
+    assert {claim.name for claim in compare.claims.CLAIMS} <= CLAIMS.keys()
+    assert {bug.claim for bug in BUGS} <= CLAIMS.keys()
+
+
+def test_the_page_is_what_the_catalogue_makes_of_it():
+    skip_without_libraries(*TRAPS)
+    page = write_page(read_mutants(DOCS / "mutants.json"))
+    assert without_numbers(PAGE.read_text()) == without_numbers(page)
+
+
+def test_the_page_holds_every_trap_and_every_bug_and_names_its_versions():
+    page = PAGE.read_text()
+    for trap in TRAPS:
+        assert f"\n### {trap.title}\n" in page
+        assert all(code in page for code in (trap.pytorch, trap.jax, trap.numpy))
+    for bug in BUGS:
+        assert f"\n#### {bug.name}\n" in page
+        assert all(f"]({source})" in page for source in bug.sources)
+    versions = r"flax [\d.]+, jax [\d.]+, numpy [\d.]+, optax [\d.]+, torch [\d.]+, torchmetrics"
+    assert re.search(versions, page)
+    assert page.count("Seen with ") == len(TRAPS)
+    assert "\n\n\n" not in page
+    assert not re.search(r"[ \t]\n", page)
+
+
+def test_every_link_within_the_page_and_the_project_resolves():
+    page = PAGE.read_text()
+    outside_code = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    anchors = {anchor_of(heading) for heading in re.findall(r"^#+ (.*)$", outside_code, re.M)}
+    links = re.findall(r"\]\(([^)]*)\)", outside_code)
+    assert len(links) > 300
+    for link in links:
+        if link.startswith("#"):
+            assert link in anchors
+        elif not link.startswith("https://"):
+            assert (DOCS / link).resolve().is_file(), link
+
+
+def mutants_of(share: float | None, caught_by: list[str]) -> dict[str, Any]:
+    return {
+        "versions": {},
+        "honest": {},
+        "bugs": {"scale_missing": {"shares": {"steps": share}, "caught_by": caught_by}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("share", "caught_by", "says"),
+    [(1234567.0, ["steps"], "1.2e+06"), (None, ["steps"], "yes or no"), (None, [], "not caught")],
+)
+def test_a_measured_error_is_printed(share, caught_by, says: str, tmp_path: Path, monkeypatch):
+    skip_without_libraries(*TRAPS)
+    monkeypatch.setattr(divergences, "SUBJECTS", {})
+    path = tmp_path / "mutants.json"
+    path.write_text(json.dumps(mutants_of(share, caught_by)))
+    page = write_page(read_mutants(path))
+    assert "| claim | error / bound |" in page
+    row = next(line for line in page.splitlines() if line.startswith("| [`scale_missing`]"))
+    assert row.endswith(f"| {says} |")
+
+
+def test_without_measurements_their_column_is_left_out(monkeypatch):
+    skip_without_libraries(*TRAPS)
+    monkeypatch.setattr(divergences, "SUBJECTS", {})
+    assert read_mutants(DOCS / "there is none.json") == {}
+    assert "| claim | error / bound |" not in write_page(MappingProxyType({}))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"bugs": 3}', '{"bugs": {"a": {"shares": {"b": "c"}}}}']
+)
+def test_what_is_no_measurement_is_refused(text: str, tmp_path: Path):
+    (tmp_path / "mutants.json").write_text(text)
+    with pytest.raises(UserError, match=r"mutants\.json is not what `python -m compare mutants`"):
+        read_mutants(tmp_path / "mutants.json")
+
+
+def test_the_command_writes_the_page(tmp_path: Path, capsys, monkeypatch):
+    skip_without_libraries(*TRAPS)
+    monkeypatch.setattr(divergences, "SUBJECTS", {})
+    assert main(["--docs", str(tmp_path / "docs")]) == 0
+    assert "divergences.md" in capsys.readouterr().out
+    page = (tmp_path / "docs" / "divergences.md").read_text()
+    assert say_versions({"jax", "numpy"}) in page
+
+
+def test_the_command_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(divergences, "missing_library", lambda trap: trap.libraries[-1])
+    with pytest.raises(UserError, match=r"and flax, jax, optax is not installed: run `pip"):
+        main([])
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path):
+    skip_without_libraries(*TRAPS)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="Could not"):
+        main(["--docs", str(tmp_path / "file" / "docs")])
+
+
+def test_a_page_of_what_is_no_longer_so_is_not_written(monkeypatch):
+    skip_without_libraries(*TRAPS)
+    gone = replace(TRAPS[0], expect=lambda found: False)
+    monkeypatch.setattr(divergences, "SUBJECTS", {"Attention": (gone,)})
+    with pytest.raises(
+        UserError, match=r"no longer part as 'softmax_axis' says, PyTorch gives 0\.5"
+    ):
+        write_page()
