@@ -128,8 +128,9 @@ def try_bug(bug: Bug) -> Tried:
 
 def trace_bug(case: Case, planted: ModuleType) -> str | None:
     """Name the step that a trace points at, if one breaks, in ordinary or enormous scores."""
-    problem = draw_problems(0)[-1]  # of few levels, several channels
-    for batch in (Batch(*problem), Batch(*enormous(problem))):
+    several, _, of_few_levels = draw_problems(0, batch=7)
+    for problem in (of_few_levels, enormous(of_few_levels), enormous(several)):
+        batch = Batch(*problem)
         try:
             with np.errstate(all="ignore"):
                 found = first_break(judge(case, planted, batch, bound_steps(batch, case.dtype)))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -96,12 +97,14 @@ def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
     table = Table(
         title="Kill matrix: error over bound as a power of ten, inf where there is no number",
         caption="Bold: the claim that should catch it. A dot: that claim holds all the same.",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("planted bug", no_wrap=True)
     table.add_column("trace names", no_wrap=True)
     columns = [name for name in CLAIMS if any(name in result.shares for result in tried)]
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for bug, result in zip(bugs, tried, strict=True):
         cells = [_say_cell(bug, result, claim) for claim in columns]
         table.add_row(bug.name, result.first_step or "", *cells)
