@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +31,14 @@ def skip_without_libraries(*traps: Trap) -> None:
             pytest.skip(f"{missing} is not installed")
 
 
+run_once = cache(run_trap)
+
+
+@pytest.fixture(autouse=True)
+def _each_trap_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(divergences, "run_trap", run_once)
+
+
 def without_numbers(text: str) -> str:
     """Leave out what another machine, or another version, measures otherwise."""
     return re.sub(r"[-+]?\d[\d,.]*(e[-+]?\d+)?", "#", text)
@@ -39,7 +48,7 @@ def without_numbers(text: str) -> str:
 def test_the_libraries_still_part(trap: Trap):
     """A failure says that a library has changed: mend the trap, and what was built upon it."""
     skip_without_libraries(trap)
-    found = run_trap(trap)
+    found = run_once(trap)
     assert trap.expect(found), divergences.describe(found)
     assert trap.size(found)
 
@@ -66,7 +75,7 @@ def test_a_trap_that_is_gone_is_noticed():
     """Each expectation fails where both frameworks give what one of them does."""
     skip_without_libraries(*TRAPS)
     for trap in TRAPS:
-        found = run_trap(trap)
+        found = run_once(trap)
         for same in (found.pytorch, found.jax):
             gone = Results(same, same, found.numpy if found.numpy is None else same)
             try:
