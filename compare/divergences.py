@@ -12,11 +12,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from compare.catalogue import BUGS, CLAIMS, Bug
+from compare.catalogue import BUGS, Bug
 from compare.catalogue.plant import whole_lines
 from compare.catalogue.traps import SUBJECTS, TRAPS, Results, Trap, missing_library, run_trap
 from compare.catalogue.traps.agreements import AGREEMENTS
 from compare.catalogue.traps.run import PRELUDE, say_result
+from compare.claims import CLAIMED
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
 from shared.files import write_text
@@ -95,7 +96,7 @@ def write_page(mutants: Mapping[str, Any] = MappingProxyType({})) -> str:
         },
         num_bugs=len(BUGS),
         hidden=[bug for bug in BUGS if bug.equivalent],
-        claims=CLAIMS,
+        claims=CLAIMED,
         agreements=[agreement.what for agreement in AGREEMENTS],
         versions=say_versions({name for trap in TRAPS for name in trap.libraries} | {"numpy"}),
         is_measured=bool(mutants),

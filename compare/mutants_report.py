@@ -9,7 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from compare.catalogue import CLAIMS, Bug
+from compare.catalogue import Bug
+from compare.claims import CLAIMED
 from compare.report import library_versions
 
 
@@ -51,7 +52,7 @@ def find_headroom(
 ) -> dict[str, Headroom]:
     """Find the headroom of every claim, among the bugs that are its own to catch."""
     found: dict[str, Headroom] = {}
-    for claim in CLAIMS:
+    for claim in CLAIMED:
         caught = [
             (result.shares[claim], bug.name)
             for bug, result in zip(bugs, tried, strict=True)
@@ -102,7 +103,7 @@ def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
     )
     table.add_column("planted bug", no_wrap=True)
     table.add_column("trace names", no_wrap=True)
-    columns = [name for name in CLAIMS if any(name in result.shares for result in tried)]
+    columns = [name for name in CLAIMED if any(name in result.shares for result in tried)]
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for bug, result in zip(bugs, tried, strict=True):

@@ -8,7 +8,7 @@ from compare.catalogue.layers import LAYERS
 from compare.catalogue.numbers import NUMBERS
 from compare.catalogue.optimizer import OPTIMIZER
 from compare.catalogue.plant import plant
-from compare.catalogue.records import CLAIMS, Bug
+from compare.catalogue.records import Bug
 from compare.catalogue.scale import SCALE
 from compare.catalogue.training import TRAINING
 
@@ -24,4 +24,4 @@ BUGS: tuple[Bug, ...] = (
     *COMPARATOR,
 )
 
-__all__ = ["BUGS", "CLAIMS", "Bug", "plant"]
+__all__ = ["BUGS", "Bug", "plant"]

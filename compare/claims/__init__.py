@@ -50,26 +50,70 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("steps", "every named step is right by itself and since the start", check_steps),
-    Claim("logits", "logits are right, also for enormous scores", check_logits),
-    Claim("loss", "the loss is the mean over samples, in nats", check_loss),
-    Claim("accuracy", "accuracy is counted alike, by sample and by class", check_accuracy),
-    Claim("inputs", "odd images, and pixels that are no number, do the same", check_inputs),
-    Claim("labels", "a label that is no class is refused", check_labels),
-    Claim("parameters", "parameters go in and come out as they are, as copies", check_params),
+    Claim(
+        "steps",
+        "every named step of the forward pass, by itself, is within its rounding bound",
+        check_steps,
+    ),
+    Claim(
+        "logits",
+        "the logits of `evaluate` are within their bound since the start",
+        check_logits,
+    ),
+    Claim(
+        "loss",
+        "the mean loss of `evaluate` is within its bound, a short last batch included",
+        check_loss,
+    ),
+    Claim(
+        "accuracy",
+        "accuracy, micro and macro, is exact: ties, absent and unbalanced classes",
+        check_accuracy,
+    ),
     Claim(
         "gradients",
-        "the gradient by every parameter is right",
+        "`loss_and_gradients` gives the gradient of the mean loss by every parameter",
         check_gradients,
         needs="loss_and_gradients",
     ),
-    Claim("adam", "parameters and both moments step as Adam does", check_adam, needs="train"),
-    Claim("epochs", "every epoch reports what it did", check_epochs, needs="train"),
+    Claim(
+        "adam",
+        "a few steps of `train` are Adam by hand in float64, parameters and both moments",
+        check_adam,
+        needs="train",
+    ),
     Claim(
         "trajectory",
-        "500 float64 steps stay with the exact training",
+        "500 float64 steps of `train` stay with the same training in NumPy",
         check_trajectory,
         needs="train",
         dtypes=("float64",),
     ),
+    Claim(
+        "epochs",
+        "every epoch takes its own batches, and reports what happened in it",
+        check_epochs,
+        needs="train",
+    ),
+    Claim(
+        "parameters",
+        "parameters go in and out unchanged, as copies, in the dtype asked for",
+        check_params,
+    ),
+    Claim(
+        "inputs",
+        "huge scores stay finite, NaN shows, and numbers too small to be normal are kept",
+        check_inputs,
+    ),
+    Claim(
+        "labels",
+        "a label out of range is refused",
+        check_labels,
+    ),
 )
+
+# All that is claimed, by name: also of what no implementation has a part in.
+CLAIMED = {claim.name: claim.says for claim in CLAIMS} | {
+    "comparator": "the comparator fails what is wrong, whatever its kind, and passes what is right",
+    "data": "pixels, labels, statistics and first weights are what `shared` says they are",
+}
