@@ -23,7 +23,7 @@ from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.params import check_params
-from shared.records import Epoch, Evaluation
+from shared.records import AdamState, Epoch, Evaluation
 
 
 def import_foreign(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:
@@ -178,9 +178,7 @@ class _Watch:
                 self._refuse("train", found, "more than 0")
             if np.ndim(epoch.step_losses) != 1:
                 self._refuse("train", "no row of step_losses", "a NumPy array [batches]")
-            with self._reporting("train"):
-                for held in (epoch.params, epoch.adam.first_moment, epoch.adam.second_moment):
-                    check_params(held)
+            self._check_state(epoch)
             yield epoch
 
     def _check(self, result: Any, function: str, shape: tuple[int, int], dtype: str) -> Evaluation:
@@ -199,6 +197,17 @@ class _Watch:
             found = f"logits of shape {result.logits.shape} and dtype {result.logits.dtype}"
             self._refuse(function, found, wanted)
         return result
+
+    def _check_state(self, epoch: Epoch) -> None:
+        """Refuse an epoch whose parameters, or whose moments, are not parameters' arrays."""
+        if not isinstance(epoch.adam, AdamState):
+            self._refuse("train", f"{_kind(epoch.adam)} as adam", "an AdamState")
+        held = (epoch.params, epoch.adam.first_moment, epoch.adam.second_moment)
+        for what, arrays in zip(("params", "first_moment", "second_moment"), held, strict=True):
+            try:
+                check_params(arrays)
+            except (UserError, TypeError) as error:
+                raise UserError(f"{self.name}.train gave {what} of no use: {error}") from error
 
     def _refuse(self, function: str, found: str, wanted: str) -> NoReturn:
         raise UserError(f"{self.name}.{function} gave {found}: it must be {wanted}; {HELP}.")
