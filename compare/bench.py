@@ -2,24 +2,20 @@
 
 import gc
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_args
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from compare.bench_plan import PHASES, BenchConfig, choose_jobs, load_timed
 from compare.bench_report import bench_table, rows_to_json, save_bench_figure
-from compare.bench_rows import BASELINE, Row, Timing, summarise
-from compare.implementations import (
-    can_train,
-    device_of,
-    load_implementations,
-    load_present,
-)
-from compare.jobs import Job, Phase, Run, prepare
+from compare.bench_rows import Row, Timing, summarise
+from compare.contract import Implementation
+from compare.jobs import Job, Run, prepare
 from compare.machine import (
     Speed,
     describe_machine,
@@ -30,79 +26,14 @@ from compare.machine import (
 from compare.memory import measure_memory
 from compare.report import library_versions
 from shared.alone import load_config_data
-from shared.batches import STEPS_AT_ONCE
 from shared.cli import complete_flag, make_console, parse_options
-from shared.config import Attention, Config, bad_option
+from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import write_json
 
-PHASES: tuple[Phase, ...] = ("forward", "step")
-BATCH_SIZES, ROUNDS = (16, 64, 256), 7
-QUICK_BATCH_SIZES, QUICK_ROUNDS = (16,), 3
-QUICK_ALSO = ("histogram", 256)
-# About how long a sample takes, in milliseconds, in the slower of the frameworks: decides only
-# how many images a pass takes, never a result.
-ROUGH_MS = {"textbook": 5.0, "looped": 1.5, "vectorized": 1.0, "builtin": 4.0, "histogram": 0.03}
 # Below this, other programs count as idle.
 TOLERATED_CORES = 0.1
-PASS_SECONDS, QUICK_PASS_SECONDS = 0.3, 0.1
-
-
-@dataclass(frozen=True)
-class BenchConfig:
-    """What a benchmark needs to know."""
-
-    implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
-    """Which to time; PyTorch's loop is always timed along, where it is installed."""
-    forms: tuple[Attention, ...] = get_args(Attention)
-    """The forms of attention to time."""
-    batch_sizes: tuple[int, ...] | None = None
-    """Images per batch (default: 16 64 256; with --quick 16, and histogram at 256 too)."""
-    rounds: int | None = None
-    """How often to time every case, all cases by turns (default: 7; with --quick 3)."""
-    images: int = 4000
-    """At most so many images in one pass of a case, though always a batch."""
-    quick: bool = False
-    """Take less than a minute: batch 16, three short rounds, no memory. Needs no value."""
-    data: Literal["sample", "mnist"] = Config.data
-    """The digits, as for the other commands."""
-    mnist_dir: Path | None = None
-    """A folder with MNIST's four original files, for --data mnist."""
-    num_channels: int = Config.num_channels
-    """Channels per pixel."""
-    dtype: Literal["float32", "float64"] = Config.dtype
-    """The floating-point numbers to compute with, in NumPy too."""
-    device: Literal["cpu", "cuda"] = Config.device
-    """Where PyTorch and JAX compute. On cuda NumPy is left out, and so are memory and floor."""
-    json: Path = Path("bench.json")
-    """Write the result to this file."""
-    figure: Path = Path("bench.png")
-    """Draw the figure into this file, and as .svg beside it."""
-
-    def check(self) -> None:
-        """Raise UserError, one sentence, for an option that cannot be."""
-        sizes = () if self.batch_sizes is None else self.batch_sizes
-        rounds = () if self.rounds is None else (self.rounds,)
-        for name, numbers in (
-            *(("batch-sizes", sizes), ("rounds", rounds)),
-            *(("images", (self.images,)), ("num-channels", (self.num_channels,))),
-        ):
-            if any(number < 1 for number in numbers):
-                raise UserError(bad_option(name, min(numbers), "1 or more"))
-        for path in (self.json, self.figure):
-            if not path.parent.is_dir():
-                raise UserError(f"There is no folder {path.parent} to write {path.name} into.")
-
-    @property
-    def num_rounds(self) -> int:
-        """How many rounds to time after the first, which warms up."""
-        return self.rounds or (QUICK_ROUNDS if self.quick else ROUNDS)
-
-    @property
-    def pass_seconds(self) -> float:
-        """About how long one pass of a case should take, in seconds."""
-        return QUICK_PASS_SECONDS if self.quick else PASS_SECONDS
 
 
 def main(args: Sequence[str]) -> int:
@@ -119,8 +50,8 @@ def main(args: Sequence[str]) -> int:
     )
     config.check()
     console = make_console()
-    implementations = _load(config, console)
-    jobs = choose_jobs(implementations, config)
+    implementations, asked = load_timed(config, console)
+    jobs = choose_jobs(implementations, asked, config)
     data = load_config_data(
         Config(data=config.data, mnist_dir=config.mnist_dir, num_channels=config.num_channels)
     )
@@ -141,7 +72,8 @@ def main(args: Sequence[str]) -> int:
     for phase in PHASES:
         if any(row.phase == phase for row in rows):
             console.print(bench_table(rows, phase, console.width))
-    write_json(config.json, _to_json(rows, speed, busy, config))
+    result = _to_json(rows, speed, busy, config, implementations.values())
+    write_json(config.json, result)
     paths = save_bench_figure(config.figure, rows)
     console.print(f"Result and figure: {', '.join(map(str, [config.json, *paths]))}")
     return 0
@@ -150,68 +82,6 @@ def main(args: Sequence[str]) -> int:
 def cores_of_others(before: float | None, after: float | None, seconds: float) -> float | None:
     """Say how many cores others kept busy between two readings of `seconds_of_others`."""
     return None if before is None or after is None else max(0.0, after - before) / seconds
-
-
-def _load(config: BenchConfig, console: Console) -> dict[str, ModuleType]:
-    """Import the implementations asked for and the baseline's; name those left out."""
-    names = [name for name in config.implementations if config.device == "cpu" or name != "numpy"]
-    if len(names) < len(config.implementations):
-        console.print("numpy is left out: it computes on the CPU alone.", style="yellow")
-    if not names:
-        raise UserError("Nothing is left to time: use --device cpu, or name pytorch or jax.")
-    implementations = load_present(names, console)
-    if BASELINE[0] not in names:
-        try:
-            implementations |= load_implementations(BASELINE[:1])[0]
-        except UserError:
-            console.print("PyTorch is not installed: there is no loop to compare with.")
-    for name, implementation in implementations.items():
-        implementation.find_device(device_of(name, config.device))
-    return implementations
-
-
-def choose_jobs(implementations: Mapping[str, ModuleType], config: BenchConfig) -> list[Job]:
-    """List the cases, the baseline among them. Raises UserError where nothing was asked for."""
-    sizes = config.batch_sizes or (QUICK_BATCH_SIZES if config.quick else BATCH_SIZES)
-    also = {QUICK_ALSO} if config.quick and config.batch_sizes is None else set()
-    asked = {
-        (name, form, size)
-        for name in config.implementations
-        for form in config.forms
-        for size in {*sizes, *(size for of, size in also if of == form)}
-        if name in implementations and form in implementations[name].ATTENTION
-    }
-    if not asked:
-        raise UserError(
-            f"Nothing is left to time: {', '.join(config.implementations)} has no form "
-            f"{', '.join(config.forms)}."
-        )
-    wanted = asked | ({BASELINE} if BASELINE[0] in implementations else set())
-    return [
-        Job(
-            *(name, form, size, phase, images_per_pass(form, size, config)),
-            dtype=config.dtype,
-            device=config.device,
-            num_channels=config.num_channels,
-        )
-        for phase in PHASES
-        for name, implementation in implementations.items()
-        if phase == "forward" or can_train(implementation)
-        for form in implementation.ATTENTION
-        for size in sorted({size for *case, size in wanted if case == [name, form]})
-    ]
-
-
-def images_per_pass(form: str, batch_size: int, config: BenchConfig) -> int:
-    """Choose how many images a pass takes: whole batches, about `pass_seconds` of them.
-
-    JAX compiles a loop of STEPS_AT_ONCE steps, and another for a remainder: there is to be none.
-    """
-    steps = round(1000 * config.pass_seconds / ROUGH_MS[form] / batch_size)
-    steps = max(1, min(steps, config.images // batch_size))
-    if steps > STEPS_AT_ONCE:
-        steps -= steps % STEPS_AT_ONCE
-    return steps * batch_size
 
 
 def time_jobs(
@@ -269,12 +139,16 @@ def _weigh(jobs: Sequence[Job], config: BenchConfig, console: Console) -> dict[J
             try:
                 peaks[job] = measure_memory(two)
             except UserError as error:
-                console.print(str(error), style="yellow")
+                console.print(str(error), style="yellow", markup=False)
     return peaks
 
 
 def _to_json(
-    rows: Sequence[Row], speed: Speed, busy: float | None, config: BenchConfig
+    rows: Sequence[Row],
+    speed: Speed,
+    busy: float | None,
+    config: BenchConfig,
+    implementations: Iterable[Implementation],
 ) -> dict[str, Any]:
     """Gather a benchmark for machines."""
     settings = asdict(config)
@@ -285,7 +159,7 @@ def _to_json(
         "device": config.device,
         "dtype": config.dtype,
         "num_channels": config.num_channels,
-        "versions": library_versions(),
+        "versions": library_versions(implementations),
         "config": {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()},
         "quick": config.quick,
     }

@@ -28,9 +28,9 @@ HEADINGS = (
 NARROW_HEADINGS = ("batch", "ms/sample", "x the loop", "x floor")
 FULL_WIDTH = 132  # columns of a terminal
 COLOR_OF = dict(zip(FORMS, COLORS, strict=True))
-LINE_OF: dict[str, Any] = dict(zip(PACKAGES, ("-", "--", ":"), strict=True))
-MARKER_OF = dict(zip(PACKAGES, "os^", strict=True))
-HATCH_OF = dict(zip(PACKAGES, ("", "///", "..."), strict=True))
+# One of each for every implementation: first this project's three, then those from elsewhere.
+LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+MARKERS, HATCHES = "os^vD", ("", "///", "...", "xxx", "ooo")
 
 
 MAY_BE_NONE = {
@@ -41,7 +41,7 @@ MAY_BE_NONE = {
     "times_floor",
 }
 MAY_BE_ZERO = {"compile_seconds", "peak_bytes"}
-TEXTS: dict[str, Collection[str]] = {"implementation": PACKAGES, "form": FORMS, "phase": TITLES}
+TEXTS: dict[str, Collection[str]] = {"form": FORMS, "phase": TITLES}
 LISTS = ("rounds", "ratio_rounds")
 
 
@@ -92,7 +92,9 @@ def _wrong_field(row: Any) -> str | None:
     for name, known in TEXTS.items():
         if row[name] not in tuple(known):
             return name
-    for name in sorted(names - TEXTS.keys()):
+    if not str(row["implementation"]).isidentifier():  # its name as a module
+        return "implementation"
+    for name in sorted(names - TEXTS.keys() - {"implementation"}):
         if name not in row:
             return name
         values = row[name] if name in LISTS else [row[name]]
@@ -191,13 +193,14 @@ def draw_bench(rows: Sequence[Row]) -> Figure:
 def _draw_bars(axes: Axes, rows: Sequence[Row]) -> None:
     """Draw a bar per row on a log axis, the fastest on top, with its spread and its ratio."""
     ordered = sorted(rows, key=lambda row: -row.ms_per_sample)
+    style = _styles(rows)
     times = [row.ms_per_sample for row in ordered]
     for place, row in enumerate(ordered):
         axes.barh(
             place,
             row.ms_per_sample,
             color=COLOR_OF[row.form],
-            hatch=HATCH_OF[row.implementation],
+            hatch=HATCHES[style[row.implementation]],
             edgecolor="white",
             xerr=[[row.ms_per_sample - row.ms_lowest], [row.ms_highest - row.ms_per_sample]],
             error_kw={"ecolor": "#444444", "capsize": 2, "linewidth": 1},
@@ -214,17 +217,25 @@ def _draw_bars(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_axisbelow(True)
 
 
+def _styles(rows: Sequence[Row]) -> dict[str, int]:
+    """Number the styles of the implementations in these rows; a sixth looks like the first."""
+    present = dict.fromkeys(row.implementation for row in rows)
+    names = dict.fromkeys((*PACKAGES, *present))
+    return {name: i % len(MARKERS) for i, name in enumerate(names) if name in present}
+
+
 def _draw_lines(axes: Axes, rows: Sequence[Row], sizes: Sequence[int]) -> None:
     """Draw a line per implementation and form: the colour says the form, the line the rest."""
     cases = dict.fromkeys((row.implementation, row.form) for row in rows)
+    style = _styles(rows)
     for implementation, form in cases:
         line = [row for row in rows if (row.implementation, row.form) == (implementation, form)]
         line.sort(key=lambda row: row.batch_size)
         axes.plot(
             [row.batch_size for row in line],
             [row.ms_per_sample for row in line],
-            *(LINE_OF[implementation],),
-            marker=MARKER_OF[implementation],
+            linestyle=LINES[style[implementation]],
+            marker=MARKERS[style[implementation]],
             markersize=6,
             color=COLOR_OF[form],
         )
@@ -244,7 +255,7 @@ def _draw_lines(axes: Axes, rows: Sequence[Row], sizes: Sequence[int]) -> None:
         if any(form == drawn for _, drawn in cases)
     ]
     keys += [
-        Line2D([], [], color="#444444", linestyle=LINE_OF[name], marker=MARKER_OF[name], label=name)
-        for name in dict.fromkeys(name for name, _ in cases)
+        Line2D([], [], color="#444444", linestyle=LINES[i], marker=MARKERS[i], label=name)
+        for name, i in style.items()
     ]
     axes.figure.legend(handles=keys, loc="outside lower right", ncols=len(keys), fontsize=9)

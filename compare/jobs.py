@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from compare.contract import Implementation, Trainer
 from shared.alone import draw_config_params
 from shared.config import Config
 from shared.data import Dataset, Split
@@ -32,6 +33,7 @@ class Job:
     dtype: str = "float32"
     device: str = "cpu"
     num_channels: int = 1
+    module: str | None = None  # where it is from, if it is none of this project's
 
     def __str__(self) -> str:
         return f"{self.implementation} {self.form}, {self.phase}, batch {self.batch_size}"
@@ -54,9 +56,9 @@ def prepare(job: Job, implementation: ModuleType, data: Dataset) -> Run:
 
     What comes back runs the job once and waits for the device. Its first call compiles, too.
     """
-    return {"forward": _prepare_forward, "step": _prepare_step}[job.phase](
-        job, implementation, data
-    )
+    if job.phase == "step":
+        return _prepare_step(job, implementation, data)
+    return _prepare_forward(job, implementation, data)
 
 
 def repeat_digits(split: Split, count: int) -> Split:
@@ -67,7 +69,7 @@ def repeat_digits(split: Split, count: int) -> Split:
     return Split(split.pixels[rows], split.images[rows], split.labels[rows], split.levels)
 
 
-def _prepare_forward(job: Job, implementation: ModuleType, data: Dataset) -> Run:
+def _prepare_forward(job: Job, implementation: Implementation, data: Dataset) -> Run:
     split = repeat_digits(data.train, job.num_images)
     images = split.in_form(job.form)
     params = draw_config_params(job.config)
@@ -75,13 +77,15 @@ def _prepare_forward(job: Job, implementation: ModuleType, data: Dataset) -> Run
 
     def run() -> tuple[float, int]:
         start = time.perf_counter()
-        implementation.evaluate(model, images, split.labels, batch_size=job.batch_size)
+        implementation.evaluate(
+            model, images, split.labels, batch_size=job.batch_size, accuracy="micro"
+        )
         return time.perf_counter() - start, job.num_images
 
     return run
 
 
-def _prepare_step(job: Job, implementation: ModuleType, data: Dataset) -> Run:
+def _prepare_step(job: Job, implementation: Trainer, data: Dataset) -> Run:
     few = Dataset(
         train=repeat_digits(data.train, job.num_images),
         validation=data.validation.first(1),

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from compare.implementations import load_implementations
+from compare.implementations import load_foreign, load_implementations
 from compare.jobs import Job, prepare
 from shared.config import Config
 from shared.data import load_data
@@ -108,7 +108,10 @@ def _status_bytes(name: str) -> int:
 def main(args: Sequence[str]) -> int:
     """Run the job given as JSON and print the bytes it added at its peak."""
     job = Job(**json.loads(args[0]))
-    implementations, _ = load_implementations([job.implementation])
+    if job.module is None:
+        implementations, _ = load_implementations([job.implementation])
+    else:
+        implementations = load_foreign([job.module])
     implementation = implementations[job.implementation]
     data = load_data(num_channels=job.num_channels)
     prepare(replace(job, num_images=1, batch_size=1), implementation, data)()

@@ -22,8 +22,8 @@ import numpy as np
 from compare.bounds import ARITHMETIC
 from compare.checks import Check, hold_against, largest, relative_difference
 from compare.claims.training import TRAJECTORY_TOLERANCE
+from compare.contract import device_of, form_of
 from compare.expected import expect_logits, expect_loss
-from compare.implementations import device_of
 from shared.config import Config
 from shared.data import Dataset, Split
 from shared.records import Epoch
@@ -95,7 +95,7 @@ def check_same_weights(
             params,
             form_of(implementation, config.attention),
             config.dtype,
-            device_of(name, config.device),
+            device_of(implementation, config.device),
         )
         result = implementation.evaluate(model, images, labels, batch_size=config.eval_batch_size)
         where = f"{name} on {weights_of}'s weights"
@@ -119,8 +119,11 @@ def check_float64_training(
         validation=data.validation.first(1),
         test=data.test.first(1),
     )
-    float64 = replace(config, dtype="float64", epochs=1)
-    epochs = {name: next(trainer.train(params, few, float64)) for name, trainer in trainers.items()}
+    epochs = {}
+    for name, trainer in trainers.items():
+        form: Any = form_of(trainer, config.attention)
+        float64 = replace(config, attention=form, dtype="float64", epochs=1)
+        epochs[name] = next(trainer.train(params, few, float64))
     checks = []
     for (name_a, a), (name_b, b) in combinations(epochs.items(), 2):
         where = f"{name_a} against {name_b} after {len(a.step_losses)} steps in float64"
@@ -143,11 +146,6 @@ def measure_drift(epochs: Mapping[str, Sequence[Epoch]]) -> dict[str, float]:
         }
         drift = {quantity: largest([drift[quantity], pair[quantity]]) for quantity in drift}
     return drift
-
-
-def form_of(implementation: ModuleType, attention: str) -> str:
-    """Choose the form: the one asked for, or "vectorized" where there is no such form."""
-    return attention if attention in implementation.ATTENTION else "vectorized"
 
 
 def largest_parameter_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:

@@ -1,7 +1,7 @@
 """What a run shows at its end: the table, the verdict, the figure and the result as JSON."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from math import log
 from pathlib import Path
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from compare.contract import Implementation, libraries_of
 from compare.machine import num_threads, platform_name
 from compare.parity import Parity
 from shared.files import replacing
@@ -105,6 +106,7 @@ def result_to_json(
     epochs: Mapping[str, Sequence[Epoch]],
     tests: Mapping[str, Mapping[str, Evaluation]],
     parity: Parity,
+    implementations: Iterable[Implementation] = (),
 ) -> dict[str, Any]:
     """Gather a run for machines: see README, "The result of a run"."""
     return {
@@ -114,7 +116,7 @@ def result_to_json(
             for name, results in tests.items()
         },
         "config": dict(config),
-        "versions": library_versions(),
+        "versions": library_versions(implementations),
         "device": config["device"],
         "threads": num_threads(),
         "machine": platform_name(),
@@ -142,10 +144,14 @@ def _implementation_to_json(
     }
 
 
-def library_versions() -> dict[str, str]:
-    """Give the versions of Python and of the libraries that are installed."""
+def library_versions(implementations: Iterable[Implementation] = ()) -> dict[str, str]:
+    """Give the versions of Python and of the libraries that are installed.
+
+    They are those that this project uses, and those that `implementations` say they use.
+    """
     versions = {"python": platform.python_version()}
-    for name in LIBRARIES:
+    also = [name for each in implementations for name in libraries_of(each)]
+    for name in (*LIBRARIES, *also):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

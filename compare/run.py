@@ -1,24 +1,30 @@
 """`python -m compare run`: train side by side, evaluate everywhere, and say whether they agree."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import tyro
 from rich.console import Console
 
-from compare.implementations import can_train, device_of, load_present
-from compare.parity import (
-    Parity,
-    check_float64_training,
-    check_same_weights,
+import numpy_reference
+from compare.contract import (
+    Implementation,
+    Trainer,
+    can_train,
+    check_device,
+    device_of,
+    dtypes_of,
     form_of,
-    measure_drift,
 )
+from compare.implementations import keep_with_dtype, load_present
+from compare.parity import Parity, check_float64_training, check_same_weights, measure_drift
 from compare.report import print_report, result_to_json, save_loss_curves
-from shared.alone import check_before_training, draw_config_params, load_config_data
+from shared.alone import draw_config_params, load_config_data
+from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
 from shared.config import Config
 from shared.data import Dataset
@@ -35,6 +41,8 @@ class RunConfig(Config):
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
     """Which to run; one whose library is not installed is named and left out."""
+    implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Run this one too: a package.module from elsewhere. See docs/add_a_framework.md."""
     name: str = "compare"
     """The run folder's name, after the time."""
     json: Path | None = None
@@ -53,13 +61,12 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
-    implementations = load_present(config.implementations, console)
+    implementations = _load(config, console)
     trainers = {name: module for name, module in implementations.items() if can_train(module)}
     if not trainers:
         raise UserError("Nothing here can train: choose pytorch or jax with --implementations.")
     data = load_config_data(config)
-    for trainer in trainers.values():
-        check_before_training(trainer, config, data)
+    epoch_batches(len(data.train.labels), config.batch_size)  # or this is the time to say so
     run = RunFolder(config, config.name)
     console.print(
         f"{len(data.train.labels):,} training images, attention {config.attention}, "
@@ -73,6 +80,20 @@ def main(args: Sequence[str]) -> int:
         return 130
 
 
+def _load(config: RunConfig, console: Console) -> dict[str, ModuleType]:
+    """Import what was asked for, and say of those from elsewhere what they will not do."""
+    present = load_present(config.implementations, console, config.implementation)
+    implementations = keep_with_dtype(present, config.dtype, console)
+    for name, implementation in implementations.items():
+        check_device(implementation, config.device)
+        form = form_of(implementation, config.attention)
+        if form != config.attention:
+            console.print(f"{name} has no {config.attention}: it runs {form} instead.")
+        if not can_train(implementation):
+            console.print(f"{name} is forward only: it is evaluated and judged, not trained.")
+    return implementations
+
+
 def _compare(
     implementations: Mapping[str, ModuleType],
     trainers: Mapping[str, ModuleType],
@@ -83,7 +104,7 @@ def _compare(
 ) -> int:
     """Train, test, judge, report and keep the result; return the exit status."""
     params = draw_config_params(config)
-    checks = check_float64_training(trainers, params, data, config)
+    checks = check_float64_training(keep_comparable(trainers, console), params, data, config)
     train_side_by_side(trainers, params, data, config, run, console)
     tested = {
         name: tested_epoch(epochs, config.tested_weights).params
@@ -102,7 +123,8 @@ def _compare(
                 test_accuracy=result.accuracy,
             )
     save_loss_curves(run.path, run.epochs)
-    report = result_to_json(config_to_json(config), run.epochs, tests, parity)
+    used = implementations.values()
+    report = result_to_json(config_to_json(config), run.epochs, tests, parity, used)
     for path in filter(None, (run.path / "result.json", config.json)):
         write_json(path, report)
     print_report(console, run.epochs, tests, parity, config.nats_per_bit)
@@ -110,8 +132,18 @@ def _compare(
     return 0 if parity.passed else 1
 
 
+def keep_comparable(trainers: Mapping[str, ModuleType], console: Console) -> dict[str, ModuleType]:
+    """Keep those whose training can be compared in float64; say whose cannot."""
+    kept = {name: each for name, each in trainers.items() if "float64" in dtypes_of(each)}
+    for name in trainers.keys() - kept.keys():
+        console.print(f"{name} has no float64: its training is not compared.", style="yellow")
+    if len(kept) == 1:
+        console.print(f"{next(iter(kept))} alone trains: its training is compared with no other.")
+    return kept
+
+
 def train_side_by_side(
-    trainers: Mapping[str, ModuleType],
+    trainers: Mapping[str, Trainer],
     params: Mapping[str, np.ndarray],
     data: Dataset,
     config: Config,
@@ -121,39 +153,40 @@ def train_side_by_side(
     """Train all by turns, an epoch each, and record every finished epoch in the run folder."""
     steps = config.epochs * (len(data.train.labels) // config.batch_size)
     with training_progress(console) as progress:
-        trainings = {
-            name: trainer.train(
-                params, data, config, watch_steps(progress, name, steps, config.batch_size)
-            )
-            for name, trainer in trainers.items()
-        }
+        trainings = {}
+        for name, trainer in trainers.items():
+            form: Any = form_of(trainer, config.attention)
+            on_steps = watch_steps(progress, name, steps, config.batch_size)
+            own = replace(config, attention=form)
+            trainings[name] = trainer.train(params, data, own, on_steps)
         for _ in range(config.epochs):
             for name, training in trainings.items():
                 run.record_epoch(name, next(training))
 
 
 def evaluate_everywhere(
-    implementations: Mapping[str, ModuleType],
+    implementations: Mapping[str, Implementation],
     tested: Mapping[str, Mapping[str, np.ndarray]],
     data: Dataset,
     config: Config,
 ) -> dict[str, dict[str, Evaluation]]:
-    """Evaluate the test split: results by implementation, then by whose weights."""
-    return {
-        name: {
+    """Evaluate the test split: results by implementation, then by whose weights.
+
+    NumPy, the arbiter, evaluates in float64; all others in the run's dtype.
+    """
+    results: dict[str, dict[str, Evaluation]] = {}
+    for name, implementation in implementations.items():
+        form = form_of(implementation, config.attention)
+        dtype = "float64" if implementation is numpy_reference else config.dtype
+        device = device_of(implementation, config.device)
+        results[name] = {
             weights_of: implementation.evaluate(
-                implementation.from_params(
-                    params,
-                    form_of(implementation, config.attention),
-                    "float64" if name == "numpy" else config.dtype,
-                    device_of(name, config.device),
-                ),
-                data.test.in_form(form_of(implementation, config.attention)),
+                implementation.from_params(params, form, dtype, device),
+                data.test.in_form(form),
                 data.test.labels,
                 batch_size=config.eval_batch_size,
                 accuracy=config.accuracy,
             )
             for weights_of, params in tested.items()
         }
-        for name, implementation in implementations.items()
-    }
+    return results

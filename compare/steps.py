@@ -17,6 +17,7 @@ from compare.bounds import ARITHMETIC, Bounded, error_over_bound, exact
 from compare.capture import capture_steps
 from compare.expected import expect_loss, expect_steps, hold, stack
 from compare.hints import find_hint
+from shared.levels import in_form
 
 STEPS = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
 
@@ -82,9 +83,10 @@ def judge(
     `carried` is what `bound_steps` gives for the batch and the case's dtype: the same for all.
     """
     model = implementation.from_params(batch.params, case.form, case.dtype, case.device)
-    seen = capture_steps(implementation, model, batch.images)
+    images = in_form(batch.images, case.form)
+    seen = capture_steps(implementation, model, images)
     result = implementation.evaluate(
-        model, batch.images, batch.labels, batch_size=len(batch.images)
+        model, images, batch.labels, batch_size=len(images), accuracy="micro"
     )
     local = bound_steps(batch, case.dtype, seen)
     judged = {

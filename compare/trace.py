@@ -1,16 +1,17 @@
 """`python -m compare trace`: one batch through every implementation and form, step by step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, get_args
 
 import numpy as np
+import tyro
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from compare.implementations import device_of, load_present
+from compare.contract import Implementation, check_device, device_of, dtypes_of
+from compare.implementations import load_present, say_what_lacks
 from compare.report import COLORS, library_versions
 from compare.steps import STEPS, Batch, Case, Judged, bound_steps, judge
 from shared.checkpoints import load_params
@@ -30,6 +31,8 @@ class TraceConfig:
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
     """Which to trace; one whose library is not installed is named and left out."""
+    implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Trace this one too: a package.module from elsewhere. See docs/add_a_framework.md."""
     forms: tuple[Attention, ...] = get_args(Attention)
     """The forms of attention to trace."""
     dtypes: tuple[Literal["float32", "float64", "bfloat16"], ...] = (
@@ -72,9 +75,11 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
-    implementations = load_present(config.implementations, console)
+    implementations = load_present(config.implementations, console, config.implementation)
     for name, implementation in implementations.items():
-        implementation.find_device(device_of(name, config.device))
+        check_device(implementation, config.device)
+        if lacks := say_what_lacks(name, implementation, config.forms, config.dtypes):
+            console.print(lacks, style="yellow")
     loaded = load_batch(config)
     batches: dict[str, Batch] = {dtype: loaded.held_in(dtype) for dtype in config.dtypes}
     carried = {dtype: bound_steps(batch, dtype) for dtype, batch in batches.items()}
@@ -90,7 +95,7 @@ def main(args: Sequence[str]) -> int:
     sentence = say_first_break(results)
     console.print(sentence or say_all_hold(results), style="bold red" if sentence else "bold green")
     if config.json is not None:
-        write_json(config.json, to_json(results, sentence))
+        write_json(config.json, to_json(results, sentence, implementations.values()))
     if config.figure is not None:
         with replacing(config.figure) as path:
             draw_trace(results).savefig(path, dpi=150)
@@ -107,13 +112,16 @@ def load_batch(config: TraceConfig) -> Batch:
     return Batch(params, test.images, test.labels)
 
 
-def choose_cases(implementations: Mapping[str, ModuleType], config: TraceConfig) -> Iterator[Case]:
+def choose_cases(
+    implementations: Mapping[str, Implementation], config: TraceConfig
+) -> Iterator[Case]:
     """List the cases: implementation by implementation, form by form, dtype by dtype."""
     for name, implementation in implementations.items():
         for form in implementation.ATTENTION:
             if form in config.forms:
-                for dtype in [each for each in config.dtypes if each in implementation.DTYPES]:
-                    yield Case(name, form, dtype, device_of(name, config.device))
+                for dtype in config.dtypes:
+                    if dtype in dtypes_of(implementation):
+                        yield Case(name, form, dtype, device_of(implementation, config.device))
 
 
 def trace_table(results: Results) -> Table:
@@ -188,7 +196,11 @@ def say_all_hold(results: Results) -> str:
     )
 
 
-def to_json(results: Results, sentence: str | None) -> dict[str, Any]:
+def to_json(
+    results: Results,
+    sentence: str | None,
+    implementations: Iterable[Implementation] = (),
+) -> dict[str, Any]:
     """Give all that was found for machines."""
     return {
         "passed": sentence is None,
@@ -197,7 +209,7 @@ def to_json(results: Results, sentence: str | None) -> dict[str, Any]:
             asdict(case) | {"steps": [asdict(found) | {"passed": found.passed} for found in judged]}
             for case, judged in results.items()
         ],
-        "versions": library_versions(),
+        "versions": library_versions(implementations),
     }
 
 

@@ -3,6 +3,7 @@
 from jax_impl.eager import eagerly
 from jax_impl.model import (
     ATTENTION,
+    DEVICES,
     DTYPES,
     SelfAttentionModel,
     find_device,
@@ -13,6 +14,7 @@ from jax_impl.train import evaluate, loss_and_gradients, train
 
 __all__ = [
     "ATTENTION",
+    "DEVICES",
     "DTYPES",
     "SelfAttentionModel",
     "eagerly",

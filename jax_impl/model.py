@@ -117,6 +117,7 @@ ATTENTION: dict[str, Callable[..., Array]] = {
 }
 
 DTYPES = ("float32", "float64", "bfloat16")
+DEVICES = ("cpu", "cuda")
 Images = np.ndarray | Array | LevelImages
 
 

@@ -3,6 +3,7 @@
 from numpy_reference.evaluate import cross_entropy, evaluate
 from numpy_reference.model import (
     ATTENTION,
+    DEVICES,
     DTYPES,
     SelfAttentionModel,
     find_device,
@@ -12,6 +13,7 @@ from numpy_reference.model import (
 
 __all__ = [
     "ATTENTION",
+    "DEVICES",
     "DTYPES",
     "SelfAttentionModel",
     "cross_entropy",

@@ -117,6 +117,7 @@ ATTENTION: dict[str, Callable[..., Array]] = {
 }
 
 DTYPES = ("float32", "float64")
+DEVICES = ("cpu",)
 Images = Array | LevelImages
 
 

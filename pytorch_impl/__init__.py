@@ -2,6 +2,7 @@
 
 from pytorch_impl.model import (
     ATTENTION,
+    DEVICES,
     DTYPES,
     SelfAttentionModel,
     find_device,
@@ -12,6 +13,7 @@ from pytorch_impl.train import evaluate, loss_and_gradients, train
 
 __all__ = [
     "ATTENTION",
+    "DEVICES",
     "DTYPES",
     "SelfAttentionModel",
     "evaluate",

@@ -117,6 +117,7 @@ ATTENTION: dict[str, Callable[..., Tensor]] = {
 }
 
 DTYPES = ("float32", "float64", "bfloat16")
+DEVICES = ("cpu", "cuda")
 Images = np.ndarray | Tensor | LevelImages
 
 

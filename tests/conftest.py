@@ -2,13 +2,18 @@
 
 import importlib
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import elsewhere
 import numpy as np
 import pytest
+
+from compare.contract import check_device, devices_of, dtypes_of
 
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
 FORMS = {
@@ -29,17 +34,15 @@ def import_or_skip(name: str) -> ModuleType:
         pytest.skip(f"{name}: {error.name} is not installed")
 
 
-def skip_without_device(name: str, device: str) -> None:
+def skip_without_device(module: ModuleType, device: str) -> None:
     """Skip the test, by name, where an implementation has no such device."""
-    if device == "cpu":
-        return
-    if name == "numpy":
-        pytest.skip("numpy computes on the CPU alone")
-    module = importlib.import_module(f"{PACKAGES[name]}.model")
     try:
-        module.find_device(device)
+        if device in devices_of(module):
+            check_device(module, device)
+            return
     except ValueError as error:
         pytest.skip(str(error))
+    pytest.skip(f"{module.__name__} computes on the CPU alone")
 
 
 @dataclass(frozen=True)
@@ -58,51 +61,140 @@ class Case:
         )
 
 
-def _cases(names: tuple[str, ...], dtypes: tuple[str, ...] = DTYPES) -> list[Any]:
-    return [
-        pytest.param((name, form, dtype, device), id=f"{name}-{form}-{dtype}-{device}")
-        for name in names
-        for form in FORMS[name]
-        for dtype in dtypes
-        for device in (DEVICES if name != "numpy" else ("cpu",))
-    ]
+# The fixtures that are about one implementation, and the function without which it has none.
+NEEDS = {
+    "case": "evaluate",
+    "float64_case": "evaluate",
+    "trainer_case": "loss_and_gradients",
+    "implementation": "evaluate",
+    "trainer": "train",
+}
+ELSEWHERE = pytest.StashKey[dict[str, ModuleType]]()
 
 
-def _make_case(param: tuple[str, str, str, str]) -> Case:
-    name, form, dtype, device = param
-    module = import_or_skip(name)
-    skip_without_device(name, device)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--implementation",
+        action="append",
+        default=[],
+        metavar="PACKAGE.MODULE",
+        help="put the parity tests to this implementation instead of the project's own "
+        "(repeatable; see docs/add_a_framework.md)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    names = config.getoption("--implementation")
+    config.stash[ELSEWHERE] = elsewhere.load(names, taken=tuple(PACKAGES))
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return elsewhere.describe(config.stash[ELSEWHERE])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    is_test = collection_path.match("test_*.py")
+    is_parity = collection_path.match("test_parity_*.py")
+    return True if config.stash[ELSEWHERE] and is_test and not is_parity else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.stash[ELSEWHERE]:
+        about_one = [item for item in items if NEEDS.keys() & set(item.fixturenames)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in about_one])
+        items[:] = about_one
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Call it a failure where every test of an implementation from elsewhere was skipped."""
+    config = session.config
+    if config.stash[ELSEWHERE] and exitstatus == 0 and not config.option.collectonly:
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if not reporter.stats.get("passed"):
+            reporter.write_line("\nERROR: nothing was judged: every test was skipped", red=True)
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for fixture in NEEDS.keys() & set(metafunc.fixturenames):
+        params = list(_params(fixture, metafunc.config.stash[ELSEWHERE]))
+        metafunc.parametrize(fixture, params, indirect=True)
+
+
+def _params(fixture: str, foreign: dict[str, ModuleType]) -> Iterator[Any]:
+    """List what a fixture goes through: implementations, or their forms, dtypes and devices."""
+    trains = NEEDS[fixture] != "evaluate"
+    if not foreign:
+        for name in TRAINERS if trains else tuple(PACKAGES):
+            devices = DEVICES if name != "numpy" else ("cpu",)
+            yield from _params_of(fixture, name, None, FORMS[name], DTYPES, devices)
+    for name, module in foreign.items():
+        if hasattr(module, NEEDS[fixture]):
+            dtypes = [dtype for dtype in DTYPES if dtype in dtypes_of(module)]
+            forms, devices = tuple(module.ATTENTION), devices_of(module)
+            yield from _params_of(fixture, name, module, forms, dtypes, devices)
+        else:
+            reason = f"{name} has no {NEEDS[fixture]}: forward only"
+            yield pytest.param(None, id=name, marks=pytest.mark.skip(reason=reason))
+
+
+def _params_of(
+    fixture: str,
+    name: str,
+    module: ModuleType | None,
+    forms: Sequence[str],
+    dtypes: Sequence[str],
+    devices: Sequence[str],
+) -> Iterator[Any]:
+    if "case" not in fixture:
+        yield pytest.param((name, module), id=name)
+        return
+    if fixture == "float64_case":
+        dtypes = [dtype for dtype in dtypes if dtype == "float64"]
+    for form, dtype, device in product(forms, dtypes, devices):
+        yield pytest.param(
+            (name, form, dtype, device, module), id=f"{name}-{form}-{dtype}-{device}"
+        )
+
+
+def _make_case(request: pytest.FixtureRequest) -> Case:
+    name, form, dtype, device, module = request.param
+    module = module or import_or_skip(name)
+    skip_without_device(module, device)
     return Case(name, form, dtype, device, module)
 
 
-@pytest.fixture(params=_cases(tuple(PACKAGES)))
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> Case:
     """Every implementation, form, dtype and device there is."""
-    return _make_case(request.param)
+    return _make_case(request)
 
 
-@pytest.fixture(params=_cases(tuple(PACKAGES), dtypes=("float64",)))
+@pytest.fixture
 def float64_case(request: pytest.FixtureRequest) -> Case:
     """Every implementation, form and device, in float64."""
-    return _make_case(request.param)
+    return _make_case(request)
 
 
-@pytest.fixture(params=_cases(TRAINERS))
+@pytest.fixture
 def trainer_case(request: pytest.FixtureRequest) -> Case:
-    """Every form, dtype and device of the implementations that can train."""
-    return _make_case(request.param)
+    """Every form, dtype and device of the implementations that give gradients."""
+    return _make_case(request)
 
 
-@pytest.fixture(params=tuple(PACKAGES))
+@pytest.fixture
 def implementation(request: pytest.FixtureRequest) -> ModuleType:
     """Every implementation."""
-    return import_or_skip(request.param)
+    name, module = request.param
+    return module or import_or_skip(name)
 
 
-@pytest.fixture(params=TRAINERS)
+@pytest.fixture
 def trainer(request: pytest.FixtureRequest) -> ModuleType:
     """Every implementation that can train."""
-    return import_or_skip(request.param)
+    name, module = request.param
+    return module or import_or_skip(name)
 
 
 def mnist_dir_or_skip() -> Path:

@@ -13,7 +13,8 @@ import pytest
 from conftest import FORMS, import_or_skip
 from rich.console import Console
 
-from compare.bench import BenchConfig, images_per_pass, main, time_round
+from compare.bench import main, time_round
+from compare.bench_plan import BenchConfig, images_per_pass
 from compare.bench_report import bench_table, draw_bench, read_bench
 from compare.bench_rows import Timing, make_row, summarise
 from compare.jobs import Job

@@ -66,16 +66,14 @@ def test_loss_is_within_the_rounding_bound_of_numpy_float64(case: Case, problem:
     assert check.passed, check
 
 
-@pytest.mark.parametrize("name", ["pytorch", "jax", "numpy"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_float32_histogram_is_no_less_exact_than_the_direct_forms(name: str, channels: int):
-    module = import_or_skip(name)
+def test_float32_histogram_is_no_less_exact_than_the_direct_forms(implementation, channels: int):
     problem = real_digits(channels)
     exact = expect_logits(problem.params, problem.images, ARITHMETIC["float32"]).value
     errors = {}
     for form in ("looped", "histogram"):
-        model = module.from_params(problem.params, attention=form, dtype="float32")
-        logits = module.evaluate(model, problem.images, problem.labels).logits
+        model = implementation.from_params(problem.params, attention=form, dtype="float32")
+        logits = implementation.evaluate(model, problem.images, problem.labels).logits
         errors[form] = np.abs(logits - exact).max()
     assert 0 < errors["histogram"] <= errors["looped"]
 

@@ -32,7 +32,7 @@ def test_a_hundred_float64_steps_of_pytorch_and_jax_stay_together(
     losses, params = {}, {}
     for name in TRAINERS:
         module = import_or_skip(name)
-        skip_without_device(name, device)
+        skip_without_device(module, device)
         (epoch,) = module.train(initial_params(seed=3), digits, config)
         losses[name], params[name] = epoch.step_losses, epoch.params
     assert losses["pytorch"].shape == losses["jax"].shape == (100,)

@@ -1,0 +1,68 @@
+"""Implementations from elsewhere, `pytest --implementation package.module`, as the tests take them.
+
+Tests of this project's own implementations leave out what those have defaults for, and ask for
+forms and dtypes that they have. Here those defaults are given, and what is lacking skips the test.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from compare.contract import FORMS, KNOWN_DTYPES, devices_of, dtypes_of, form_of
+from compare.foreign import import_foreign
+from shared.config import Config
+from shared.errors import UserError
+
+
+def load(modules: Sequence[str], taken: Sequence[str]) -> dict[str, ModuleType]:
+    """Import implementations by name; what is wrong with one ends pytest, in one sentence."""
+    try:
+        found = import_foreign(modules, taken)
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None
+    return {name: adapt(module, name) for name, module in found.items()}
+
+
+def adapt(module: ModuleType, name: str) -> ModuleType:
+    """Copy an implementation, with defaults for its arguments and a skip for what it lacks."""
+    adapted, own = ModuleType(module.__name__, module.__doc__), vars(module)
+    vars(adapted).update(own)
+
+    def skip_lacking(what: str, known: Sequence[str], present: Sequence[str]) -> None:
+        if what in known and what not in present:
+            pytest.skip(f"{name} has no {what}")
+
+    def from_params(params, attention=None, dtype="float32", device="cpu") -> Any:
+        form = form_of(adapted, "looped") if attention is None else attention
+        skip_lacking(form, FORMS, list(adapted.ATTENTION))
+        skip_lacking(dtype, KNOWN_DTYPES, dtypes_of(adapted))
+        return own["from_params"](params, form, dtype, device)
+
+    def evaluate(model, images, labels, *, batch_size=Config.eval_batch_size, accuracy="micro"):
+        return own["evaluate"](model, images, labels, batch_size=batch_size, accuracy=accuracy)
+
+    def train(params, data, config, on_steps=lambda number, loss: None) -> Any:
+        skip_lacking(config.dtype, KNOWN_DTYPES, dtypes_of(adapted))
+        form: Any = form_of(adapted, config.attention)
+        return own["train"](params, data, replace(config, attention=form), on_steps)
+
+    adapted.from_params, adapted.evaluate = from_params, evaluate
+    if "train" in own:
+        adapted.train = train
+    return adapted
+
+
+def describe(implementations: dict[str, ModuleType]) -> list[str]:
+    """Say what is judged, and what is not there to be judged."""
+    lines = []
+    for name, module in implementations.items():
+        forms, dtypes = list(module.ATTENTION), dtypes_of(module)
+        judged = f"{', '.join(forms)}; {', '.join(dtypes)}; {', '.join(devices_of(module))}"
+        lacks = [form for form in FORMS if form not in forms]
+        lacks += [dtype for dtype in ("float32", "float64") if dtype not in dtypes]
+        lacks += [each for each in ("loss_and_gradients", "train") if not hasattr(module, each)]
+        lines.append(f"judged: {name} ({judged}); it has no {', '.join(lacks) or 'gaps'}")
+    return lines
