@@ -79,9 +79,10 @@ def train(
     hears how many, and gets a function that copies out the state to go on from.
     """
     start = start or begin_training(params, config)
+    params = start.params
     device = find_device(config.device)
-    check_labels(data.train.labels, len(start.params["out.bias"]))
-    model = from_params(start.params, config.attention, config.dtype, config.device)
+    check_labels(data.train.labels, len(params["out.bias"]))
+    model = from_params(params, config.attention, config.dtype, config.device)
     optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=True)
     set_adam_state(model, optimizer, start.adam)
     images = as_input(data.train.in_form(config.attention), config.attention, model.K.detach())
