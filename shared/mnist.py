@@ -9,12 +9,12 @@ import contextlib
 import io
 import os
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from numpy.lib.npyio import NpzFile
 from platformdirs import user_cache_path
 
 from shared.checksum import checksum
@@ -85,8 +85,9 @@ def read_cache(path: Path) -> dict[str, Digits]:
     """Read the cache; UserError if it is not, byte for byte, what was written."""
     advice = "delete it, and it is made again"
     try:
-        # Opened here, since np.load forgets to close what it cannot read.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        # Opened here, since NumPy forgets to close what it cannot read; and as what it must be,
+        # since np.load takes a single array, and a pickle, for one too.
+        with path.open("rb") as raw, NpzFile(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         expected = str(arrays.pop("sha256"))
         found = checksum(arrays)
@@ -94,8 +95,9 @@ def read_cache(path: Path) -> dict[str, Digits]:
             split: Digits(arrays[f"{split}_pixels"], arrays[f"{split}_labels"])
             for split in TFDS_SPLITS
         }
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"The MNIST cache {path} cannot be read ({error}): {advice}.") from error
+    except Exception as error:  # whatever a damaged archive makes zipfile and NumPy raise
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"The MNIST cache {path} cannot be read ({reason}): {advice}.") from error
     if found != expected:
         raise UserError(f"The MNIST cache {path} has a wrong checksum: {advice}.")
     for split, digits in original.items():

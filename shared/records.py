@@ -80,8 +80,9 @@ def ignore_state(steps: int, copy_state: Callable[[], TrainingState]) -> None:
 
 def begin_training(params: Mapping[str, np.ndarray], config: Config) -> TrainingState:
     """Give the state that training from `params` begins in: no step taken."""
-    zeros = {name: np.zeros(array.shape, config.dtype) for name, array in params.items()}
-    return _begin_epoch(1, params, AdamState(0, zeros, zeros), config)
+    held = {name: np.asarray(array, config.dtype) for name, array in params.items()}
+    zeros = {name: np.zeros_like(array) for name, array in held.items()}
+    return _begin_epoch(1, held, AdamState(0, zeros, zeros), config)
 
 
 def begin_next_epoch(epoch: Epoch, config: Config) -> TrainingState:

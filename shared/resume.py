@@ -142,4 +142,4 @@ def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
 def _decode_path(kind: type, found: Any) -> Any:
     if kind is Path and isinstance(found, str):
         return Path(found)
-    raise NotImplementedError(f"no {kind} is read")
+    raise ValueError(f"{found!r:.40} is no path")
