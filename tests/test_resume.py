@@ -95,10 +95,9 @@ def assert_same_run(found: RunFolder, expected: RunFolder, name: str) -> None:
     assert_same_epochs(one.epochs, other.epochs)
     assert one.state.adam.step == other.state.adam.step == 12
     for which in ("best", "final"):
-        (a, about), (b, of_b) = (
-            load_params(r.weights_path(name, which)) for r in (found, expected)
-        )
-        assert about["epoch"] == of_b["epoch"]
+        paths = [run.weights_path(name, which) for run in (found, expected)]
+        (a, about_a), (b, about_b) = map(load_params, paths)
+        assert about_a["epoch"] == about_b["epoch"]
         assert {n: v.tobytes() for n, v in a.items()} == {n: v.tobytes() for n, v in b.items()}
 
 
