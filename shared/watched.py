@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from types import ModuleType
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,13 @@ import numpy as np
 from shared.config import Config
 from shared.data import Dataset
 from shared.errors import Stopped, UserError
-from shared.records import Epoch, TrainingState, begin_next_epoch
+from shared.records import Epoch, StateWatcher, TrainingState, begin_next_epoch
 from shared.runs import RunFolder
 from shared.stopping import Stop
 
 
 def train_watched(
-    implementation: ModuleType,
+    implementation: Any,
     name: str,
     start: TrainingState,
     data: Dataset,
@@ -33,7 +33,7 @@ def train_watched(
     """
     watch = _Watch(name, config, run, stop, start)
     try:
-        for epoch in implementation.train(start.params, data, config, on_steps, watch, start):
+        for epoch in _train(implementation, name, start, data, config, on_steps, watch):
             state = begin_next_epoch(epoch, config)
             check_finite(replace(state, epoch=epoch.number, step_losses=epoch.step_losses))
             run.record_epoch(name, epoch)
@@ -42,6 +42,28 @@ def train_watched(
             yield epoch
     except _NotFinite as found:
         raise UserError(say_what_broke(implementation, watch.saved, found, data, config)) from None
+
+
+def can_go_on(implementation: Any) -> bool:
+    """Tell whether a training can start from any state; one from elsewhere need not."""
+    return "start" in signature(implementation.train).parameters
+
+
+def _train(
+    implementation: Any,
+    name: str,
+    start: TrainingState,
+    data: Dataset,
+    config: Config,
+    on_steps: Callable[[int, Any], None],
+    on_state: StateWatcher,
+) -> Iterator[Epoch]:
+    train: Callable[..., Iterator[Epoch]] = implementation.train
+    if can_go_on(implementation):
+        return train(start.params, data, config, on_steps, on_state, start)
+    if start.adam.step:
+        raise UserError(f"{name} cannot go on with a training: only begin one, without --resume.")
+    return train(start.params, data, config, on_steps)
 
 
 class _Watch:
@@ -97,7 +119,7 @@ def not_finite(state: TrainingState) -> list[str]:
 
 
 def say_what_broke(
-    implementation: ModuleType,
+    implementation: Any,
     before: TrainingState,
     found: _NotFinite,
     data: Dataset,
@@ -120,9 +142,11 @@ def say_what_broke(
 
 
 def find_first(
-    implementation: ModuleType, before: TrainingState, data: Dataset, config: Config
+    implementation: Any, before: TrainingState, data: Dataset, config: Config
 ) -> TrainingState | None:
     """Repeat a training, one step at a time, up to the first state that is not finite."""
+    if not can_go_on(implementation):
+        return None
 
     def look(_: int, copy_state: Callable[[], TrainingState]) -> None:
         check_finite(copy_state())

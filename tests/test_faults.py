@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import import_or_skip
+from conftest import TRAINERS, import_or_skip
 from test_resume import DATA, PROBLEM, finish, interrupt, make_config
 
 from shared import mnist, runs
@@ -243,8 +243,9 @@ def test_the_cache_prepared_twice_at_once_is_prepared_once(tmp_path: Path, monke
     assert mnist.read_cache(path)["train"].labels.tolist() == [0, 1, 2]
 
 
-def test_a_loss_that_becomes_nan_stops_training_and_says_where(trainer, tmp_path: Path):
-    name = trainer.__name__.split("_")[0]
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_loss_that_becomes_nan_stops_training_and_says_where(name: str, tmp_path: Path):
+    trainer = import_or_skip(name)
     config = make_config(tmp_path, learning_rate=1e30, checkpoint_every=3)
     epoch = next(trainer.train(PROBLEM.params, DATA, config))
     first = int(np.flatnonzero(~np.isfinite(epoch.step_losses))[0]) + 1
@@ -290,7 +291,7 @@ def out_of_memory(name: str) -> Exception:
     return jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
 
 
-@pytest.mark.parametrize("name", ["pytorch", "jax"])
+@pytest.mark.parametrize("name", TRAINERS)
 def test_out_of_memory_suggests_a_smaller_batch(name: str):
     error = out_of_memory(name)
     with (
@@ -334,7 +335,7 @@ def test_a_run_that_is_not_there_or_holds_nothing_is_a_sentence(tmp_path: Path):
         resumed_config(Config, tmp_path, None)
 
 
-def test_only_another_implementations_checkpoint_is_there(trainer, tmp_path: Path):
-    path = interrupt(trainer, "it", make_config(tmp_path), steps=2)
+def test_only_another_implementations_checkpoint_is_there(tmp_path: Path):
+    path = interrupt(import_or_skip("pytorch"), "it", make_config(tmp_path), steps=2)
     with pytest.raises(UserError, match=r"holds no checkpoint of other: .* give --resume-from it"):
         check_has_checkpoint(Config(resume=path), "other")
