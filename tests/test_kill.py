@@ -119,7 +119,8 @@ def load_newest(run: Path, name: str) -> SavedTraining:
 def test_a_comparison_that_was_stopped_is_resumed(tmp_path: Path):
     for name in TRAINERS:
         import_or_skip(name)
-    process = begin("compare run", *OPTIONS, cwd=tmp_path)
+    options = ("--epochs", "20", "--batch-size", "100", "--checkpoint-every", "20")
+    process = begin("compare run", *options, cwd=tmp_path)
     run = tmp_path / "runs" / "latest"
     wait_for(lambda: (run / "jax-best.safetensors").exists(), process)
     process.send_signal(signal.SIGTERM)
@@ -129,9 +130,9 @@ def test_a_comparison_that_was_stopped_is_resumed(tmp_path: Path):
     assert "Parity holds" in out
     lines = [json.loads(text) for text in (run / "metrics.jsonl").read_text().splitlines()]
     trained = [(line["epoch"], line["implementation"]) for line in lines if "epoch" in line]
-    assert trained == [(number, name) for number in (1, 2, 3, 4) for name in TRAINERS]
+    assert trained == [(number, name) for number in range(1, 21) for name in TRAINERS]
     result = json.loads((run / "result.json").read_text())
-    assert [len(result["implementations"][name]["epochs"]) for name in TRAINERS] == [4, 4]
+    assert [len(result["implementations"][name]["epochs"]) for name in TRAINERS] == [20, 20]
 
 
 WRITE = """
