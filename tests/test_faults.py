@@ -243,10 +243,13 @@ def test_the_cache_prepared_twice_at_once_is_prepared_once(tmp_path: Path, monke
     assert mnist.read_cache(path)["train"].labels.tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("name", TRAINERS)
-def test_a_loss_that_becomes_nan_stops_training_and_says_where(name: str, tmp_path: Path):
+@pytest.mark.parametrize(("name", "every"), [("pytorch", 1000), ("jax", 3)])
+def test_a_loss_that_becomes_nan_stops_training_and_says_where(
+    name: str, every: int, tmp_path: Path
+):
+    """Found at the epoch's end, or at a checkpoint within it."""
     trainer = import_or_skip(name)
-    config = make_config(tmp_path, learning_rate=1e30, checkpoint_every=3)
+    config = make_config(tmp_path, learning_rate=1e30, checkpoint_every=every)
     epoch = next(trainer.train(PROBLEM.params, DATA, config))
     first = int(np.flatnonzero(~np.isfinite(epoch.step_losses))[0]) + 1
     with pytest.raises(UserError) as raised:
