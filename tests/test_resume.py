@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -226,3 +226,19 @@ def test_nothing_is_left_to_go_on_from_where_both_are_damaged(uninterrupted, tmp
     with pytest.raises(UserError, match=rf"{name}-checkpoint-previous.*not a readable"):
         start(module, name, replace(config, resume=path))
     assert {p.name: p.read_bytes() for p in path.iterdir()} == before
+
+
+def test_a_trainer_that_takes_no_state_is_kept_and_cannot_go_on(tmp_path: Path):
+    """One from elsewhere need not: its epochs are saved, its training only begins."""
+    pytorch = import_or_skip("pytorch")
+
+    def train(params, data, config, on_steps):
+        return pytorch.train(params, data, config, on_steps)
+
+    module, config = SimpleNamespace(train=train), make_config(tmp_path, epochs=1)
+    run = finish(module, "it", config)
+    path = run.path
+    assert load_training(checkpoint_path(path, "it")).state.adam.step == 4
+    del run
+    with pytest.raises(UserError, match="it cannot go on with a training: only begin one"):
+        finish(module, "it", replace(config, epochs=2, resume=path))
