@@ -16,7 +16,10 @@ from shared.mnist import cache_path
 from shared.params import initial_params
 from shared.progress import training_progress, watch_steps
 from shared.records import Epoch, Evaluation, tested_epoch
+from shared.resume import check_has_checkpoint
 from shared.runs import RunFolder
+from shared.stopping import stopping_at_sigterm
+from shared.watched import explaining_out_of_memory, steps_left, train_watched
 
 
 def load_config_data(config: Config) -> Dataset:
@@ -53,13 +56,29 @@ def train_alone(implementation: ModuleType, name: str, args: Sequence[str]) -> i
     console = make_console()
     data = load_config_data(config)
     check_before_training(implementation, config, data)
+    check_has_checkpoint(config, name)
     run = RunFolder(config, name)
     try:
-        _train_and_report(implementation, name, config, data, run, console)
+        with explaining_out_of_memory(config):
+            _train_and_report(implementation, name, config, data, run, console)
+            return _test(implementation, name, config, data, run, console)
     except KeyboardInterrupt:
         finished = len(run.epochs.get(name, []))
-        console.print(f"Interrupted; {finished} finished epochs are kept in {run.path}.")
+        console.print(
+            f"Interrupted; {finished} finished epochs are kept in {run.path}; go on with --resume."
+        )
         return 130
+
+
+def _test(
+    implementation: ModuleType,
+    name: str,
+    config: Config,
+    data: Dataset,
+    run: RunFolder,
+    console: Console,
+) -> int:
+    """Test the weights that the config asks for; return the exit status."""
     epoch = tested_epoch(run.epochs[name], config.tested_weights)
     model = implementation.from_params(epoch.params, config.attention, config.dtype, config.device)
     result = implementation.evaluate(
@@ -90,11 +109,11 @@ def _train_and_report(
     run: RunFolder,
     console: Console,
 ) -> None:
-    steps = config.epochs * (len(data.train.labels) // config.batch_size)
-    with training_progress(console) as progress:
+    start = run.start_of(name, draw_config_params(config), data)
+    with training_progress(console) as progress, stopping_at_sigterm() as stop:
+        steps = steps_left(start, data, config)
         on_steps = watch_steps(progress, name, steps, config.batch_size)
-        for epoch in implementation.train(draw_config_params(config), data, config, on_steps):
-            run.record_epoch(name, epoch)
+        for epoch in train_watched(implementation, name, start, data, config, run, stop, on_steps):
             console.print(describe_epoch(epoch, config))
 
 
