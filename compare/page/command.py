@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import log
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 import tyro
 
+from compare.bench_report import FORMS
 from compare.implementations import PACKAGES, load_present
 from compare.page.bugs import bugs_data
 from compare.page.code import code_rows, steps_data
 from compare.page.model_data import choose_digits, model_data
+from compare.page.names import DISPLAY_NAMES
 from compare.page.render import MOST_BYTES, render_page
 from compare.page.run_result import Run, read_run
 from compare.page.speed import speed_data
@@ -27,10 +28,9 @@ from shared.files import write_text
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VIEWS = (
-    ("steps", "The eight steps", ("textbook", "forward", "loss")),
-    *((form, form.capitalize(), (form,)) for form in ("looped", "vectorized", "builtin")),
-    ("histogram", "Histogram", ("histogram",)),
-    ("all", "All of model.py", ()),
+    ("steps", "the eight steps", ("textbook", "forward", "loss")),
+    *((form, f"attention {form}", (form,)) for form in FORMS if form != "textbook"),
+    ("all", "all of model.py", ()),
 )
 
 
@@ -105,6 +105,7 @@ def gather(
     first, params = next(iter(run.weights.items()))
     digit = choose_digits(data.test).first(1)
     embedded = {
+        "names": DISPLAY_NAMES,
         "steps": steps_data(implementations, Batch(params, digit.images, digit.labels), first),
         "model": model_data(run, data),
         "training": training_data(run),
@@ -120,6 +121,5 @@ def gather(
         "sections": embedded,
         "traps": read_traps(docs, path),
         "is_global": run.config.normalization == "global",
-        "bits": log(2),
     }
     return view, embedded

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from compare.page.encode import encode_array
+from compare.page.names import display
 from compare.page.run_result import Run
 from shared.data import Dataset, Split
 from shared.digits import NUM_CLASSES
@@ -48,7 +49,7 @@ def checkpoints(run: Run) -> list[dict[str, Any]]:
 
     Raises UserError where not even one fits into a page.
     """
-    named = {f"{name}, best": params for name, params in run.weights.items()}
+    named = {f"{display(name)}, best": params for name, params in run.weights.items()}
     first = next(iter(named.values()))
     channels = run.config.num_channels
     start = initial_params(num_channels=channels, seed=run.config.seed)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from compare.highlight import Cell
 from compare.page.encode import embed_json
+from compare.page.names import display
 
 HERE = Path(__file__).parent
 STYLES = ("vendor/uplot/uPlot.min.css", *(f"static/{n}.css" for n in ("base", "parts", "code")))
@@ -26,7 +27,6 @@ FONTS = {
     "inter": "vendor/inter/inter-latin-wght-normal.woff2",
     "plex": "vendor/ibm-plex-mono/ibm-plex-mono-latin-400-normal.woff2",
 }
-DISPLAY_NAMES = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
 MOST_BYTES = 5_000_000
 
 
@@ -58,11 +58,6 @@ def render_page(view: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         data={name: Markup(embed_json(value)) for name, value in data.items()},
         policy=content_security_policy(scripts.values()),
     )
-
-
-def display(name: str) -> str:
-    """Give the name of an implementation as people write it."""
-    return DISPLAY_NAMES.get(name, name)
 
 
 def indent(cell: Cell) -> int:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from shared.errors import UserError
 
 HEADING = re.compile(r"^(#{2,3}) +(.+?)\s*#*$")
+NO_SENTENCE = re.compile(r"#|\||<|```|~~~|[-*] |\d+\. ")
 FENCE = re.compile(r"^\s*(```|~~~)")
 
 
@@ -63,7 +64,7 @@ def sections(text: str) -> Iterator[tuple[int, str, str]]:
 def first_sentence(body: str) -> str:
     """Take the first sentence of the first paragraph; "" where code, a list or a table is first."""
     paragraph = body.strip().split("\n\n")[0].replace("\n", " ")
-    if not paragraph or paragraph[0] in "#|`~<-*":
+    if not paragraph or NO_SENTENCE.match(paragraph):
         return ""
     return re.split(r"(?<=[.!?]) ", plain(paragraph), maxsplit=1)[0]
 

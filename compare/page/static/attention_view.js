@@ -150,6 +150,8 @@ function showAttention(view, state, computed, { isNew, isSpoken }) {
     paintMatrix(small("attended"), attended, SIDE, SIDE, { ramp: GREY, ...rangeOf(attended) });
     const ramp = HEAT.map((color) => `rgb(${color.join(" ")})`).join(", ");
     view.section.querySelector(".ramp").style.background = `linear-gradient(to right, ${ramp})`;
+    const even = 100 / (PIXELS * computed.highest);
+    view.section.querySelector(".ramp-holder i").style.left = `calc(${even}% - 1px)`;
   }
   view.chart?.plot.setData(levelChartData(state, computed));
 }

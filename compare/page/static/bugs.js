@@ -51,10 +51,11 @@ function showAccuracy(section, data, bug) {
 function claimOf(bug, claim, share) {
   const isCaught = bug.caught_by?.includes(claim) ?? false;
   const number = share === null ? (isCaught ? "no number" : "not asked") : say(share, 2);
+  const look = isCaught ? "failed" : share === null ? "unasked" : "";
   const said = share === null ? number : `${number} × bound`;
   return element(
     "li",
-    { class: isCaught ? "claim failed" : "claim" },
+    { class: `claim ${look}` },
     element("span", { class: "claim-name" }, claim),
     element("span", { class: "claim-verdict" }, isCaught ? "✕ broken" : share === null ? "–" : "✓ holds"),
     element("span", { class: "number" }, said),

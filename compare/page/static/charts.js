@@ -39,7 +39,7 @@ function drawChart(chart) {
     scales,
     series: [{ label: series.x ?? "x", value: series.sayX }, ...series.lines],
     axes: axes.map((axis) => ({ ...axisStyle(), ...axis })),
-    legend: { show: legend, live: true },
+    legend: { show: legend, live: true, markers: { width: 0, fill: (u, i) => u.series[i].stroke() } },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     padding: [12, 12, 0, 0],
   };
@@ -73,21 +73,30 @@ function lineOf(implementation, label, { width = 2, dash, points = false, ...mor
     width,
     dash,
     spanGaps: true,
-    points: points ? { show: true, size: 8, fill: color, stroke: color } : { show: false },
-    value: (_, value) => (value === null || value === undefined ? "–" : say(value, 4)),
+    points: points || { show: false },
+    value: (_, value) => (value === null || value === undefined ? "" : say(value, 4)),
     ...more,
   };
 }
 
-// Only powers of ten get a number on a log axis; what lies between gets its line alone.
-function logValues(_, splits) {
-  return splits.map((split) => {
-    const power = Math.log10(split);
-    if (Math.abs(power - Math.round(power)) > 1e-9) return "";
-    return Math.abs(power) < 3.5 ? say(split) : `1e${Math.round(power)}`;
-  });
+// A log axis: only powers of ten get a number and a line.
+function logAxis(more) {
+  const isPower = (split) => Math.abs(Math.log10(split) - Math.round(Math.log10(split))) < 1e-9;
+  const filter = (_, splits) => splits.map((split) => (isPower(split) ? split : null));
+  const sayPower = (split) =>
+    Math.abs(Math.log10(split)) < 3.5 ? say(split) : `1e${Math.round(Math.log10(split))}`;
+  return {
+    ...more,
+    filter,
+    grid: { ...axisStyle().grid, filter },
+    ticks: { ...axisStyle().ticks, filter },
+    values: (_, splits) => splits.map((split) => (split === null ? "" : sayPower(split))),
+  };
 }
 
 function redrawCharts() {
   charts.forEach(drawChart);
 }
+
+// The letters come with the page, but a canvas does not wait for them.
+document.fonts.load("12px Inter").then(redrawCharts);

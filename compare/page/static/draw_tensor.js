@@ -90,13 +90,13 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-const NAMES = { pytorch: "PyTorch", jax: "JAX", numpy: "NumPy" };
+// The implementations that have an accent in base.css, and how people write them.
+const NAMES = readData("names");
 
 function nameOf(implementation) {
-  return NAMES[implementation] ?? implementation;
+  return Object.hasOwn(NAMES, implementation) ? NAMES[implementation] : implementation;
 }
 
-// The accent of an implementation, as a custom property of base.css.
 function accentOf(implementation) {
-  return `var(--${implementation in NAMES ? implementation : "other"})`;
+  return `var(--${Object.hasOwn(NAMES, implementation) ? implementation : "other"})`;
 }

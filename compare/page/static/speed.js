@@ -58,8 +58,14 @@ function addSpeedChart(place, form, rows, range) {
         y: { distr: 3, range },
       },
       axes: [
-        { splits: () => sizes, values: (_, splits) => splits.map(String), size: 30, label: "batch" },
-        { values: logValues, size: 48 },
+        {
+          splits: () => sizes,
+          filter: (_, splits) => splits,
+          values: (_, splits) => splits.map(String),
+          size: 30,
+          label: "images per batch",
+        },
+        logAxis({ size: 48 }),
       ],
     }),
   });

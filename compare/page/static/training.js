@@ -16,14 +16,19 @@ function dotsOf(name, index, label) {
   const color = colorOf(accentOf(name));
   const paper = colorOf("var(--card)");
   const points = { show: true, size: dotOf(index), width: 1.5, fill: color, stroke: paper };
-  return lineOf(name, label, { width: 0, paths: () => null, points: true, more: null, ...{ points } });
+  return lineOf(name, label, { width: 0, paths: () => null, points, class: "dots" });
 }
 
-const EPOCH_AXIS = { label: "epoch", size: 30, incrs: [0.5, 1, 2, 5, 10, 20, 50, 100] };
-const epochScale = { time: false };
+const EPOCH_AXIS = { label: "epoch", size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] };
+// With room at both ends, so that no dot is cut in half.
+const epochScale = {
+  time: false,
+  range: (_, low, high) => [low - 0.03 * (high - low) - 0.02, high + 0.03 * (high - low) + 0.02],
+};
+const sayX = (_, x) => (x === null || x === undefined ? "" : say(x));
 
 function joined(columns) {
-  return uPlot.join(columns.map(([x, ...series]) => [x, ...series]));
+  return uPlot.join(columns);
 }
 
 function addLossChart(place, data, names) {
@@ -39,7 +44,7 @@ function addLossChart(place, data, names) {
     make: () => ({
       series: {
         x: "epoch",
-        sayX: (_, x) => (x === null || x === undefined ? "–" : say(x)),
+        sayX,
         lines: [
           ...names.map((name, i) => lineOf(name, `${nameOf(name)}, training`, { width: widthOf(i) })),
           ...names.map((name, i) => dotsOf(name, i, `${nameOf(name)}, validation`)),
@@ -65,7 +70,7 @@ function addAccuracyChart(place, data, names) {
     make: () => ({
       series: {
         x: "epoch",
-        sayX: (_, x) => (x === null || x === undefined ? "–" : say(x)),
+        sayX,
         lines: names.flatMap((name, i) => [
           lineOf(name, `${nameOf(name)}, training`, { width: widthOf(i), dash: i ? [6, 4] : undefined }),
           dotsOf(name, i, `${nameOf(name)}, validation`),
@@ -102,13 +107,13 @@ function addDifferenceChart(place, data, names) {
     make: () => ({
       series: {
         x: "epoch",
-        sayX: (_, x) => (x === null || x === undefined ? "–" : say(x)),
+        sayX,
         lines: others.map((name) =>
           lineOf(name, `|${nameOf(name)} − ${nameOf(first)}|`, { width: 1.25 }),
         ),
       },
       scales: { x: epochScale, y: { distr: 3 } },
-      axes: [EPOCH_AXIS, { label: "difference (nats)", values: logValues, size: 64 }],
+      axes: [EPOCH_AXIS, { ...logAxis({ label: "difference (nats)", size: 64 }) }],
     }),
   });
 }
