@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 import numpy_reference
@@ -119,10 +120,10 @@ def choose_pixels(pixels: np.ndarray) -> dict[str, int]:
     }
 
 
-def _show(axes: Axes, values: np.ndarray, title: str, **how: object) -> object:
+def _show(axes: Axes, values: np.ndarray, title: str, **how: Any) -> AxesImage:
     axes.set_title(title, fontsize=10)
     axes.set_axis_off()
-    return axes.imshow(values.reshape(SIDE, SIDE), interpolation="nearest", **how)  # type: ignore[arg-type]
+    return axes.imshow(values.reshape(SIDE, SIDE), interpolation="nearest", **how)
 
 
 def _outline(axes: Axes, pixels: np.ndarray) -> None:

@@ -82,6 +82,8 @@ def test_the_run_folder_is_complete(compared):
         "result.json",
         "loss.png",
         "loss.svg",
+        "page.html",
+        "step-losses.safetensors",
         *(f"{n}-{w}.safetensors" for n in ("pytorch", "jax") for w in ("best", "final")),
     }
     lines = [json.loads(line) for line in (latest / "metrics.jsonl").read_text().splitlines()]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy_reference
 from compare.aligned import align
 from compare.capture import capture_steps
+from compare.contract import dtypes_of
 from compare.highlight import Cell, highlight
 from compare.implementations import PACKAGES
 from compare.landmarks import find_places
@@ -132,6 +133,8 @@ def trace_errors(
         held = batch.held_in(dtype)
         carried = bound_steps(held, dtype)
         for name, implementation in implementations.items():
+            if FORM not in implementation.ATTENTION or dtype not in dtypes_of(implementation):
+                continue
             for judged in judge(Case(name, FORM, dtype), implementation, held, carried):
                 found[judged.step].setdefault(name, {})[dtype] = {
                     "local": judged.local,

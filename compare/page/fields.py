@@ -1,4 +1,4 @@
-"""Read JSON that nobody vouches for: every field is checked before it is used, and named if wrong."""
+"""Read JSON that nobody vouches for: every field is checked before use, and named if wrong."""
 
 import json
 from collections.abc import Callable, Mapping

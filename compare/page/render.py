@@ -43,7 +43,7 @@ def render_page(view: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         "display": display,
         "indent": indent,
         "number": number,
-        "percent": lambda share: "–" if share is None else f"{share:.2%}",
+        "percent": percent,
     }
     theme = _read("static/theme.js")
     # One function around all, so that nothing but `sideBySide` is seen from outside.
@@ -67,8 +67,13 @@ def indent(cell: Cell) -> int:
 
 
 def number(value: float | None, digits: int) -> str:
-    """Write a number with so many digits that count; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}g}"
+    """Write a number with so many digits that count, or that there is none."""
+    return "none" if value is None else f"{value:.{digits}g}"
+
+
+def percent(share: float | None) -> str:
+    """Write a share of 1 in percent, or that there is none."""
+    return "none" if share is None else f"{share:.2%}"
 
 
 def content_security_policy(scripts: Any) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -13,7 +13,7 @@ from compare.step_losses import read_step_losses
 from shared.checkpoints import load_params
 from shared.config import Config
 from shared.digits import NUM_CLASSES, NUM_PIXELS
-from shared.errors import UserError, check_choice
+from shared.errors import UserError
 from shared.params import check_params
 
 NAME = re.compile(r"\w+(\.\w+)*")  # of an implementation: it is part of a file's name
@@ -55,7 +55,6 @@ class Run:
     checks: list[Check]
     implementations: dict[str, Trained]
     config: Config  # what decides which data the run saw, and how it trained
-    name: str
     versions: dict[str, str]
     machine: str
     weights: dict[str, dict[str, np.ndarray]]  # by whose they are: the best by validation loss
@@ -84,7 +83,9 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _check_sizes(folder: Path, weights: Mapping[str, Mapping[str, np.ndarray]], channels: int) -> None:
+def _check_sizes(
+    folder: Path, weights: Mapping[str, Mapping[str, np.ndarray]], channels: int
+) -> None:
     """Raise UserError unless all weights are a model's of the run's digits."""
     expected = (NUM_PIXELS, channels, NUM_CLASSES)
     for name, params in weights.items():
@@ -123,7 +124,6 @@ def _read_result(result: Fields) -> dict[str, Any]:
             for name, trained in result.each("implementations").items()
         },
         "config": _read_config(config),
-        "name": config.text("name"),
         "versions": result.texts("versions"),
         "machine": result.text("machine"),
     }
@@ -137,24 +137,17 @@ def _check_name(name: str) -> str:
 
 def _read_config(config: Fields) -> Config:
     """Read the settings that the page needs; paths are left alone."""
+    settings: dict[str, Any] = {"learning_rate": config.number("learning_rate")}
     for name, choices in CHOICES.items():
-        try:
-            check_choice(name, config.text(name), choices)
-        except UserError as error:
-            raise WrongFieldError(f"config.{name}") from error
-    numbers: dict[str, int] = {}
+        settings[name] = config.text(name)
+        if settings[name] not in choices:
+            raise WrongFieldError(f"config.{name}")
     for name in ("num_channels", "epochs", "batch_size", "seed"):
         number = config.number(name)
-        if number != int(number) or number < 0:
+        settings[name] = int(number)
+        if number != settings[name]:
             raise WrongFieldError(f"config.{name}")
-        numbers[name] = int(number)
     try:
-        return Config(
-            **{name: config.value[name] for name in CHOICES},
-            **numbers,
-            learning_rate=config.number("learning_rate"),
-        )
-    except WrongFieldError:
-        raise
-    except UserError as error:
+        return replace(Config(), **settings)
+    except UserError as error:  # settings that no run can have
         raise WrongFieldError("config") from error

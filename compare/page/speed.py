@@ -1,4 +1,4 @@
-"""How fast each form is: the rows of bench.json that the page draws, and what they were timed on."""
+"""How fast each form is: the rows of bench.json that the page draws, and where they were timed."""
 
 from pathlib import Path
 from typing import Any

@@ -47,7 +47,8 @@ def read_traps(docs: Path, page: Path) -> dict[str, list[Trap]] | None:
 
 def sections(text: str) -> Iterator[tuple[int, str, str]]:
     """Cut Markdown at its second- and third-level headings: level, title, and what is below."""
-    level, title, body, in_code = 0, "", [], False
+    level, title, in_code = 0, "", False
+    body: list[str] = []
     for line in text.splitlines():
         in_code ^= bool(FENCE.match(line))
         heading = None if in_code else HEADING.match(line)
