@@ -120,7 +120,7 @@ def test_a_drawn_stroke_gives_numpys_probabilities(browser: Any, tmp_path: Path,
     canvas = page.locator("canvas.drawing")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
-    for index, (x, y) in enumerate([(0.3, 0.2), (0.7, 0.25), (0.5, 0.5), (0.4, 0.85)]):
+    for index, (x, y) in enumerate([(0.15, 0.1), (0.5, 0.15), (0.35, 0.4), (0.3, 0.7)]):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=5)
         if index == 0:
             page.mouse.down()
@@ -129,13 +129,21 @@ def test_a_drawn_stroke_gives_numpys_probabilities(browser: Any, tmp_path: Path,
         page.locator("select[name=draw-weights]").select_option(str(checkpoint))
         params, _ = load_params(run / f"{name}-best.safetensors")
         assert_probabilities(page, params, data)
+    assert np.abs(centre_of_ink(page) - 13.5).max() <= 0.5
     page.locator("input[name=center]").uncheck()
+    assert np.abs(centre_of_ink(page) - 13.5).max() > 0.5, "the stroke was in the middle anyway"
     assert_probabilities(page, params, data)
     canvas.focus()
     for key in ("ArrowLeft", " ", "ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
     assert_probabilities(page, params, data)
     opened.close()
+
+
+def centre_of_ink(page: Any) -> np.ndarray:
+    """Find row and column of the centre of what the model sees, in pixels from 0."""
+    ink = np.array(page.evaluate("sideBySide.drawing().levels"), dtype=float).reshape(28, 28)
+    return np.array([(ink.sum(axis=1 - axis) @ np.arange(28)) / ink.sum() for axis in (0, 1)])
 
 
 def assert_probabilities(page: Any, params: dict[str, np.ndarray], data: Dataset) -> None:
