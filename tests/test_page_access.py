@@ -19,6 +19,7 @@ def test_it_fits_and_axe_finds_nothing(
     page = opened.page
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("#speed .key").is_visible()
     page.locator("input[name=bug]").nth(1).check()
     for details in page.locator("summary").all():
         details.click()

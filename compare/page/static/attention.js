@@ -62,6 +62,8 @@ function describePixel(state, computed) {
     const index = computed.levels.indexOf(wanted);
     return index < 0 ? null : lookFrom(state, computed).weights[index];
   };
+  const { low, high } = rangeOf(lookFrom(state, computed).weights);
+  if (high < 1.01 * low) return `${start} It gives all pixels the same weight, to within 1 %.`;
   const brightest = Math.max(...computed.levels);
   const [black, white] = [weightOfLevel(0), weightOfLevel(brightest)];
   if (!state.model.isGlobal || black === null || brightest === 0) return start;
