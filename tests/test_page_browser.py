@@ -11,6 +11,7 @@ from page_browser import Watched
 from page_runs import HOSTILE, MUTANTS, make_docs, make_run
 
 from compare.page.command import write_page
+from compare.step_losses import STEP_LOSSES
 from compare.steps import STEPS
 from shared.data import Dataset
 
@@ -128,4 +129,21 @@ def test_texts_of_a_run_are_shown_and_never_run(browser: Any, tmp_path: Path):
     assert page.locator("img").count() == 0
     assert "</script><script>" in page.locator(".verdict").inner_text()
     assert "</script><script>" in page.locator("[data-of-bug=title]").inner_text()
+    opened.close()
+
+
+def test_a_run_from_before_and_from_elsewhere_is_shown_too(browser: Any, tmp_path: Path):
+    """No losses of steps were kept, and one implementation is none that the page knows."""
+    run, data = make_run(tmp_path / "run")
+    (run / STEP_LOSSES).unlink()
+    text = (run / "result.json").read_text()
+    (run / "result.json").write_text(text.replace('"jax"', '"tiny"'))
+    (run / "jax-best.safetensors").rename(run / "tiny-best.safetensors")
+    opened = Watched(browser, write_page(run, data, {}, docs=tmp_path))
+    label = opened.page.locator(".difference-chart .u-wrap").get_attribute("aria-label")
+    assert label == (
+        "Difference of the loss from PyTorch's, on a log axis. The largest: tiny 0.25 nats."
+    )
+    options = opened.page.locator("select[name=weights] option").all_inner_texts()
+    assert options == ["PyTorch, best", "tiny, best", "before training"]
     opened.close()
