@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare diff bench mutants test lint format clean
+.PHONY: help compare diff page bench mutants test lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -15,6 +15,9 @@ compare: $(VENV)/run.done ## train PyTorch and JAX side by side and check them a
 
 diff: $(VENV)/run.done ## show the code side by side, the same step on one row (ARGS="--form looped")
 	@$(BIN)/python -m compare diff $(ARGS)
+
+page: $(VENV)/run.done ## write a run as one HTML file to look at (ARGS="runs/latest")
+	@$(BIN)/python -m compare page $(ARGS)
 
 bench: $(VENV)/run.done ## time every form of every implementation (ARGS="--quick" for less than a minute)
 	@$(BIN)/python -m compare bench $(ARGS)

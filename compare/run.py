@@ -21,8 +21,10 @@ from compare.contract import (
     form_of,
 )
 from compare.implementations import keep_with_dtype, load_present
+from compare.page import write_after_run
 from compare.parity import Parity, check_float64_training, check_same_weights, measure_drift
 from compare.report import print_report, result_to_json, save_loss_curves
+from compare.step_losses import save_step_losses
 from shared.alone import draw_config_params, load_config_data
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
@@ -129,12 +131,20 @@ def _compare(
                 test_accuracy=result.accuracy,
             )
     save_loss_curves(run.path, run.epochs)
+    save_step_losses(
+        run.path,
+        {
+            name: np.concatenate([epoch.step_losses for epoch in epochs])
+            for name, epochs in run.epochs.items()
+        },
+    )
     used = implementations.values()
     report = result_to_json(config_to_json(config), run.epochs, tests, parity, used)
     for path in filter(None, (run.path / "result.json", config.json)):
         write_json(path, report)
     print_report(console, run.epochs, tests, parity, config.nats_per_bit)
     console.print(f"Weights, metrics, curves and result: {run.path}")
+    write_after_run(run.path, data, implementations, console)
     return 0 if parity.passed else 1
 
 

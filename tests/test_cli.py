@@ -88,6 +88,8 @@ def test_the_run_folder_is_complete(compared):
             for name in ("pytorch", "jax")
             for which in ("best", "final", "checkpoint", "checkpoint-previous")
         ),
+        "page.html",
+        "step-losses.safetensors",
     }
     lines = [json.loads(line) for line in (latest / "metrics.jsonl").read_text().splitlines()]
     assert [line["implementation"] for line in lines[:2]] == ["pytorch", "jax"]

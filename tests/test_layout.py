@@ -185,7 +185,7 @@ ALSO = {"shared/mnist.py": {"tensorflow"}}
 @pytest.mark.parametrize("package", HOUSE)
 def test_imports_point_down_only(package: str):
     guarded = set(HOUSE) | FRAMEWORKS
-    files = sorted((ROOT / package).glob("*.py"))
+    files = sorted((ROOT / package).rglob("*.py"))
     assert files
     for path in files:
         where = path.relative_to(ROOT).as_posix()
@@ -196,5 +196,5 @@ def test_imports_point_down_only(package: str):
 
 @pytest.mark.parametrize("package", HOUSE)
 def test_a_file_fits_in_the_head(package: str):
-    for path in (ROOT / package).glob("*.py"):
+    for path in (ROOT / package).rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 300, path.name

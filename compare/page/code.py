@@ -1,0 +1,144 @@
+"""The code of the page: the implementations in columns, and what every step really computed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import numpy_reference
+from compare.aligned import align
+from compare.capture import capture_steps
+from compare.contract import dtypes_of
+from compare.highlight import Cell, highlight
+from compare.implementations import PACKAGES
+from compare.landmarks import find_places
+from compare.page.encode import make_picture
+from compare.sources import Source, read_source
+from compare.steps import STEPS, Batch, Case, bound_steps, judge
+
+DTYPES = ("float32", "float64")
+FORM = "textbook"  # whose steps are all there to see
+MOST_CHANNELS = 4  # of a step's picture
+# Where each implementation takes the mean loss of a batch, which is no part of its model.
+LOSS_FILES = {"pytorch": "train.py", "jax": "train.py", "numpy": "evaluate.py"}
+LOSS_CALL = "cross_entropy(logits, labels)"
+AXES = {"scores": ("queries", "keys"), "weights": ("queries", "keys"), "logits": ("outputs",)}
+
+
+@dataclass(frozen=True)
+class CodeRow:
+    """A row of the columns."""
+
+    part: str  # the form of attention it belongs to, "forward", "loss", or "rest"
+    step: str | None  # the step it computes
+    kind: str  # "same", "renamed" or "different"
+    cells: list[Cell | None]  # in the order of the implementations
+
+
+def code_rows() -> list[CodeRow]:
+    """Lay the model.py of all implementations, and their line of the loss, side by side."""
+    sources = [read_source(name) for name in PACKAGES]
+    return [*_model_rows(sources), _loss_row()]
+
+
+def _model_rows(sources: list[Source]) -> Iterator[CodeRow]:
+    rows = align(sources)
+    places = {source.implementation: find_places(source.text) for source in sources}
+    for row, cells in zip(rows, highlight(rows, sources), strict=True):
+        name, line = next((name, line) for name, line in row.lines.items() if line)
+        place = places[name].get(line.number)
+        where = "" if place is None else place.landmark or place.scope
+        part = _part_of(where if where else "")
+        last = (row.landmark or "").rpartition(".")[2]
+        # The model's own `attended = attend(...)` is the call; the step is where it is computed.
+        is_step = last in STEPS and (part not in ("forward", "rest") or last == "logits")
+        yield CodeRow(part, last if is_step else None, row.kind, list(cells))
+
+
+def _part_of(where: str) -> str:
+    """Name the part of model.py that a place such as "attend_looped.attended" belongs to."""
+    if where.startswith("attend_"):
+        return where.split(".")[0].removeprefix("attend_")
+    return "forward" if f"{where}.".startswith("SelfAttentionModel.forward.") else "rest"
+
+
+def _loss_row() -> CodeRow:
+    """Give the line of every implementation that takes the loss; each is in a file of its own."""
+    cells = []
+    for name, file in LOSS_FILES.items():
+        source = read_source(name, file)
+        line = next(line for line in source.lines if LOSS_CALL in line.text)
+        only = Source(name, source.path, source.text, (line,))
+        cells += next(iter(highlight(align([only]), [only])))
+    return CodeRow("loss", "loss", "different", cells)
+
+
+def steps_data(
+    implementations: Mapping[str, ModuleType], batch: Batch, weights_of: str
+) -> dict[str, Any]:
+    """Trace one digit and give of each step its shape, values, and everyone's error over its bound.
+
+    `batch` holds one image; the values are NumPy's in float64, and the errors of the textbook form.
+    """
+    exact = batch.held_in("float64")
+    model = numpy_reference.from_params(exact.params, FORM, "float64")
+    seen = capture_steps(numpy_reference, model, exact.images)
+    result = numpy_reference.evaluate(model, exact.images, exact.labels, batch_size=1)
+    seen |= {"logits": result.logits, "loss": np.array([result.loss])}
+    errors = trace_errors(implementations, batch)
+    return {
+        "label": int(batch.labels[0]),
+        "weights_of": weights_of,
+        "steps": [
+            {"name": step, **describe_step(step, seen[step]), "errors": errors[step]}
+            for step in STEPS
+        ],
+    }
+
+
+def describe_step(step: str, values: np.ndarray) -> dict[str, Any]:
+    """Give a step's shape, the names of its axes, its range, and its numbers or their picture."""
+    axes = () if step == "loss" else ("batch", *AXES.get(step, ("steps", "channels")))
+    found: dict[str, Any] = {
+        "shape": list(values.shape) if axes else [],
+        "axes": axes,
+        "low": float(values.min()),
+        "high": float(values.max()),
+    }
+    if values.size <= 10:
+        return found | {"values": values.reshape(-1).tolist(), "picture": None}
+    return found | {"values": None, "picture": make_picture(as_image(step, values[0]))}
+
+
+def as_image(step: str, values: np.ndarray) -> np.ndarray:
+    """Give a table [steps, steps] as it is, and channels [steps, channels] as digits in a row."""
+    if step in AXES:
+        return values
+    side = int(len(values) ** 0.5)
+    channels = values.T[:MOST_CHANNELS].reshape(-1, side, side)
+    return np.hstack(list(channels))
+
+
+def trace_errors(
+    implementations: Mapping[str, ModuleType], batch: Batch
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Judge every implementation in both dtypes: by step, implementation and dtype.
+
+    `local` is the error over the bound of the step by itself, `carried` that since the start.
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {step: {} for step in STEPS}
+    for dtype in DTYPES:
+        held = batch.held_in(dtype)
+        carried = bound_steps(held, dtype)
+        for name, implementation in implementations.items():
+            if FORM not in implementation.ATTENTION or dtype not in dtypes_of(implementation):
+                continue
+            for judged in judge(Case(name, FORM, dtype), implementation, held, carried):
+                found[judged.step].setdefault(name, {})[dtype] = {
+                    "local": judged.local,
+                    "carried": judged.carried,
+                    "passed": judged.passed,
+                }
+    return found

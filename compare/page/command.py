@@ -1,0 +1,125 @@
+"""Gather what the page shows of a run, and write it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import tyro
+
+from compare.bench_report import FORMS
+from compare.implementations import PACKAGES, load_present
+from compare.page.bugs import bugs_data
+from compare.page.code import code_rows, steps_data
+from compare.page.model_data import choose_digits, model_data
+from compare.page.names import DISPLAY_NAMES
+from compare.page.render import MOST_BYTES, render_page
+from compare.page.run_result import Run, read_run
+from compare.page.speed import speed_data
+from compare.page.training import training_data
+from compare.page.traps import read_traps
+from compare.steps import Batch
+from shared.alone import load_config_data
+from shared.cli import make_console, parse_options
+from shared.data import Dataset
+from shared.errors import UserError
+from shared.files import write_text
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+VIEWS = (
+    ("steps", "the eight steps", ("textbook", "forward", "loss")),
+    *((form, f"attention {form}", (form,)) for form in FORMS if form != "textbook"),
+    ("all", "all of model.py", ()),
+)
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """What the page needs to know."""
+
+    run: Annotated[Path, tyro.conf.Positional] = Path("runs/latest")
+    """The run folder to show."""
+    output: Path | None = None
+    """The file to write; without it, page.html in the run folder."""
+    mnist_dir: Path | None = None
+    """A folder with MNIST's four original files, for a run on full MNIST."""
+    docs: Path | None = None
+    """The folder with bench.json, mutants.json and divergences.md, for the sections Speed, Break it
+    and Traps; without it, the project's own."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Write the page of a run and say where it is."""
+    config = parse_options(
+        PageConfig(),
+        args,
+        prog="python -m compare page",
+        description=(
+            "Writes one HTML file of a run: the code side by side with what every step computed, "
+            "attention to explore, digits to draw, training and speed. It works from disk, "
+            "without a network."
+        ),
+    )
+    console = make_console()
+    run = read_run(config.run)
+    known = [name for name in run.implementations if name in PACKAGES]
+    implementations = load_present(known, console) if known else {}
+    data = load_config_data(replace(run.config, mnist_dir=config.mnist_dir))
+    path = write_page(config.run, data, implementations, config.output, config.docs)
+    console.print(f"Page: {path}")
+    return 0
+
+
+def write_page(
+    folder: Path,
+    data: Dataset,
+    implementations: Mapping[str, ModuleType],
+    output: Path | None = None,
+    docs: Path | None = None,
+) -> Path:
+    """Write the page of a run folder, whose data is `data`, and give the file's path.
+
+    Raises UserError for a folder that is no whole run, and for what does not fit into a page.
+    """
+    run = read_run(folder)
+    path, docs = output or folder / "page.html", docs or DOCS
+    view, embedded = gather(run, data, implementations, path, docs)
+    page = render_page(view, embedded)
+    if (size := len(page.encode("utf-8"))) > MOST_BYTES:
+        raise UserError(
+            f"The page of {folder} would be {size / 1e6:.1f} MB, and {MOST_BYTES / 1e6:.0f} MB are "
+            "the most: the run has too many channels or too many epochs for it."
+        )
+    write_text(path, page)
+    return path
+
+
+def gather(
+    run: Run, data: Dataset, implementations: Mapping[str, ModuleType], path: Path, docs: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give what the templates show, and what the page's own code computes with.
+
+    A section whose data is None is left out.
+    """
+    first, params = next(iter(run.weights.items()))
+    digit = choose_digits(data.test).first(1)
+    embedded = {
+        "names": DISPLAY_NAMES,
+        "steps": steps_data(implementations, Batch(params, digit.images, digit.labels), first),
+        "model": model_data(run, data),
+        "training": training_data(run),
+        "speed": speed_data(run.path, docs),
+        "bugs": bugs_data(docs),
+    }
+    view = {
+        "run": run,
+        "names": list(PACKAGES),
+        "views": VIEWS,
+        "rows": code_rows(),
+        "digit": embedded["steps"],
+        "sections": embedded,
+        "traps": read_traps(docs, path),
+        "is_global": run.config.normalization == "global",
+    }
+    return view, embedded

@@ -1,0 +1,72 @@
+"""What the page computes with: digits, how their grey levels become numbers, and parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from compare.page.encode import encode_array
+from compare.page.names import display
+from compare.page.run_result import Run
+from shared.data import Dataset, Split
+from shared.digits import NUM_CLASSES
+from shared.errors import UserError
+from shared.normalization import fit_normalization
+from shared.params import initial_params
+
+DIGITS_PER_CLASS = 2
+UNTRAINED = "before training"
+# Characters that all parameters may take: they must leave room for the rest in a page of 5 MB.
+MOST_CHARACTERS = 3_500_000
+
+
+def choose_digits(split: Split) -> Split:
+    """Choose the first two digits of every class, in the order of their classes."""
+    chosen = [np.flatnonzero(split.labels == label) for label in range(NUM_CLASSES)]
+    indices = np.concatenate([found[:DIGITS_PER_CLASS] for found in chosen])
+    return Split(split.pixels[indices], split.images[indices], split.labels[indices], split.levels)
+
+
+def model_data(run: Run, data: Dataset) -> dict[str, Any]:
+    """Give parameters, digits as grey levels, and what a level becomes at each pixel.
+
+    A level becomes float32((level - shift) / scale), where shift and scale are float64, one for
+    all pixels or one each: see shared/normalization.py.
+    """
+    fitted = fit_normalization(data.train.pixels, run.config.normalization)
+    digits = choose_digits(data.test)
+    return {
+        "checkpoints": checkpoints(run),
+        "shift": encode_array(fitted.shift),
+        "scale": encode_array(np.asarray(fitted.scale, dtype=np.float64)),
+        "digits": encode_array(digits.pixels),
+        "labels": [int(label) for label in digits.labels],
+    }
+
+
+def checkpoints(run: Run) -> list[dict[str, Any]]:
+    """Give the weights that the page offers: everyone's best, and those that training began with.
+
+    Raises UserError where not even one fits into a page.
+    """
+    named = {f"{display(name)}, best": params for name, params in run.weights.items()}
+    first = next(iter(named.values()))
+    channels = run.config.num_channels
+    start = initial_params(num_channels=channels, seed=run.config.seed)
+    named[UNTRAINED] = {name: start[name].astype(first[name].dtype) for name in first}
+    size = sum(array.nbytes for array in first.values()) * 4 / 3
+    fitting = int(MOST_CHARACTERS // size)
+    if fitting < 1:
+        raise UserError(
+            f"The weights in {run.path} take {size / 1e6:.0f} MB in a page, which holds 5 MB in "
+            f"all: {channels} channels are too many for it."
+        )
+    return [
+        {"name": name, "params": encode_params(params)}
+        for name, params in list(named.items())[:fitting]
+    ]
+
+
+def encode_params(params: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Encode every parameter, in the dtype that it is kept in."""
+    return {name: encode_array(array) for name, array in params.items()}

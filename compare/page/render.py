@@ -1,0 +1,97 @@
+"""Put the page together: one HTML file that holds its data, its style, its code and its letters."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from compare.highlight import Cell
+from compare.page.encode import embed_json
+from compare.page.names import display
+
+HERE = Path(__file__).parent
+STYLES = ("vendor/uplot/uPlot.min.css", *(f"static/{n}.css" for n in ("base", "parts", "code")))
+SCRIPTS = tuple(
+    f"static/{name}.js"
+    for name in (
+        *("model", "draw_tensor", "charts", "steps", "attention", "attention_view"),
+        *("draw", "bugs", "training", "speed", "start"),
+    )
+)
+UPLOT = "vendor/uplot/uPlot.iife.min.js"
+FONTS = {
+    "inter": "vendor/inter/inter-latin-wght-normal.woff2",
+    "plex": "vendor/ibm-plex-mono/ibm-plex-mono-latin-400-normal.woff2",
+}
+MOST_BYTES = 5_000_000
+
+
+def render_page(view: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Fill the templates with `view`, which they escape, and embed `data` for the page's code."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "display": display,
+        "indent": indent,
+        "number": number,
+        "percent": percent,
+    }
+    theme = _read("static/theme.js")
+    # One function around all, so that nothing but `sideBySide` is seen from outside.
+    code = "\n".join(("(() => {", '"use strict";', *map(_read, SCRIPTS), "})();"))
+    scripts = {"theme": theme, "uplot": _read(UPLOT), "code": code}
+    return environment.get_template("page.html.j2").render(
+        view,
+        # Safe: all four are files of this package, none of them holds "</", see the tests.
+        styles=Markup("\n".join(map(_read, STYLES))),
+        scripts={name: Markup(text) for name, text in scripts.items()},
+        fonts={name: _base64(path) for name, path in FONTS.items()},
+        data={name: Markup(embed_json(value)) for name, value in data.items()},
+        policy=content_security_policy(scripts.values()),
+    )
+
+
+def indent(cell: Cell) -> int:
+    """Count the spaces that a line of code begins with."""
+    text = "".join(piece.text for piece in cell.pieces)
+    return len(text) - len(text.lstrip())
+
+
+def number(value: float | None, digits: int) -> str:
+    """Write a number with so many digits that count, or that there is none."""
+    return "none" if value is None else f"{value:.{digits}g}"
+
+
+def percent(share: float | None) -> str:
+    """Write a share of 1 in percent, or that there is none."""
+    return "none" if share is None else f"{share:.2%}"
+
+
+def content_security_policy(scripts: Any) -> str:
+    """Allow the page its own scripts, by their sums, and no request to anywhere."""
+    sums = " ".join(f"'sha256-{_sha256(text)}'" for text in scripts)
+    return (
+        f"default-src 'none'; script-src {sums}; style-src 'unsafe-inline'; img-src data:; "
+        "font-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _base64(name: str) -> str:
+    return base64.b64encode((HERE / name).read_bytes()).decode("ascii")

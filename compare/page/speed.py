@@ -1,0 +1,31 @@
+"""How fast each form is: the rows of bench.json that the page draws, and where they were timed."""
+
+from pathlib import Path
+from typing import Any
+
+from compare.bench_report import FORMS, read_bench
+
+NUMBERS = ("batch_size", "ms_per_sample", "ms_lowest", "ms_highest", "ratio_to_loop")
+
+
+def speed_data(run: Path, docs: Path) -> dict[str, Any] | None:
+    """Read the run folder's own bench.json or else that of the docs; None where there is neither.
+
+    Raises UserError for a file that is not the whole result of a benchmark.
+    """
+    path = next((path for path in (run / "bench.json", docs / "bench.json") if path.exists()), None)
+    if path is None:
+        return None
+    bench = read_bench(path)
+    machine, versions = bench["machine"], bench["versions"]
+    return {
+        "rows": [
+            {name: getattr(row, name) for name in ("implementation", "form", "phase", *NUMBERS)}
+            for row in bench["rows"]
+        ],
+        "forms": [form for form in FORMS if any(row.form == form for row in bench["rows"])],
+        "cpu": str(machine.get("cpu") or "an unknown processor"),
+        "threads": str(machine.get("threads", "an unknown number of")),
+        "versions": {str(name): str(version) for name, version in versions.items()},
+        "is_this_run": path.parent == run,
+    }

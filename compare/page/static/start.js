@@ -1,0 +1,58 @@
+// Everything begins here: read the data, start each section that there is, and the theme's switch.
+
+function readData(name) {
+  return JSON.parse(document.getElementById(`data-${name}`).textContent);
+}
+
+function startTheme() {
+  const button = document.getElementById("theme");
+  const root = document.documentElement;
+  const show = () => {
+    const isDark = root.dataset.theme === "dark";
+    button.setAttribute("aria-pressed", String(isDark));
+  };
+  button.addEventListener("click", () => {
+    root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+    try {
+      localStorage.setItem("theme", root.dataset.theme);
+    } catch {
+      // Kept for this visit alone.
+    }
+    show();
+    redrawCharts();
+  });
+  show();
+}
+
+startTheme();
+startSteps(readData("steps"));
+const attention = startAttention(readData("model"));
+const drawing = startDraw(attention.model);
+for (const [name, start] of Object.entries({
+  training: startTraining,
+  speed: startSpeed,
+  bugs: startBugs,
+})) {
+  const data = readData(name);
+  if (data !== null) start(data);
+}
+
+// For whoever opens the console, and for the tests: the model as the page computes it.
+globalThis.sideBySide = Object.freeze({
+  attention: () => {
+    const { model, state } = attention;
+    const { levels } = model.digits[state.digit];
+    const { params, name } = model.checkpoints[state.checkpoint];
+    const { scores, weights } = attentionOf(model, params, levels, state.pixel);
+    return {
+      checkpoint: model.checkpoints[state.checkpoint].name,
+      digit: state.digit,
+      pixel: state.pixel,
+      isPinned: state.isPinned,
+      scores: [...scores],
+      weights: [...weights],
+      attended: [...attendedOf(model, params, levels)],
+    };
+  },
+  drawing: () => ({ levels: [...drawing.seen()], probabilities: drawing.shares() }),
+});

@@ -1,0 +1,65 @@
+"""How training went: every implementation's curves over each other, and how far apart they are."""
+
+from typing import Any
+
+import numpy as np
+
+from compare.page.run_result import EPOCH_NUMBERS, Run
+
+POINTS = 500  # of a curve: more cannot be told apart on a screen
+
+
+def training_data(run: Run) -> dict[str, Any] | None:
+    """Give epochs, thinned losses of steps, and their differences; None where nothing trained."""
+    trained = {name: found.epochs for name, found in run.implementations.items() if found.epochs}
+    if not trained:
+        return None
+    return {
+        "epochs": {
+            name: {key: [epoch[key] for epoch in epochs] for key in EPOCH_NUMBERS}
+            for name, epochs in trained.items()
+        },
+        "steps": step_curves(run.step_losses, {name: len(e) for name, e in trained.items()}),
+        "tests": {
+            name: {"accuracy": found.test_accuracy, "loss": found.test_loss}
+            for name, found in run.implementations.items()
+        },
+    }
+
+
+def step_curves(losses: dict[str, np.ndarray], epochs: dict[str, int]) -> dict[str, Any] | None:
+    """Thin the losses of steps [steps] to POINTS windows; None where there are none.
+
+    Of each window: the mean loss, and the largest difference of two losses of one step, from the
+    first implementation's. `x` is in epochs, where the window ends.
+    """
+    if not losses:
+        return None
+    first = next(iter(losses))
+    size = min(len(array) for array in losses.values())
+    window = max(1, -(-size // POINTS))
+    # A mean over too few steps is all noise: a twentieth of an epoch, as in loss.png, is not.
+    smooth = max(window, size // max(1, epochs[first]) // 20)
+    starts = np.arange(0, size, window)
+    ends = np.minimum(starts + window, size)
+    differences = {
+        name: np.maximum.reduceat(np.abs(array[:size] - losses[first][:size]), starts)
+        for name, array in losses.items()
+        if name != first
+    }
+    return {
+        "x": (ends * epochs[first] / len(losses[first])).tolist(),
+        "smooth": smooth,
+        "window": window,
+        "first": first,
+        "losses": {
+            name: trailing_means(array[:size], ends, smooth).tolist()
+            for name, array in losses.items()
+        },
+        "differences": {name: array.tolist() for name, array in differences.items()},
+    }
+
+
+def trailing_means(values: np.ndarray, ends: np.ndarray, width: int) -> np.ndarray:
+    """Average the `width` values [n] before each end, or as many as there are."""
+    return np.array([values[max(0, end - width) : end].mean() for end in ends])

@@ -1,0 +1,223 @@
+"""The page of a run: what goes into it, what is escaped, and what is refused."""
+
+import hashlib
+import html
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PACKAGES, import_or_skip
+from page_runs import HOSTILE, MUTANTS, NAMES, draw_params, make_docs, make_run
+from rich.console import Console
+
+import compare.page
+import numpy_reference
+from compare.page.code import code_rows, steps_data
+from compare.page.command import main, write_page
+from compare.page.encode import embed_json, encode_array, make_picture
+from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
+from compare.page.training import step_curves
+from compare.page.traps import read_traps
+from compare.step_losses import STEP_LOSSES
+from compare.steps import STEPS, Batch
+from shared.errors import UserError
+
+
+def test_the_page_is_one_file_below_5_mb_that_names_no_other(tmp_path: Path):
+    run, data = make_run(tmp_path / "run", num_channels=3)
+    page = write_page(run, data, {}, docs=make_docs(tmp_path / "docs"))
+    assert page == run / "page.html"
+    text = page.read_text()
+    assert len(text.encode()) < 5_000_000
+    # What a browser would fetch by itself; links that a reader may follow are no such thing.
+    assert not re.findall(r"\b(?:src|srcset|poster)=[\"'](?!data:)", text)
+    assert not re.findall(r"<link\b(?![^>]*href=\"data:,\")", text)
+    assert not re.findall(r"url\((?!data:)|@import", text)
+    assert "default-src 'none'" in html.unescape(text)
+
+
+def test_a_section_whose_data_is_missing_is_left_out(tmp_path: Path):
+    run, data = make_run(tmp_path / "run")
+    (tmp_path / "docs").mkdir()
+    text = write_page(run, data, {}, docs=tmp_path / "docs").read_text()
+    assert re.findall(r'<section id="(\w+)"', text) == ["code", "attention", "draw", "training"]
+    assert re.findall(r'<li><a href="#(\w+)"', text) == ["code", "attention", "draw", "training"]
+    docs = make_docs(tmp_path / "full")
+    text = write_page(run, data, {}, docs=docs).read_text()
+    everything = ["code", "attention", "draw", "break", "training", "speed", "traps"]
+    assert re.findall(r'<section id="(\w+)"', text) == everything
+    without = {**MUTANTS, "bugs": {"not_trained": MUTANTS["bugs"]["not_trained"]}}
+    (docs / "mutants.json").write_text(json.dumps(without))
+    assert '<section id="break"' not in write_page(run, data, {}, docs=docs).read_text()
+
+
+def test_the_same_run_makes_the_same_page(tmp_path: Path):
+    run, data = make_run(tmp_path / "run")
+    first = write_page(run, data, {}, output=tmp_path / "a.html").read_bytes()
+    assert write_page(run, data, {}, output=tmp_path / "b.html").read_bytes() == first
+
+
+def test_json_cannot_leave_its_element_and_means_the_same():
+    value = {"<&>": [HOSTILE, 1.5, None, float("nan")]}
+    text = embed_json(value)
+    assert not re.search("[<>&\u2028\u2029]", text)
+    assert json.loads(text) == {"<&>": [HOSTILE, 1.5, None, None]}
+
+
+def test_texts_of_a_run_are_escaped(tmp_path: Path):
+    run, data = make_run(tmp_path / "<b>run")
+    path = run / "result.json"
+    result = json.loads(path.read_text())
+    result["machine"] = result["parity"]["verdict"] = HOSTILE
+    result["versions"] = {HOSTILE: HOSTILE}
+    path.write_text(json.dumps(result))
+    text = write_page(run, data, {}, docs=tmp_path).read_text()
+    assert "<script>document" not in text
+    assert "<img" not in text
+    assert text.count("&lt;/script&gt;&lt;script&gt;document") == 4
+    assert "<b>run" not in text
+    assert text.count("<script") == 9  # the theme, six of data, uPlot, and the page's own
+
+
+def test_curves_are_thinned_without_hiding_the_largest_difference():
+    losses = np.linspace(2, 1, 12_345)
+    other = losses.copy()
+    other[7_000] += 0.5
+    curves = step_curves({"a": losses, "b": other}, {"a": 3, "b": 3})
+    assert len(curves["x"]) <= 500
+    assert curves["x"][-1] == 3
+    assert max(curves["differences"]["b"]) == 0.5
+    assert curves["losses"]["a"][-1] == pytest.approx(losses[-curves["smooth"] :].mean())
+    assert step_curves({}, {}) is None
+
+
+def test_the_code_is_the_files_own_and_every_step_has_one_row_of_all_three():
+    rows = code_rows()
+    for index, (name, package) in enumerate(PACKAGES.items()):
+        cells = [row.cells[index] for row in rows if row.part != "loss" and row.cells[index]]
+        text = "".join("".join(p.text for p in cell.pieces) + "\n" for cell in cells)
+        assert text == (HERE.parents[1] / package / "model.py").read_text(), name
+    shown = [row for row in rows if row.part in ("textbook", "forward", "loss") and row.step]
+    assert [row.step for row in shown] == list(STEPS)
+    assert all(None not in row.cells for row in shown)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_steps_have_their_real_shapes_and_errors(channels: int, tmp_path: Path):
+    _, data = make_run(tmp_path / "run", num_channels=channels)
+    batch = Batch(draw_params(channels, 0), *(data.test.images[:1], data.test.labels[:1]))
+    implementations = {name: import_or_skip(name) for name in PACKAGES}
+    found = steps_data(implementations, batch, "pytorch")
+    by_name = {step["name"]: step for step in found["steps"]}
+    assert list(by_name) == list(STEPS)
+    assert by_name["query"]["shape"] == [1, 784, channels]
+    assert by_name["scores"]["shape"] == by_name["weights"]["shape"] == [1, 784, 784]
+    assert by_name["logits"]["shape"] == [1, 10]
+    assert by_name["value"]["picture"]["shape"] == [28, 28 * channels]
+    model = numpy_reference.from_params(batch.params, "textbook")
+    assert by_name["logits"]["values"] == model(batch.images)[0].tolist()
+    for step in found["steps"]:
+        for name in PACKAGES:
+            for dtype in ("float32", "float64"):
+                assert step["errors"][name][dtype]["passed"]
+                assert 0 <= step["errors"][name][dtype]["carried"] <= 1
+    assert by_name["scores"]["errors"]["pytorch"]["float32"]["local"] > 0
+
+
+def test_a_picture_is_the_mean_of_blocks_from_the_smallest_to_the_largest():
+    picture = make_picture(np.arange(16.0).reshape(4, 4), size=2)
+    assert picture == encode_array(np.array([[0, 51], [204, 255]], dtype=np.uint8))
+    assert make_picture(np.ones((3, 5)))["shape"] == [3, 5]
+    assert make_picture(np.ones((5, 3)), size=2)["shape"] == [2, 2]
+    with pytest.raises(ValueError, match="int64"):
+        encode_array(np.array([1]))
+
+
+def test_traps_are_read_with_their_sentence_and_place(tmp_path: Path):
+    docs = make_docs(tmp_path / "docs")
+    found = read_traps(docs, tmp_path / "runs" / "one" / "page.html")
+    place = "../../docs/divergences.md"
+    assert found == {
+        "First group": [
+            (
+                "The softmax of torch & others",
+                "Without an axis it takes the first.",
+                f"{place}#the-softmax-of-torch--others",
+            )
+        ],
+        "Second group": [("Another", "One sentence.", f"{place}#another")],
+    }
+    assert read_traps(tmp_path, tmp_path / "page.html") is None
+
+
+def test_a_foreign_mutants_file_is_one_sentence(tmp_path: Path):
+    run, data = make_run(tmp_path / "run")
+    docs = make_docs(tmp_path / "docs")
+    broken = json.loads(json.dumps(MUTANTS))
+    broken["bugs"]["softmax_over_the_queries"]["accuracy"]["wrong"] = "low"
+    (docs / "mutants.json").write_text(json.dumps(broken))
+    with pytest.raises(UserError, match=r"'bugs\.softmax_over_the_queries\.accuracy\.wrong' is"):
+        write_page(run, data, {}, docs=docs)
+
+
+def test_without_jinja2_one_line_says_so(tmp_path: Path, monkeypatch, capsys):
+    run, data = make_run(tmp_path / "run")
+    for module in ("jinja2", "compare.page.command", "compare.page.render"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    compare.page.write_after_run(run, data, {}, Console(width=200, soft_wrap=True))
+    said = capsys.readouterr().out
+    needs = "it needs jinja2, which is not installed: python -m pip install jinja2.\n"
+    assert said == f"No page was written: {needs}"
+    with pytest.raises(UserError, match="The page needs jinja2, which is not installed"):
+        compare.page.main([str(run)])
+
+
+def test_a_run_is_not_lost_to_its_page(tmp_path: Path, capsys):
+    run, data = make_run(tmp_path / "run")
+    (run / "page.html").mkdir()  # cannot be replaced by a file
+    console = Console(width=200, soft_wrap=True)
+    compare.page.write_after_run(run, data, {}, console)
+    assert "No page was written: Could not write" in capsys.readouterr().out
+    compare.page.write_after_run(run, None, {}, console)  # type: ignore[arg-type]
+    assert "No page was written: AttributeError" in capsys.readouterr().out
+    assert sorted(path.name for path in run.iterdir()) == sorted(
+        ["result.json", "page.html", STEP_LOSSES, *(f"{name}-best.safetensors" for name in NAMES)]
+    )
+
+
+def test_the_command_writes_where_it_is_told(tmp_path: Path, capsys):
+    import_or_skip("pytorch")
+    run, _ = make_run(tmp_path / "run")
+    output = tmp_path / "elsewhere.html"
+    assert main([str(run), "--output", str(output)]) == 0
+    assert output.name in capsys.readouterr().out.replace("\n", "")
+    assert output.read_text().startswith("<!DOCTYPE html>")
+    assert not (run / "page.html").exists()
+    with pytest.raises(UserError, match="Could not write"):
+        main([str(run), "--output", str(tmp_path / "no" / "folder.html")])
+
+
+def test_what_the_page_carries_along_is_what_its_makers_publish():
+    text = (HERE / "vendor" / "README.md").read_text()
+    rows = re.findall(r"^\| (\S+) \|.*\| ([0-9a-f]{64}) \|$", text, re.MULTILINE)
+    files = {path for path in (HERE / "vendor").glob("*/*") if path.name != "LICENSE"}
+    assert {HERE / "vendor" / name for name, _ in rows} == files
+    for name, expected in rows:
+        path = HERE / "vendor" / name
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == expected, name
+        assert (path.parent / "LICENSE").read_text().strip()
+
+
+def test_the_pages_own_files_fit_in_the_head_and_are_all_used():
+    scripts = {HERE / name for name in SCRIPTS} | {HERE / "static" / "theme.js"}
+    styles = {HERE / name for name in STYLES if not name.startswith("vendor")}
+    assert scripts | styles == set((HERE / "static").iterdir())
+    for path in [*scripts, *styles, *(HERE / "templates").iterdir()]:
+        assert len(path.read_text().splitlines()) <= 300, path.name
+    for path in [*scripts, HERE / "vendor" / "uplot" / "uPlot.iife.min.js"]:
+        assert "</" not in path.read_text(), f"{path.name} could end its element"
+    assert all((HERE / name).exists() for name in FONTS.values())

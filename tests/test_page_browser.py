@@ -1,0 +1,149 @@
+"""The page in a real browser: every section renders and answers, and nothing leaves the page."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PACKAGES
+from page_browser import Watched
+from page_runs import HOSTILE, MUTANTS, make_docs, make_run
+
+from compare.page.command import write_page
+from compare.step_losses import STEP_LOSSES
+from compare.steps import STEPS
+from shared.data import Dataset
+
+SECTIONS = ("code", "attention", "draw", "break", "training", "speed", "traps")
+
+
+def test_every_section_renders_in_silence(watched: Watched):
+    page = watched.page
+    headings = page.locator("main h2").all_inner_texts()
+    assert headings == ["Code", "Attention", "Draw", "Break it", "Training", "Speed", "Traps"]
+    for name in SECTIONS:
+        assert page.locator(f"#{name} h2").is_visible()
+    drawn = page.evaluate("""() => [...document.querySelectorAll("canvas")].map((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return new Set(new Uint32Array(data.buffer)).size;
+    })""")
+    # Pictures, twenty digits, and charts: by level, three of training, five of speed.
+    assert len(drawn) == 1 + 20 + 5 + 2 + 1 + 3 + 5
+    assert min(drawn) >= 2, "a canvas is blank"
+    levels = page.evaluate(
+        "[...document.querySelectorAll('h1,h2,h3,h4')].map((h) => +h.tagName[1])"
+    )
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_choosing_a_step_highlights_three_lines(watched: Watched, step: str):
+    page = watched.page
+    page.locator(f"input[name=step][value={step}]").check(force=True)
+    chosen = page.locator("tr.chosen td")
+    assert chosen.count() == 3
+    assert [cell.get_attribute("data-of") for cell in chosen.all()] == list(PACKAGES)
+    assert all(cell.is_visible() for cell in chosen.all())
+    word = "cross_entropy(logits, labels)" if step == "loss" else f"{step} = "
+    assert all(word in text for text in chosen.all_inner_texts())
+    assert page.locator(".step h3").inner_text() == step
+    assert page.locator(".errors tbody tr").count() == 6
+    assert page.locator("[data-of-step=picture] > *").count() == 1
+
+
+def test_every_form_can_be_shown_and_a_line_be_clicked(watched: Watched):
+    page = watched.page
+    for view in ("looped", "vectorized", "builtin", "histogram", "all", "steps"):
+        page.locator("select[name=view]").select_option(view)
+        parts = {"all": None, "steps": {"textbook", "forward", "loss"}}.get(view, {view})
+        rows = page.locator("table.code tbody tr:not([hidden])")
+        found = set(rows.evaluate_all("(rows) => rows.map((row) => row.dataset.part)"))
+        # `scores` was chosen, which these do not compute as such: its own view comes back.
+        if view in ("looped", "vectorized", "builtin"):
+            assert found == {"textbook", "forward", "loss"}
+        else:
+            assert found == parts or (view == "all" and "rest" in found)
+    page.locator("tr[data-step=weights]:not([hidden]) td").first.click()
+    assert page.locator("input[name=step]:checked").get_attribute("value") == "weights"
+    page.locator("input[name=step]:checked").press("ArrowRight")
+    assert page.locator(".step h3").inner_text() == "attended"
+
+
+def test_a_phone_shows_one_implementation_at_a_time(browser: Any, full: tuple[Path, Dataset]):
+    opened = Watched(browser, full[0] / "page.html", width=400, has_touch=True)
+    for name in reversed(PACKAGES):
+        opened.page.locator(f"input[name=shown][value={name}]").check(force=True)
+        visible = [cell for cell in opened.page.locator("tr.chosen td").all() if cell.is_visible()]
+        assert [cell.get_attribute("data-of") for cell in visible] == [name]
+    before = opened.page.evaluate("sideBySide.drawing().probabilities")
+    box = opened.page.locator("canvas.drawing")
+    box.scroll_into_view_if_needed()
+    box.tap(position={"x": 20, "y": 30})
+    assert opened.page.evaluate("sideBySide.drawing().probabilities") != before
+    opened.close()
+
+
+def test_a_bug_that_is_switched_on_turns_parity_red_and_leaves_accuracy(watched: Watched):
+    page, bug = watched.page, MUTANTS["bugs"]["softmax_over_the_queries"]
+    assert page.locator("#break .claim.failed").count() == 0
+    assert "Parity holds" in page.locator("[data-of-bug=verdict]").inner_text()
+    assert page.locator("input[name=bug]").count() == 2, "a bug without its accuracy is no switch"
+    page.locator("input[name=bug][value=softmax_over_the_queries]").check()
+    red = page.locator("#break .claim.failed .claim-name").all_inner_texts()
+    assert red == bug["caught_by"]
+    assert page.locator("[data-of-bug=verdict]").inner_text() == (
+        "Parity fails: 2 of 3 claims. A trace names the step: weights."
+    )
+    assert page.locator("[data-of-bug=moved]").inner_text() == "\N{MINUS SIGN}0.20 points"
+    assert page.locator("[data-accuracy=wrong] .number").inner_text() == "89.40 %"
+    assert page.locator("[data-of-bug=wrong]").inner_text() == bug["wrong"]
+    claims = page.locator("#break .claim .number").all_inner_texts()
+    times = "\N{MULTIPLICATION SIGN}"
+    assert claims == [f"3.1e12 {times} bound", "no number", f"0.25 {times} bound"]
+
+
+def test_speed_shows_both_phases(watched: Watched):
+    page = watched.page
+    assert page.locator("#speed figure:visible").count() == 5
+    page.locator("input[name=phase][value=forward]").check(force=True)
+    labels = page.locator("#speed figure:visible .u-wrap")
+    assert labels.count() == 5
+    assert "NumPy" in labels.first.get_attribute("aria-label")
+
+
+def test_texts_of_a_run_are_shown_and_never_run(browser: Any, tmp_path: Path):
+    run, data = make_run(tmp_path / "run")
+    result = json.loads((run / "result.json").read_text())
+    result["machine"] = result["parity"]["verdict"] = HOSTILE
+    (run / "result.json").write_text(json.dumps(result))
+    docs = make_docs(tmp_path / "docs")
+    mutants = json.loads(json.dumps(MUTANTS))
+    mutants["bugs"]["softmax_over_the_queries"]["title"] = HOSTILE
+    (docs / "mutants.json").write_text(json.dumps(mutants))
+    opened = Watched(browser, write_page(run, data, {}, docs=docs))
+    page = opened.page
+    page.locator("input[name=bug]").nth(1).check()
+    assert page.title() == "Attention, side by side: run"
+    assert page.locator("img").count() == 0
+    assert "</script><script>" in page.locator(".verdict").inner_text()
+    assert "</script><script>" in page.locator("[data-of-bug=title]").inner_text()
+    opened.close()
+
+
+def test_a_run_from_before_and_from_elsewhere_is_shown_too(browser: Any, tmp_path: Path):
+    """No losses of steps were kept, and one implementation is none that the page knows."""
+    run, data = make_run(tmp_path / "run")
+    (run / STEP_LOSSES).unlink()
+    text = (run / "result.json").read_text()
+    (run / "result.json").write_text(text.replace('"jax"', '"tiny"'))
+    (run / "jax-best.safetensors").rename(run / "tiny-best.safetensors")
+    opened = Watched(browser, write_page(run, data, {}, docs=tmp_path))
+    label = opened.page.locator(".difference-chart .u-wrap").get_attribute("aria-label")
+    assert label == (
+        "Difference of the loss from PyTorch's, on a log axis. The largest: tiny 0.25 nats."
+    )
+    options = opened.page.locator("select[name=weights] option").all_inner_texts()
+    assert options == ["PyTorch, best", "tiny, best", "before training"]
+    opened.close()

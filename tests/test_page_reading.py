@@ -1,0 +1,102 @@
+"""What the page reads of a run folder: nobody vouches for it, so it is checked, and refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from page_runs import draw_params, make_run
+
+from compare.page.command import write_page
+from compare.page.run_result import read_run
+from compare.step_losses import STEP_LOSSES, read_step_losses, save_step_losses
+from shared.checkpoints import save_params
+from shared.errors import UserError
+
+
+def edited(**changes: object):
+    """Edit a result.json: `parity__passed=1` changes result["parity"]["passed"]."""
+
+    def edit(text: str) -> str:
+        result = json.loads(text)
+        for path, value in changes.items():
+            *parents, name = path.split("__")
+            place = result
+            for parent in parents:
+                place = place[parent]
+            place[name] = value
+        return json.dumps(result)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "wrong"),
+    [
+        (lambda text: text[: len(text) // 2], "it is not JSON"),
+        (lambda text: "", "it is not JSON"),
+        (lambda text: "[" * 100_000, "it is not JSON"),
+        (lambda text: "[]", "'the whole' is missing or wrong"),
+        (lambda text: "{}", "'parity' is missing"),
+        (edited(parity__passed="yes"), "'parity.passed'"),
+        (edited(parity__verdict=3), "'parity.verdict'"),
+        (edited(parity__checks=[3]), r"'parity.checks\[0\]'"),
+        (edited(implementations={"../../etc": {}}), "'implementations.*etc'"),
+        (edited(implementations__jax__epochs="x"), "'implementations.jax.epochs'"),
+        (edited(implementations__jax__test_accuracy="1"), "test_accuracy"),
+        (edited(config__normalization="none"), "'config.normalization'"),
+        (edited(config__num_channels=1.5), "'config.num_channels'"),
+        (edited(config__num_channels=True), "'config.num_channels'"),
+        (edited(config__num_channels=0), "'config'"),
+        (edited(versions={"numpy": 2}), "'versions.numpy'"),
+        (edited(machine="x" * 3000), "'machine'"),
+    ],
+)
+def test_a_truncated_or_foreign_result_is_one_sentence(edit, wrong: str, tmp_path: Path):
+    run, _ = make_run(tmp_path / "run")
+    path = run / "result.json"
+    path.write_text(edit(path.read_text()))
+    with pytest.raises(UserError, match=f"(?s)is not the result.json of a .*{wrong}") as error:
+        read_run(run)
+    assert str(error.value).count("\n") == 0
+
+
+def test_a_folder_that_is_no_run_is_one_sentence(tmp_path: Path):
+    with pytest.raises(UserError, match=r"There is no run folder .*: make one with"):
+        read_run(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"Could not read .*result.json: No such file"):
+        read_run(tmp_path)
+
+
+def test_weights_of_another_run_are_refused(tmp_path: Path):
+    run, _ = make_run(tmp_path / "run")
+    save_params(run / "jax-best.safetensors", draw_params(3, 0))
+    with pytest.raises(UserError, match="784 pixels, 3 channels and 10 outputs"):
+        read_run(run)
+    (run / "jax-best.safetensors").unlink()
+    with pytest.raises(UserError, match=r"There is no checkpoint .*jax-best"):
+        read_run(run)
+
+
+def test_too_many_channels_for_a_page_is_one_sentence(tmp_path: Path):
+    run, data = make_run(tmp_path / "run", num_channels=90)
+    with pytest.raises(UserError, match="90 channels are too many"):
+        write_page(run, data, {})
+    assert not (run / "page.html").exists()
+
+
+def test_losses_of_steps_are_kept_and_a_foreign_file_is_refused(tmp_path: Path):
+    losses = {"jax": np.array([2.5, 1.0], dtype=np.float32), "pytorch": np.array([2.5, 1.25])}
+    assert read_step_losses(tmp_path) == {}
+    save_step_losses(tmp_path, losses)
+    found = read_step_losses(tmp_path)
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "jax": [2.5, 1.0],
+        "pytorch": [2.5, 1.25],
+    }
+    (tmp_path / STEP_LOSSES).write_bytes(b"\x80\x04pickle")
+    with pytest.raises(UserError, match="is not a readable safetensors file"):
+        read_step_losses(tmp_path)
+    save_step_losses(tmp_path, {"jax": np.ones((2, 2))})
+    with pytest.raises(UserError, match="does not hold the losses of steps"):
+        read_step_losses(tmp_path)
