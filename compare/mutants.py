@@ -6,7 +6,6 @@ Then correct code is put to them, drawn from many seeds: no alarm may be false.
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -84,11 +83,11 @@ def main(args: Sequence[str]) -> int:
     jobs = config.jobs or num_threads()
     starts = range(0, config.seeds, SEEDS_AT_ONCE)
     parts = [range(start, min(start + SEEDS_AT_ONCE, config.seeds)) for start in starts]
-    # JAX keeps what it compiled: a process that is replaced now and then gives that back.
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, max_tasks_per_child=BUGS_PER_PROCESS) as pool:
-        bugs = pool.map(partial(try_bug, train_epochs=config.train_epochs), chosen)
-        seeds = pool.map(draw_seeds, parts)
+    # JAX keeps what it compiled: a process that is replaced now and then gives that back. Not by
+    # ProcessPoolExecutor, which stands still then: https://github.com/python/cpython/issues/115634
+    with get_context("spawn").Pool(jobs, maxtasksperchild=BUGS_PER_PROCESS) as pool:
+        bugs = pool.imap(partial(try_bug, train_epochs=config.train_epochs), chosen)
+        seeds = pool.imap(draw_seeds, parts)
         quiet = not console.is_terminal
         watched = track(bugs, "Planting bugs", len(chosen), console=console, disable=quiet)
         tried = list(watched)
