@@ -87,6 +87,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     names = config.getoption("--implementation")
     config.stash[ELSEWHERE] = elsewhere.load(names, taken=tuple(PACKAGES))
+    if names:  # what they warn of is shown, and no error of parity
+        config.addinivalue_line("filterwarnings", "default")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

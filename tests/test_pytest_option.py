@@ -48,6 +48,15 @@ def test_nothing_judged_is_not_a_pass(make, tmp_path: Path):
     assert "2 skipped" in process.stdout
 
 
+def test_a_warning_is_shown_and_no_failure(make, tmp_path: Path):
+    check = "    check_labels(labels, len(weight))"
+    warning = "    import warnings\n    warnings.warn('as it happens', stacklevel=1)"
+    name = make((check, f"{check}\n{warning}"))
+    process = judge(name, "-k", "test_claim and loss", cwd=tmp_path)
+    assert process.returncode == 0, process.stdout
+    assert "UserWarning: as it happens" in process.stdout
+
+
 def test_pytest_refuses_what_does_not_meet_the_contract(make, tmp_path: Path):
     name = make(("def to_params", "def give_params"))
     process = judge(name, cwd=tmp_path)
