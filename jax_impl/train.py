@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -72,15 +73,24 @@ def train_steps(
     return losses, logits  # [steps], [steps, batch, outputs]
 
 
+def steps_alone(
+    model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
+) -> Callable[[Array], tuple[Array, Array]]:
+    """Give what takes steps on batches of row numbers: here, in this process."""
+    return partial(train_steps, model, optimizer, images, labels)
+
+
 def train(
     params: Mapping[str, np.ndarray],
     data: Dataset,
     config: Config,
     on_steps: Callable[[int, Array], None] = lambda number, loss: None,
+    prepare_steps: Callable[..., Callable[[Array], tuple[Array, Array]]] = steps_alone,
 ) -> Iterator[Epoch]:
     """Train from `params` and yield every finished epoch.
 
-    `on_steps` hears, now and then, how many steps were taken and the loss of the last.
+    `on_steps` hears, now and then, how many steps were taken and the loss of the last;
+    `prepare_steps` says who takes them: distributed.py has another answer.
     """
     device = find_device(config.device)
     check_labels(data.train.labels, len(params["out.bias"]))
@@ -90,6 +100,7 @@ def train(
     images = as_input(data.train.in_form(config.attention), config.attention, model.K[...])
     images = jax.device_put(images, device)
     labels = jax.device_put(data.train.labels, device)  # [n]
+    take_steps = prepare_steps(model, optimizer, images, labels)
     for number in range(1, config.epochs + 1):
         batches = epoch_batches(
             len(labels),
@@ -102,7 +113,7 @@ def train(
         start = time.perf_counter()
         for part in in_parts(batches):
             rows = jax.device_put(part, device)  # [steps, batch]
-            results = train_steps(model, optimizer, images, labels, rows)
+            results = take_steps(rows)
             losses.append(results[0])
             logits.append(results[1])
             on_steps(len(part), losses[-1][-1])

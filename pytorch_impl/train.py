@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -55,15 +56,24 @@ def train_steps(
     return torch.stack(losses), torch.stack(logits)  # [steps], [steps, batch, outputs]
 
 
+def steps_alone(
+    model: SelfAttentionModel, optimizer: Optimizer, images: Images, labels: Tensor
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Give what takes steps on batches of row numbers: here, in this process."""
+    return partial(train_steps, model, optimizer, images, labels)
+
+
 def train(
     params: Mapping[str, np.ndarray],
     data: Dataset,
     config: Config,
     on_steps: Callable[[int, Tensor], None] = lambda number, loss: None,
+    prepare_steps: Callable[..., Callable[[Tensor], tuple[Tensor, Tensor]]] = steps_alone,
 ) -> Iterator[Epoch]:
     """Train from `params` and yield every finished epoch.
 
-    `on_steps` hears, now and then, how many steps were taken and the loss of the last.
+    `on_steps` hears, now and then, how many steps were taken and the loss of the last;
+    `prepare_steps` says who takes them: distributed.py has another answer.
     """
     device = find_device(config.device)
     check_labels(data.train.labels, len(params["out.bias"]))
@@ -71,6 +81,7 @@ def train(
     optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=True)
     images = as_input(data.train.in_form(config.attention), config.attention, model.K.detach())
     labels = torch.tensor(data.train.labels, device=device)  # [n]
+    take_steps = prepare_steps(model, optimizer, images, labels)
     for number in range(1, config.epochs + 1):
         batches = epoch_batches(
             len(labels),
@@ -83,7 +94,7 @@ def train(
         start = time.perf_counter()
         for part in in_parts(batches):
             rows = torch.as_tensor(part, device=device)  # [steps, batch]
-            results = train_steps(model, optimizer, images, labels, rows)
+            results = take_steps(rows)
             losses.append(results[0])
             logits.append(results[1])
             on_steps(len(part), losses[-1][-1])
