@@ -13,11 +13,12 @@ import jax
 import numpy as np
 from flax import nnx
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jax_impl.model import Images, SelfAttentionModel
-from jax_impl.train import mean_loss as mean_loss_of_rows
+from jax_impl.train import mean_loss
 from jax_impl.train import train as train_alone
 from shared.config import Config
 from shared.data import Dataset
@@ -48,18 +49,16 @@ def count_devices(device: str) -> int:
     return jax.device_count(device)
 
 
-def mean_loss(model: SelfAttentionModel, images: Images, labels: Array) -> tuple[Array, Array]:
-    """Compute the mean loss of all devices' rows, in nats, and the logits of this one's."""
-    loss, logits = mean_loss_of_rows(model, images, labels)  # [], [batch / devices, outputs]
-    return jax.lax.pmean(loss, "devices"), logits
-
-
 def train_step(
     model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
 ) -> tuple[Array, Array]:
-    """Take one step of Adam on a batch, of which these are this device's rows."""
-    # Of a mean over devices, by parameters that all of them hold: the mean of all gradients.
-    (loss, logits), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(model, images, labels)
+    """Take one step of Adam on a batch, of which this device has these rows and their logits."""
+    # Told that devices differ, JAX sums nothing over them by itself, least of all large tables.
+    own = jax.tree.map(lambda array: jax.lax.pcast(array, "devices", to="varying"), model)
+    (loss, logits), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(own, images, labels)
+    # In one message: each costs far more time than the few kilobytes in it.
+    message, unravel = ravel_pytree((loss, gradients))
+    loss, gradients = unravel(jax.lax.pmean(message, "devices"))
     optimizer.update(model, gradients)
     return loss, logits
 
@@ -68,8 +67,8 @@ def steps_together(
     model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
 ) -> Callable[[Array], tuple[Array, Array]]:
     """Give what train_steps would do, done on each device's rows of every batch."""
-    platform = labels.device.platform
-    mesh = jax.make_mesh((jax.device_count(platform),), ("devices",), devices=jax.devices(platform))
+    devices = jax.devices(next(iter(labels.devices())).platform)
+    mesh = jax.make_mesh((len(devices),), ("devices",), devices=devices)
     everywhere, by_column = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "devices"))
     graph = nnx.graphdef((model, optimizer))
 

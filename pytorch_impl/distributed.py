@@ -32,7 +32,8 @@ def join(place: Place, device: str) -> None:
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Part from the other processes, once all have come so far."""
+    dist.barrier()
     dist.destroy_process_group()
 
 

@@ -41,6 +41,9 @@ def measure(losses: Tensor, logits: Tensor, labels: Tensor, accuracy: str) -> tu
         {"loss": MeanMetric(nan_strategy="disable"), "accuracy": kinds[accuracy](logits.shape[-1])},
         compute_groups=False,
     ).to(logits.device)
+    for metric in metrics.values():
+        # Among several processes it would otherwise wait for all, and merge what they counted.
+        metric.sync_on_compute = False
     metrics.update(value=losses, preds=logits, target=labels)
     means = metrics.compute()
     return float(means["loss"]), float(means["accuracy"])

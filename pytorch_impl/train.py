@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam, Optimizer
 
@@ -29,7 +29,7 @@ from shared.records import AdamState, Epoch, Evaluation
 
 
 def train_step(
-    model: SelfAttentionModel, optimizer: Optimizer, images: Images, labels: Tensor
+    model: nn.Module, optimizer: Optimizer, images: Images, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Take one step of Adam on a batch; return its mean loss, in nats, and its logits."""
     logits = model(images)  # [batch, outputs]
@@ -41,7 +41,7 @@ def train_step(
 
 
 def train_steps(
-    model: SelfAttentionModel,
+    model: nn.Module,
     optimizer: Optimizer,
     images: Images,
     labels: Tensor,

@@ -1,7 +1,9 @@
 """One implementation alone, as the seed has its one script: train, report per epoch, test."""
 
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import log
 from types import ModuleType
 
@@ -10,13 +12,30 @@ from rich.console import Console
 
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
-from shared.config import Config
+from shared.config import Config, bad_option
 from shared.data import Dataset, load_data
+from shared.errors import UserError
+from shared.launch import launch
 from shared.mnist import cache_path
 from shared.params import initial_params
+from shared.processes import Place, check_share, find_place, run_or_leave
 from shared.progress import training_progress, watch_steps
 from shared.records import Epoch, Evaluation, tested_epoch
 from shared.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class AloneConfig(Config):
+    """What training one implementation needs to know."""
+
+    processes: int | None = None
+    """Train in so many processes on this machine, each on its rows of every batch; the result is
+    that of one process. Not needed under torchrun, or where another launcher sets RANK."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.processes is not None and self.processes < 1:
+            raise UserError(bad_option("processes", self.processes, "1 or more"))
 
 
 def load_config_data(config: Config) -> Dataset:
@@ -42,20 +61,66 @@ def draw_config_params(config: Config) -> dict[str, np.ndarray]:
     return initial_params(num_channels=config.num_channels, seed=config.seed)
 
 
-def train_alone(implementation: ModuleType, name: str, args: Sequence[str]) -> int:
-    """Train one implementation, print each epoch, test the weights and keep them."""
+def train_alone(
+    implementation: ModuleType, distributed: ModuleType, name: str, args: Sequence[str]
+) -> int:
+    """Train one implementation, print each epoch, test the weights and keep them.
+
+    `distributed` is its module of that name, for a training in several processes.
+    """
     config = parse_config(
-        Config,
+        AloneConfig,
         args,
         prog=f"python -m {implementation.__name__}",
         description=f"{implementation.__doc__} Trains it, reports every epoch and tests it.",
     )
+    place = find_place(os.environ)
+    if place is None and config.processes is not None:
+        return launch(implementation.__name__, args, config.processes)
+    if place is None:
+        return _train_and_test(implementation, implementation, name, config)
+    if config.processes not in (None, place.size):
+        raise UserError(
+            f"--processes is {config.processes}, but WORLD_SIZE says that {place.size} were "
+            "started: leave --processes out."
+        )
+    config = replace(config, processes=place.size)
+    run_or_leave(place, lambda: _train_together(implementation, distributed, name, config, place))
+    return 0
+
+
+def _train_together(
+    implementation: ModuleType,
+    distributed: ModuleType,
+    name: str,
+    config: AloneConfig,
+    place: Place,
+) -> int:
+    """Train in this process among others; the first does all else that there is to do."""
+    distributed.join(place, config.device)
+    check_share(config.batch_size, distributed.count_devices(config.device))
+    status = 0
+    if place.is_first:
+        status = _train_and_test(implementation, distributed, name, config)
+    else:
+        data = load_config_data(config)
+        for _ in distributed.train(draw_config_params(config), data, config):
+            pass
+    if status == 0:
+        distributed.leave()
+    return status
+
+
+def _train_and_test(
+    implementation: ModuleType, trainer: ModuleType, name: str, config: Config
+) -> int:
+    """Train by a module that can, into a new run folder, and test the weights."""
     console = make_console()
     data = load_config_data(config)
     check_before_training(implementation, config, data)
     run = RunFolder(config, name)
     try:
-        _train_and_report(implementation, name, config, data, run, console)
+        _train_and_report(trainer, name, config, data, run, console)
     except KeyboardInterrupt:
         finished = len(run.epochs.get(name, []))
         console.print(f"Interrupted; {finished} finished epochs are kept in {run.path}.")
@@ -83,7 +148,7 @@ def train_alone(implementation: ModuleType, name: str, args: Sequence[str]) -> i
 
 
 def _train_and_report(
-    implementation: ModuleType,
+    trainer: ModuleType,
     name: str,
     config: Config,
     data: Dataset,
@@ -93,7 +158,7 @@ def _train_and_report(
     steps = config.epochs * (len(data.train.labels) // config.batch_size)
     with training_progress(console) as progress:
         on_steps = watch_steps(progress, name, steps, config.batch_size)
-        for epoch in implementation.train(draw_config_params(config), data, config, on_steps):
+        for epoch in trainer.train(draw_config_params(config), data, config, on_steps):
             run.record_epoch(name, epoch)
             console.print(describe_epoch(epoch, config))
 

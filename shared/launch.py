@@ -30,8 +30,8 @@ def launch(package: str, args: Sequence[str], processes: int) -> int:
         said = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(processes)]
         running: list[subprocess.Popen[bytes]] = []
         try:
-            for rank in range(processes):
-                running.append(start(package, args, rank, processes, address, said[rank]))
+            for rank, errors in enumerate(said):  # so that what runs is known at any moment
+                running += [start(package, args, rank, processes, address, errors)]
             failed = wait_for_all(running)
         except KeyboardInterrupt:  # the terminal has told the first of it, too
             wait_for(running[:1])
