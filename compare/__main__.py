@@ -13,6 +13,7 @@ VERBS = {
     "trace": "send one batch through every form and judge each step by itself",
     "bench": "time every form of every implementation, forward and in training steps",
     "mutants": "plant every bug of the catalogue, and see that parity catches it",
+    "scale": "time a training in one process and in several, and write docs/scale.md",
     "performance": "write docs/performance.md from the result of a benchmark",
     "divergences": "write docs/divergences.md: where the libraries part, and the planted bugs",
 }

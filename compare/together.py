@@ -51,13 +51,12 @@ def check_same_training(
     for a, b in zip(together, alone.train(problem.params, data, config), strict=True):
         where = f"{case}, process {place.rank} of {place.size}, epoch {a.number}"
         pairs = {"losses": (a.step_losses, b.step_losses)}
-        for name in problem.params:
-            pairs[name] = (a.params[name], b.params[name])
-            pairs[f"first moment {name}"] = (a.adam.first_moment[name], b.adam.first_moment[name])
-            pairs[f"second moment {name}"] = (
-                a.adam.second_moment[name],
-                b.adam.second_moment[name],
-            )
+        for kind, found, expected in (
+            ("parameter", a.params, b.params),
+            ("first moment", a.adam.first_moment, b.adam.first_moment),
+            ("second moment", a.adam.second_moment, b.adam.second_moment),
+        ):
+            pairs |= {f"{kind} {name}": (found[name], expected[name]) for name in problem.params}
         if place.is_first:
             pairs["validation logits"] = (a.validation.logits, b.validation.logits)
             same = a.validation.accuracy == b.validation.accuracy
