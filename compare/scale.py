@@ -27,7 +27,7 @@ from shared.sample import load_sample
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = Path(__file__).with_name("scale_template.md")
-WORK = (("histogram", 16), ("histogram", 256), ("vectorized", 16))  # form, batch size
+BATCHES = {"histogram": (16, 256), "vectorized": (16,)}
 EPOCHS = 3  # of which the first compiles, and is not counted
 
 
@@ -37,6 +37,8 @@ class ScaleConfig:
 
     implementations: tuple[Literal["pytorch", "jax"], ...] = ("pytorch", "jax")
     """Which to time."""
+    forms: tuple[Literal["histogram", "vectorized"], ...] = ("histogram", "vectorized")
+    """In which form: with little to compute in a step, or a 784 x 784 table for every image."""
     processes: int = 2
     """How many processes to hold against one."""
     rounds: int = 5
@@ -81,40 +83,45 @@ def main(args: Sequence[str]) -> int:
     )
     console = make_console()
     implementations = load_present(config.implementations, console)
-    cases = choose_cases(list(implementations), config.processes)
+    cases = choose_cases(list(implementations), config)
     start, others = time.perf_counter(), seconds_of_others()
     rounds: dict[Case, list[float]] = {case: [] for case in cases}
-    with console.status("") as status:
-        for number in range(1, config.rounds + 1):
-            for case in cases:
-                status.update(f"round {number} of {config.rounds}: {case}")
-                rounds[case].append(time_training(case))
-    elapsed, own = time.perf_counter() - start, os.times()
-    busy = cores_of_others(others, seconds_of_others(), elapsed)
-    if busy is not None:  # the trainings were processes of their own
-        busy = max(0.0, busy - (own.children_user + own.children_system) / elapsed)
+    for number in range(1, config.rounds + 1):
+        for case in cases:
+            rounds[case].append(time_training(case))
+        elapsed, own = time.perf_counter() - start, os.times()
+        busy = cores_of_others(others, seconds_of_others(), elapsed)
+        if busy is not None:  # the trainings were processes of their own
+            busy = max(0.0, busy - (own.children_user + own.children_system) / elapsed)
+        console.print(f"Round {number} of {config.rounds}, {elapsed:.0f} s:")
+        console.print(measured_table(rounds))
+        if config.docs is not None:  # what is there after an interruption is of whole rounds
+            write_docs(config.docs, rounds, busy)
+            console.print(f"Written: {config.docs / 'scale.md'}, and scale.json beside it.")
+    return 0
+
+
+def write_docs(docs: Path, rounds: Mapping["Case", Sequence[float]], busy: float | None) -> None:
+    """Write the page, and the numbers that it is made from."""
+    docs.mkdir(parents=True, exist_ok=True)
     result = {
         "cases": [asdict(case) | {"ms_per_step": times} for case, times in rounds.items()],
         "machine": describe_machine() | {"cores_of_others": busy},
         "versions": library_versions(),
     }
-    console.print(measured_table(rounds))
-    if config.docs is not None:
-        config.docs.mkdir(parents=True, exist_ok=True)
-        write_json(config.docs / "scale.json", result)
-        write_text(config.docs / "scale.md", write_page(rounds, result, config))
-        console.print(f"Written: {config.docs / 'scale.md'}, and scale.json beside it.")
-    return 0
+    write_json(docs / "scale.json", result)
+    write_text(docs / "scale.md", write_page(rounds, result))
 
 
-def choose_cases(names: Sequence[str], processes: int) -> list[Case]:
+def choose_cases(names: Sequence[str], config: ScaleConfig) -> list[Case]:
     """List the cases: one process on one core, one on all, and several on all together."""
     cores = num_threads()
     return [
         Case(name, form, batch_size, number, on)
         for name in names
-        for form, batch_size in WORK
-        for number, on in dict.fromkeys(((1, 1), (1, cores), (processes, cores)))
+        for form in config.forms
+        for batch_size in BATCHES[form]
+        for number, on in dict.fromkeys(((1, 1), (1, cores), (config.processes, cores)))
     ]
 
 
@@ -183,9 +190,7 @@ def _count(cores: int) -> str:
     return f"{cores} core{'s' if cores > 1 else ''}"
 
 
-def write_page(
-    rounds: Mapping[Case, Sequence[float]], result: Mapping[str, Any], config: ScaleConfig
-) -> str:
+def write_page(rounds: Mapping[Case, Sequence[float]], result: Mapping[str, Any]) -> str:
     """Fill the template with what was measured, and with what is on paper."""
     machine, versions = result["machine"], result["versions"]
     busy = machine["cores_of_others"]
@@ -196,8 +201,8 @@ def write_page(
         cores=machine["threads"],
         platform=machine["platform"],
         busy="an unknown number" if busy is None else f"{busy:.1f}",
-        rounds=config.rounds,
-        processes=config.processes,
+        rounds=len(next(iter(rounds.values()))),
+        processes=max(case.processes for case in rounds),
         epochs=EPOCHS,
         versions=", ".join(
             f"{name} {versions[name]}" for name in ("torch", "jax") if name in versions

@@ -24,7 +24,7 @@ from shared.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 # PyTorch's own switch for matrix products, read at its start; JAX has it on, but for one line.
 TORCH_SWITCH = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"
-CHANNELS, IMAGES = 3, 20
+CHANNELS, IMAGES = 3, 10
 
 
 def measure_tf32(name: str, device: str, setting: str) -> dict[str, dict[str, float]]:

@@ -22,11 +22,13 @@ SECONDS_TO_END = 5.0  # what the first process is given to write and leave once 
 def launch(package: str, args: Sequence[str], processes: int) -> int:
     """Run `python -m PACKAGE ARGS` in so many processes on this machine; give the exit status.
 
-    The first has this terminal. As soon as one fails all are ended. Raises UserError, which names
+    The first has this terminal. As soon as one fails, or SIGTERM comes, all are ended. Raises UserError, which names
     the process, where none of them could say why.
     """
     address = find_address()
     with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         said = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(processes)]
         running: list[subprocess.Popen[bytes]] = []
         try:

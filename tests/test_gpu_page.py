@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import import_or_skip
 
-from compare import gpu
+from compare import gpu, parity
 from compare.gpu_page import say_claims, say_trace, say_winners, tf32_table, write_page
 from compare.tf32 import let_jax_use_tf32, measure_tf32
 from shared.errors import UserError
@@ -46,6 +46,9 @@ def test_without_a_gpu_it_says_so_and_leaves_the_page_alone(tmp_path: Path):
 def test_with_the_cpu_put_in_it_measures_all_and_writes_the_page(tmp_path: Path, monkeypatch):
     import_or_skip("pytorch")
     monkeypatch.chdir(tmp_path)
+    few = [claim for claim in gpu.CLAIMS if claim.name in ("logits", "adam")]
+    monkeypatch.setattr(gpu, "CLAIMS", few)  # all of them: tests/test_parity_claims.py
+    monkeypatch.setattr(parity, "JUDGED_IMAGES", 3)
     status = gpu.main([*QUICK, "--implementations", "pytorch", "--docs", "docs"], device="cpu")
     result = json.loads(Path("docs/gpu.json").read_text())
     assert status == 0

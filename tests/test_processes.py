@@ -1,6 +1,7 @@
 """A process's place, its share of batches and cores, and how it ends."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,18 @@ def test_when_one_fails_all_end_and_one_says_why(what: str, status, said: str, t
     assert process.returncode == (1 if status == "UserError" else status), process.stderr
     assert process.stderr.startswith(said if status != "UserError" else f"UserError: {said}")
     assert process.stdout == ("rank 0\n" if what == "well" else ""), "only the first is heard"
+
+
+def test_sigterm_to_the_launcher_ends_every_process(tmp_path: Path):
+    (tmp_path / "waits.py").write_text("import time; print('here', flush=True); time.sleep(60)")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    code = "from shared.launch import launch; launch('waits', [], 2)"
+    process = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"here\n"
+    process.terminate()
+    assert process.wait(timeout=20) == 128 + signal.SIGTERM
+    assert process.stdout.read() == b"", "the pipe closes when its last holder has ended"
 
 
 def test_launch_hands_on_the_arguments():
