@@ -22,8 +22,8 @@ SECONDS_TO_END = 5.0  # what the first process is given to write and leave once 
 def launch(package: str, args: Sequence[str], processes: int) -> int:
     """Run `python -m PACKAGE ARGS` in so many processes on this machine; give the exit status.
 
-    The first has this terminal. As soon as one fails, or SIGTERM comes, all are ended. Raises UserError, which names
-    the process, where none of them could say why.
+    The first has this terminal. As soon as one fails, or SIGTERM comes, all are ended. Raises
+    UserError, which names the process, where none of them could say why.
     """
     address = find_address()
     with ExitStack() as stack:

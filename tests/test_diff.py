@@ -25,6 +25,8 @@ from compare.sources import Line, Source, excerpt_form, files_of, read_source
 ROOT = Path(__file__).resolve().parent.parent
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
 
+FILES = ("model.py", "train.py", "blocks.py", "metrics.py", "distributed.py")
+
 
 def run(*args: str, **kwargs) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "compare", "diff", *args]

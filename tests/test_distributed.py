@@ -122,3 +122,4 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
         load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
     finally:
         process.kill()
+        process.communicate()

@@ -125,10 +125,11 @@ def test_sigterm_to_the_launcher_ends_every_process(tmp_path: Path):
     code = "from shared.launch import launch; launch('waits', [], 2)"
     process = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    assert process.stdout.readline() == b"here\n"
-    process.terminate()
-    assert process.wait(timeout=20) == 128 + signal.SIGTERM
-    assert process.stdout.read() == b"", "the pipe closes when its last holder has ended"
+    with process.stdout:
+        assert process.stdout.readline() == b"here\n"
+        process.terminate()
+        assert process.wait(timeout=20) == 128 + signal.SIGTERM
+        assert process.stdout.read() == b"", "the pipe closes when its last holder has ended"
 
 
 def test_launch_hands_on_the_arguments():
