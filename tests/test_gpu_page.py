@@ -1,5 +1,6 @@
 """The command that makes docs/gpu.md: without a GPU it says so; its parts, with the CPU put in."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -43,8 +44,14 @@ def test_without_a_gpu_it_says_so_and_leaves_the_page_alone(tmp_path: Path):
     assert (docs / "gpu.md").read_text() == "as it was"
 
 
-def test_with_the_cpu_put_in_it_measures_all_and_writes_the_page(tmp_path: Path, monkeypatch):
+def test_with_the_cpu_put_in_it_measures_all_and_writes_the_page(
+    tmp_path: Path, monkeypatch, request
+):
     import_or_skip("pytorch")
+    torch = importlib.import_module("torch")
+    threads = torch.get_num_threads()
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
+    torch.set_num_threads(1)  # several wait for each other, long where others compute too
     monkeypatch.chdir(tmp_path)
     few = [claim for claim in gpu.CLAIMS if claim.name in ("logits", "adam")]
     monkeypatch.setattr(gpu, "CLAIMS", few)  # all of them: tests/test_parity_claims.py
