@@ -3,7 +3,7 @@
 Line by line, difflib says how alike two lines are, and the rows are those whose lines are most
 alike in sum. Two things come before likeness: landmarks (see compare/landmarks.py) share a row
 wherever their order allows it, and a line stands only beside lines of the same function. difflib's
-own alignment of whole files knows neither: it parts `train_step` of PyTorch from that of JAX.
+own alignment of whole files knows neither: it parts `evaluate.loss` of PyTorch from that of JAX.
 """
 
 from collections import Counter

@@ -87,7 +87,9 @@ class Trainer(Implementation, Protocol):
 
         Batches are those of shared.batches.epoch_batches for the epochs 1, 2, ...; what an Epoch
         holds is said in shared.records. `on_steps` hears, now and then and at an epoch's end, how
-        many steps were taken since it last did, and the loss of the last.
+        many steps were taken since it last did, and the loss of the last. It may take two more,
+        `on_state` and `start`, as pytorch_impl's does: only then is it saved within an epoch, and
+        can go on with --resume. See shared.records.StateWatcher and TrainingState.
         """
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +26,8 @@ from compare.claims.data import check_data
 from compare.claims.forward import enormous
 from compare.implementations import PACKAGES, load_implementations
 from compare.machine import num_threads
-from compare.mutants_report import Tried, print_mutants, to_json
+from compare.mutants_report import Tried, merge, print_mutants, to_json
+from compare.mutants_train import can_be_trained, measure_accuracy
 from compare.steps import Batch, Case, bound_steps, judge
 from compare.trace import first_break
 from shared.cli import make_console, parse_options
@@ -50,13 +52,16 @@ class MutantsConfig:
     """Names of the bugs to plant; without any, all of them."""
     seeds: int = 1000
     """From how many seeds correct code is put to the claims; 0 leaves that out."""
+    train_epochs: int = 0
+    """Train with each bug of PyTorch's forward pass for so many epochs on the sample, and keep
+    how accurate the model becomes with it and without; 0 leaves that out."""
     jobs: int = 0
     """Processes at once; 0 takes one for each core."""
     json: Path | None = None
-    """Write what was found to this file."""
+    """Write what was found to this file; with --bugs, what it holds of other bugs stays."""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "jobs"):
+        for name in ("seeds", "train_epochs", "jobs"):
             if getattr(self, name) < 0:
                 raise UserError(bad_option(name, getattr(self, name), "0 or more"))
 
@@ -82,7 +87,8 @@ def main(args: Sequence[str]) -> int:
     # JAX keeps what it compiled: a process that is replaced now and then gives that back.
     spawn = get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn, max_tasks_per_child=BUGS_PER_PROCESS) as pool:
-        bugs, seeds = pool.map(try_bug, chosen), pool.map(draw_seeds, parts)
+        bugs = pool.map(partial(try_bug, train_epochs=config.train_epochs), chosen)
+        seeds = pool.map(draw_seeds, parts)
         quiet = not console.is_terminal
         watched = track(bugs, "Planting bugs", len(chosen), console=console, disable=quiet)
         tried = list(watched)
@@ -91,7 +97,8 @@ def main(args: Sequence[str]) -> int:
     failures = [*find_failures(chosen, tried), *say_false_alarms(honest)]
     print_mutants(console, chosen, tried, honest, config.seeds, failures)
     if config.json is not None:
-        write_json(config.json, to_json(chosen, tried, honest, config.seeds, failures))
+        found = to_json(chosen, tried, honest, config.seeds, failures)
+        write_json(config.json, merge(config.json, found) if config.bugs else found)
     return 1 if failures else 0
 
 
@@ -105,7 +112,7 @@ def choose_bugs(names: Sequence[str]) -> list[Bug]:
     return [by_name[name] for name in names] or list(BUGS)
 
 
-def try_bug(bug: Bug) -> Tried:
+def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
     """Plant a bug and put to it, in float64, every claim that is about what it changes."""
     warnings.simplefilter("ignore")  # in this process of its own: what is wrong, is judged
     try:
@@ -123,7 +130,9 @@ def try_bug(bug: Bug) -> Tried:
         for claim in CLAIMS
         if hasattr(planted, claim.needs)
     }
-    return Tried(bug.name, shares, trace_bug(case, planted))
+    trains = train_epochs > 0 and can_be_trained(bug)
+    accuracy = measure_accuracy(bug, train_epochs) if trains else None
+    return Tried(bug.name, shares, trace_bug(case, planted), accuracy=accuracy)
 
 
 def trace_bug(case: Case, planted: ModuleType) -> str | None:

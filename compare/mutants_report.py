@@ -1,8 +1,10 @@
 """What planting bugs shows: which claim caught which, by how much, and what room is left."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -11,7 +13,9 @@ from rich.table import Table
 
 from compare.catalogue import Bug
 from compare.claims import CLAIMED
+from compare.mutants_train import Accuracy
 from compare.report import library_versions
+from shared.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Tried:
     shares: Mapping[str, float]  # by claim: the largest error over its bound; NaN where that is
     first_step: str | None  # the step that a trace names
     missing: str | None = None  # the library without which it cannot be planted
+    accuracy: Accuracy | None = None  # where it was trained
 
     def is_caught_by(self, claim: str) -> bool:
         """Whether a claim fails, as it should; NaN does."""
@@ -166,6 +171,26 @@ def to_json(
                 "first_step": result.first_step,
                 "missing": result.missing,
             }
+            | ({} if result.accuracy is None else {"accuracy": asdict(result.accuracy)})
             for bug, result in zip(bugs, tried, strict=True)
         },
     }
+
+
+def merge(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Put what was found of some bugs in the place of what a file holds of them.
+
+    Raises UserError where the file was made with other versions of the libraries.
+    """
+    if not path.is_file():
+        return found
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if kept.get("versions") != found["versions"]:
+        raise UserError(
+            f"{path} was made with other versions: plant all bugs anew, without --bugs."
+        )
+    bugs = kept["bugs"] | found["bugs"]
+    failures = kept["failures"] + [
+        each for each in found["failures"] if each not in kept["failures"]
+    ]
+    return kept | {"bugs": bugs, "failures": failures, "passed": not failures}

@@ -33,6 +33,8 @@ from shared.files import write_json
 from shared.progress import training_progress, watch_steps
 from shared.records import Evaluation, tested_epoch
 from shared.runs import RunFolder, config_to_json
+from shared.stopping import stopping_at_sigterm
+from shared.watched import explaining_out_of_memory, steps_left, train_watched
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,14 @@ def main(args: Sequence[str]) -> int:
         f"{config.epochs} epochs, {config.dtype}, {config.device}; run folder {run.path}"
     )
     try:
-        return _compare(implementations, trainers, data, config, run, console)
+        with explaining_out_of_memory(config):
+            return _compare(implementations, trainers, data, config, run, console)
     except KeyboardInterrupt:
         finished = ", ".join(f"{len(run.epochs.get(name, []))} of {name}" for name in trainers)
-        console.print(f"Interrupted; the finished epochs ({finished}) are kept in {run.path}.")
+        console.print(
+            f"Interrupted; the finished epochs ({finished}) are kept in {run.path}; "
+            "go on with --resume."
+        )
         return 130
 
 
@@ -150,18 +156,22 @@ def train_side_by_side(
     run: RunFolder,
     console: Console,
 ) -> None:
-    """Train all by turns, an epoch each, and record every finished epoch in the run folder."""
-    steps = config.epochs * (len(data.train.labels) // config.batch_size)
-    with training_progress(console) as progress:
+    """Train all by turns, an epoch each, and keep every finished epoch in the run folder."""
+    starts = {name: run.start_of(name, params, data) for name in trainers}
+    with training_progress(console) as progress, stopping_at_sigterm() as stop:
         trainings = {}
         for name, trainer in trainers.items():
             form: Any = form_of(trainer, config.attention)
+            steps = steps_left(starts[name], data, config)
             on_steps = watch_steps(progress, name, steps, config.batch_size)
             own = replace(config, attention=form)
-            trainings[name] = trainer.train(params, data, own, on_steps)
-        for _ in range(config.epochs):
+            trainings[name] = train_watched(
+                trainer, name, starts[name], data, own, run, stop, on_steps
+            )
+        for number in range(1, config.epochs + 1):
             for name, training in trainings.items():
-                run.record_epoch(name, next(training))
+                if number >= starts[name].epoch:
+                    next(training)
 
 
 def evaluate_everywhere(

@@ -23,7 +23,7 @@ from jax_impl.train import train as train_alone
 from shared.config import Config
 from shared.data import Dataset
 from shared.processes import Place, check_share
-from shared.records import Epoch
+from shared.records import Epoch, StateWatcher, TrainingState, ignore_state
 
 SECONDS_TO_WAIT = 1800  # for the others, at the end: PyTorch's default
 
@@ -108,6 +108,8 @@ def train(
     data: Dataset,
     config: Config,
     on_steps: Callable[[int, Array], None] = lambda number, loss: None,
+    on_state: StateWatcher = ignore_state,
+    start: TrainingState | None = None,
 ) -> Iterator[Epoch]:
     """Train as one device alone does, to the same result; raises UserError for an uneven share.
 
@@ -116,4 +118,4 @@ def train(
     check_share(config.batch_size, count_devices(config.device))
     if jax.process_index() > 0:
         data = replace(data, validation=data.validation.first(1))
-    return train_alone(params, data, config, on_steps, steps_together)
+    return train_alone(params, data, config, on_steps, on_state, start, steps_together)

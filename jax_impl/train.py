@@ -1,7 +1,7 @@
 """Training and evaluation in JAX, line for line beside pytorch_impl/train.py."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,16 @@ from shared.config import Config
 from shared.data import Dataset
 from shared.levels import LevelImages, in_form
 from shared.params import check_labels
-from shared.records import AdamState, Epoch, Evaluation
+from shared.records import (
+    AdamState,
+    Epoch,
+    Evaluation,
+    StateWatcher,
+    TrainingState,
+    begin_next_epoch,
+    begin_training,
+    ignore_state,
+)
 
 
 def place(module: nnx.Pytree, device: jax.Device) -> None:
@@ -85,23 +94,29 @@ def train(
     data: Dataset,
     config: Config,
     on_steps: Callable[[int, Array], None] = lambda number, loss: None,
+    on_state: StateWatcher = ignore_state,
+    start: TrainingState | None = None,
     prepare_steps: Callable[..., Callable[[Array], tuple[Array, Array]]] = steps_alone,
 ) -> Iterator[Epoch]:
-    """Train from `params` and yield every finished epoch.
+    """Train from `params`, or go on from `start`, and yield every finished epoch.
 
-    `on_steps` hears, now and then, how many steps were taken and the loss of the last;
-    `prepare_steps` says who takes them: distributed.py has another answer.
+    `on_steps` hears, now and then, how many steps were taken and the loss of the last; `on_state`
+    hears how many, and gets a function that copies out the state to go on from;
+    `prepare_steps` says who takes them, see distributed.py.
     """
+    start = start or begin_training(params, config)
+    params = start.params
     device = find_device(config.device)
     check_labels(data.train.labels, len(params["out.bias"]))
     model = from_params(params, config.attention, config.dtype, config.device)
     optimizer = nnx.Optimizer(model, adam(config.learning_rate), wrt=nnx.Param)
+    set_adam_state(model, optimizer, start.adam)
     place(optimizer, device)
     images = as_input(data.train.in_form(config.attention), config.attention, model.K[...])
     images = jax.device_put(images, device)
     labels = jax.device_put(data.train.labels, device)  # [n]
     take_steps = prepare_steps(model, optimizer, images, labels)
-    for number in range(1, config.epochs + 1):
+    for number in range(start.epoch, config.epochs + 1):
         batches = epoch_batches(
             len(labels),
             config.batch_size,
@@ -109,20 +124,23 @@ def train(
             seed=config.seed,
             epoch=number,
         )  # [batches, batch]
-        losses, logits = [], []
-        start = time.perf_counter()
-        for part in in_parts(batches):
+        losses = [jax.device_put(start.step_losses, device)]
+        logits = [jax.device_put(start.logits, device)]
+        began = time.perf_counter() - start.seconds
+        for part in in_parts(batches, len(start.step_losses), config.checkpoint_every):
             rows = jax.device_put(part, device)  # [steps, batch]
             results = take_steps(rows)
             losses.append(results[0])
             logits.append(results[1])
             on_steps(len(part), losses[-1][-1])
+            so_far = (number, losses, logits, began)
+            on_state(len(part), partial(to_training_state, model, optimizer, *so_far))
         step_losses = np.asarray(jnp.concat(losses))  # [batches]
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - began
         loss, accuracy = measure(
             jnp.concat(losses), jnp.concat(logits), labels[batches], config.accuracy
         )
-        yield Epoch(
+        epoch = Epoch(
             number=number,
             train_loss=loss,
             train_accuracy=accuracy,
@@ -139,6 +157,8 @@ def train(
             params=to_params(model),
             adam=to_adam_state(model, optimizer),
         )
+        yield epoch
+        start = begin_next_epoch(epoch, config)
 
 
 def to_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer) -> AdamState:
@@ -148,6 +168,33 @@ def to_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer) -> AdamSt
         step=int(kept.count[...]),
         first_moment=to_params(nnx.merge(like, kept.mu)),
         second_moment=to_params(nnx.merge(like, kept.nu)),
+    )
+
+
+def set_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer, adam: AdamState) -> None:
+    """Let Adam go on from what it kept for every parameter, by name."""
+    kept, dtype = optimizer.opt_state[0], model.K.dtype.name
+    kept.count[...] = adam.step
+    nnx.update(kept.mu, nnx.state(from_params(adam.first_moment, dtype=dtype)))
+    nnx.update(kept.nu, nnx.state(from_params(adam.second_moment, dtype=dtype)))
+
+
+def to_training_state(
+    model: SelfAttentionModel,
+    optimizer: nnx.Optimizer,
+    epoch: int,
+    losses: Sequence[Array],
+    logits: Sequence[Array],
+    began: float,
+) -> TrainingState:
+    """Copy out all that training needs to go on, within an epoch that began then."""
+    return TrainingState(
+        epoch=epoch,
+        params=to_params(model),
+        adam=to_adam_state(model, optimizer),
+        step_losses=np.concatenate([np.asarray(part) for part in losses]),
+        logits=np.concatenate([np.asarray(part) for part in logits]),
+        seconds=time.perf_counter() - began,
     )
 
 

@@ -20,7 +20,7 @@ from pytorch_impl.train import train_steps
 from shared.config import Config
 from shared.data import Dataset
 from shared.processes import Place, check_share
-from shared.records import Epoch
+from shared.records import Epoch, StateWatcher, TrainingState, ignore_state
 
 
 def join(place: Place, device: str) -> None:
@@ -66,6 +66,8 @@ def train(
     data: Dataset,
     config: Config,
     on_steps: Callable[[int, Tensor], None] = lambda number, loss: None,
+    on_state: StateWatcher = ignore_state,
+    start: TrainingState | None = None,
 ) -> Iterator[Epoch]:
     """Train as one process alone does, to the same result; raises UserError for an uneven share.
 
@@ -74,4 +76,4 @@ def train(
     check_share(config.batch_size, count_devices(config.device))
     if dist.get_rank() > 0:
         data = replace(data, validation=data.validation.first(1))
-    return train_alone(params, data, config, on_steps, steps_together)
+    return train_alone(params, data, config, on_steps, on_state, start, steps_together)

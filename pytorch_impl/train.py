@@ -1,7 +1,7 @@
 """Training and evaluation in PyTorch, line for line beside jax_impl/train.py."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -25,7 +25,16 @@ from shared.config import Config
 from shared.data import Dataset
 from shared.levels import LevelImages, in_form
 from shared.params import check_labels
-from shared.records import AdamState, Epoch, Evaluation
+from shared.records import (
+    AdamState,
+    Epoch,
+    Evaluation,
+    StateWatcher,
+    TrainingState,
+    begin_next_epoch,
+    begin_training,
+    ignore_state,
+)
 
 
 def train_step(
@@ -68,21 +77,27 @@ def train(
     data: Dataset,
     config: Config,
     on_steps: Callable[[int, Tensor], None] = lambda number, loss: None,
+    on_state: StateWatcher = ignore_state,
+    start: TrainingState | None = None,
     prepare_steps: Callable[..., Callable[[Tensor], tuple[Tensor, Tensor]]] = steps_alone,
 ) -> Iterator[Epoch]:
-    """Train from `params` and yield every finished epoch.
+    """Train from `params`, or go on from `start`, and yield every finished epoch.
 
-    `on_steps` hears, now and then, how many steps were taken and the loss of the last;
-    `prepare_steps` says who takes them: distributed.py has another answer.
+    `on_steps` hears, now and then, how many steps were taken and the loss of the last; `on_state`
+    hears how many, and gets a function that copies out the state to go on from;
+    `prepare_steps` says who takes them, see distributed.py.
     """
+    start = start or begin_training(params, config)
+    params = start.params
     device = find_device(config.device)
     check_labels(data.train.labels, len(params["out.bias"]))
     model = from_params(params, config.attention, config.dtype, config.device)
     optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    set_adam_state(model, optimizer, start.adam)
     images = as_input(data.train.in_form(config.attention), config.attention, model.K.detach())
     labels = torch.tensor(data.train.labels, device=device)  # [n]
     take_steps = prepare_steps(model, optimizer, images, labels)
-    for number in range(1, config.epochs + 1):
+    for number in range(start.epoch, config.epochs + 1):
         batches = epoch_batches(
             len(labels),
             config.batch_size,
@@ -90,20 +105,23 @@ def train(
             seed=config.seed,
             epoch=number,
         )  # [batches, batch]
-        losses, logits = [], []
-        start = time.perf_counter()
-        for part in in_parts(batches):
+        losses = [torch.as_tensor(start.step_losses, device=device)]
+        logits = [torch.as_tensor(start.logits, device=device)]
+        began = time.perf_counter() - start.seconds
+        for part in in_parts(batches, len(start.step_losses), config.checkpoint_every):
             rows = torch.as_tensor(part, device=device)  # [steps, batch]
             results = take_steps(rows)
             losses.append(results[0])
             logits.append(results[1])
             on_steps(len(part), losses[-1][-1])
+            so_far = (number, losses, logits, began)
+            on_state(len(part), partial(to_training_state, model, optimizer, *so_far))
         step_losses = torch.cat(losses).numpy(force=True)  # [batches]
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - began
         loss, accuracy = measure(
             torch.cat(losses), torch.cat(logits), labels[batches], config.accuracy
         )
-        yield Epoch(
+        epoch = Epoch(
             number=number,
             train_loss=loss,
             train_accuracy=accuracy,
@@ -120,6 +138,8 @@ def train(
             params=to_params(model),
             adam=to_adam_state(model, optimizer),
         )
+        yield epoch
+        start = begin_next_epoch(epoch, config)
 
 
 def to_adam_state(model: SelfAttentionModel, optimizer: Optimizer) -> AdamState:
@@ -129,6 +149,38 @@ def to_adam_state(model: SelfAttentionModel, optimizer: Optimizer) -> AdamState:
         step=int(kept["K"]["step"]),
         first_moment={name: to_numpy(state["exp_avg"]).copy() for name, state in kept.items()},
         second_moment={name: to_numpy(state["exp_avg_sq"]).copy() for name, state in kept.items()},
+    )
+
+
+def set_adam_state(model: SelfAttentionModel, optimizer: Optimizer, adam: AdamState) -> None:
+    """Let Adam go on from what it kept for every parameter, by name."""
+    state = {
+        index: {
+            "step": torch.tensor(adam.step),
+            "exp_avg": torch.tensor(adam.first_moment[name]),
+            "exp_avg_sq": torch.tensor(adam.second_moment[name]),
+        }
+        for index, (name, _) in enumerate(model.named_parameters())
+    }
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+
+
+def to_training_state(
+    model: SelfAttentionModel,
+    optimizer: Optimizer,
+    epoch: int,
+    losses: Sequence[Tensor],
+    logits: Sequence[Tensor],
+    began: float,
+) -> TrainingState:
+    """Copy out all that training needs to go on, within an epoch that began then."""
+    return TrainingState(
+        epoch=epoch,
+        params=to_params(model),
+        adam=to_adam_state(model, optimizer),
+        step_losses=np.concatenate([to_numpy(part) for part in losses]),
+        logits=np.concatenate([to_numpy(part) for part in logits]),
+        seconds=time.perf_counter() - began,
     )
 
 

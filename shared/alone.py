@@ -21,7 +21,10 @@ from shared.params import initial_params
 from shared.processes import Place, check_share, find_place, run_or_leave
 from shared.progress import training_progress, watch_steps
 from shared.records import Epoch, Evaluation, tested_epoch
+from shared.resume import check_has_checkpoint, find_folder, find_training
 from shared.runs import RunFolder
+from shared.stopping import stopping_at_sigterm
+from shared.watched import explaining_out_of_memory, steps_left, train_watched
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def train_alone(
         return launch(implementation.__name__, args, config.processes)
     if place is None:
         return _train_and_test(implementation, implementation, name, config)
-    if config.processes not in (None, place.size):
+    if config.resume is None and config.processes not in (None, place.size):
         raise UserError(
             f"--processes is {config.processes}, but WORLD_SIZE says that {place.size} were "
             "started: leave --processes out."
@@ -103,12 +106,20 @@ def _train_together(
     if place.is_first:
         status = _train_and_test(implementation, distributed, name, config)
     else:
-        data = load_config_data(config)
-        for _ in distributed.train(draw_config_params(config), data, config):
-            pass
+        _train_along(distributed, name, config)
     if status == 0:
         distributed.leave()
     return status
+
+
+def _train_along(distributed: ModuleType, name: str, config: AloneConfig) -> None:
+    """Train for the first process, from where it does."""
+    data, start = load_config_data(config), None
+    if config.resume is not None:
+        saved, _ = find_training(find_folder(config.resume), config.resume_from or name)
+        start = saved.state
+    for _ in distributed.train(draw_config_params(config), data, config, start=start):
+        pass
 
 
 def _train_and_test(
@@ -118,13 +129,29 @@ def _train_and_test(
     console = make_console()
     data = load_config_data(config)
     check_before_training(implementation, config, data)
+    check_has_checkpoint(config, name)
     run = RunFolder(config, name)
     try:
-        _train_and_report(trainer, name, config, data, run, console)
+        with explaining_out_of_memory(config):
+            _train_and_report(trainer, name, config, data, run, console)
+            return _test(implementation, name, config, data, run, console)
     except KeyboardInterrupt:
         finished = len(run.epochs.get(name, []))
-        console.print(f"Interrupted; {finished} finished epochs are kept in {run.path}.")
+        console.print(
+            f"Interrupted; {finished} finished epochs are kept in {run.path}; go on with --resume."
+        )
         return 130
+
+
+def _test(
+    implementation: ModuleType,
+    name: str,
+    config: Config,
+    data: Dataset,
+    run: RunFolder,
+    console: Console,
+) -> int:
+    """Test the weights that the config asks for; return the exit status."""
     epoch = tested_epoch(run.epochs[name], config.tested_weights)
     model = implementation.from_params(epoch.params, config.attention, config.dtype, config.device)
     result = implementation.evaluate(
@@ -155,11 +182,11 @@ def _train_and_report(
     run: RunFolder,
     console: Console,
 ) -> None:
-    steps = config.epochs * (len(data.train.labels) // config.batch_size)
-    with training_progress(console) as progress:
+    start = run.start_of(name, draw_config_params(config), data)
+    with training_progress(console) as progress, stopping_at_sigterm() as stop:
+        steps = steps_left(start, data, config)
         on_steps = watch_steps(progress, name, steps, config.batch_size)
-        for epoch in trainer.train(draw_config_params(config), data, config, on_steps):
-            run.record_epoch(name, epoch)
+        for epoch in train_watched(trainer, name, start, data, config, run, stop, on_steps):
             console.print(describe_epoch(epoch, config))
 
 

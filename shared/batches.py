@@ -1,5 +1,7 @@
 """Which samples stand in which batch: decided here with NumPy, never inside a framework."""
 
+from math import ceil
+
 import numpy as np
 
 from shared.errors import UserError
@@ -27,10 +29,14 @@ def epoch_batches(
     return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)
 
 
-def in_parts(batches: np.ndarray) -> list[np.ndarray]:
-    """Cut the batches of an epoch into parts of at most STEPS_AT_ONCE steps.
+def in_parts(batches: np.ndarray, taken: int, checkpoint_every: int) -> list[np.ndarray]:
+    """Cut the batches of an epoch, but for those `taken` already, into parts.
 
-    A part is trained on in one go, compiled by JAX into one loop; progress, and an end by Ctrl-C,
-    come between two parts.
+    A part is trained on in one go, compiled by JAX into one loop; progress, checkpoints, and an
+    end by a signal, come between two parts. All parts are of one length but for the last, since
+    JAX compiles every length anew: the longest that STEPS_AT_ONCE and `checkpoint_every` allow.
     """
-    return np.split(batches, range(STEPS_AT_ONCE, len(batches), STEPS_AT_ONCE))
+    length = ceil(checkpoint_every / ceil(checkpoint_every / STEPS_AT_ONCE))
+    cuts = range(taken - taken % length + length, len(batches), length)
+    parts = np.split(batches[taken:], [cut - taken for cut in cuts])
+    return parts if taken < len(batches) else []

@@ -3,13 +3,15 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
 from rich.console import Console
 
 from shared.config import PRESETS, Config
-from shared.errors import UserError
+from shared.errors import Stopped, UserError
+from shared.resume import check_unchanged, resumed_config
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 Options = TypeVar("Options")
@@ -45,31 +47,42 @@ def complete_flag(args: Sequence[str], flag: str) -> list[str]:
 def parse_config(
     config_type: type[AnyConfig], args: Sequence[str], *, prog: str, description: str
 ) -> AnyConfig:
-    """Read a training config: the preset gives the defaults, the other options count on top."""
-    preset = PRESETS.get(_find_preset(args), PRESETS["default"])
+    """Read a training config: the preset gives the defaults, the other options count on top.
+
+    With --resume the run that is resumed gives them, and few may differ. Raises UserError.
+    """
+    choice = _find_choice(args)
+    if choice.resume is not None:
+        begun = resumed_config(config_type, choice.resume, choice.resume_from)
+        config = parse_options(begun, args, prog=prog, description=description)
+        check_unchanged(begun, config)
+        return config
+    preset = PRESETS.get(choice.preset, PRESETS["default"])
     settings = {field.name: getattr(preset, field.name) for field in fields(preset)}
     default = replace(config_type(), **settings)
     return parse_options(default, args, prog=prog, description=description)
 
 
 @dataclass(frozen=True)
-class _PresetChoice:
+class _Choice:
     preset: str = "default"
+    resume: Path | None = None
+    resume_from: str | None = None
 
 
-def _find_preset(args: Sequence[str]) -> str:
-    """Read --preset alone: what is given beside it may not go with the default preset."""
+def _find_choice(args: Sequence[str]) -> _Choice:
+    """Read what decides on the defaults: what is given beside it may not go with others."""
     try:
         chosen, _ = tyro.cli(
-            _PresetChoice,
+            _Choice,
             args=list(args),
             return_unknown_args=True,
             add_help=False,
             console_outputs=False,
         )
-    except SystemExit:  # a wrong --preset: reading all options will say so
-        return "default"
-    return chosen.preset
+    except SystemExit:  # a wrong one: reading all options will say so
+        return _Choice()
+    return chosen
 
 
 def make_console() -> Console:
@@ -81,12 +94,15 @@ def make_console() -> Console:
 
 
 def run_main(main: Callable[[Sequence[str]], int]) -> None:
-    """Run a command and exit: 2 with one sentence for bad input, 130 after Ctrl-C."""
+    """Run a command and exit: 2 and a sentence for bad input, 130 after Ctrl-C, 143 if stopped."""
     try:
         status = main(sys.argv[1:])
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        status = 143  # 128 + SIGTERM, what a shell reports of a process that it ended
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         status = 130

@@ -72,10 +72,16 @@ class Config(EvaluationConfig):
     """Decides the initial parameters and the order of the batches."""
     runs_dir: Path = Path("runs")
     """The folder that run folders are written into."""
+    checkpoint_every: int = 1000
+    """Steps from one checkpoint to the next within an epoch; each epoch's end is one too."""
+    resume: Path | None = None
+    """Go on with the run in this folder, with the options that it was begun with."""
+    resume_from: str | None = None
+    """With --resume: go on from this implementation's checkpoint instead of one's own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("num_channels", "epochs", "batch_size"):
+        for name in ("num_channels", "epochs", "batch_size", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise UserError(bad_option(name, getattr(self, name), "1 or more"))
         for name in ("learning_rate", "nats_per_bit"):
@@ -83,6 +89,8 @@ class Config(EvaluationConfig):
                 raise UserError(bad_option(name, getattr(self, name), "a positive number"))
         if self.seed < 0:
             raise UserError(bad_option("seed", self.seed, "0 or more"))
+        if self.resume_from is not None and self.resume is None:
+            raise UserError("--resume-from needs --resume: give the run folder to go on with.")
 
 
 def bad_option(name: str, found: object, expected: str) -> str:

@@ -10,6 +10,10 @@ class UserError(ValueError):
     """
 
 
+class Stopped(Exception):  # noqa: N818  nothing is wrong
+    """A training that was asked to stop, has saved its state, and says how to go on."""
+
+
 def check_choice(what: str, found: str, choices: Iterable[str]) -> str:
     """Return `found` if it is one of `choices`, else raise a UserError that lists them."""
     choices = list(choices)

@@ -12,20 +12,37 @@ from shared.errors import UserError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, previous: Path | None = None) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
 
-    The temporary name ends like `path`, since many writers read the format off the suffix.
-    Raises UserError if the folder or the disk refuses.
+    The temporary name ends like `path`, since many writers read the format off the suffix. With
+    `previous`, what was at `path` is kept there, and the new file is on the disk before it has
+    its name, so that a power cut leaves one of the two. Raises UserError if the folder or the
+    disk refuses.
     """
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield temporary
+        if previous is not None:
+            _flush(temporary)
+            if path.exists():
+                os.replace(path, previous)
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"Could not write {path}: {error.strerror or error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed; nobody else may be writing."""
+    for path in folder.glob(".*-*"):
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import struct
 import zlib
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ class Original(NamedTuple):
     sha256: str  # of the file as it is downloaded; those TensorFlow Datasets registers
 
 
+LARGEST = 4 + 4 * 3 + 60_000 * 28 * 28  # bytes, unpacked: the training images
 UNSIGNED_BYTE = 8  # the type of the data in the magic number
 ORIGINALS = {
     "train-images-idx3-ubyte.gz": Original(
@@ -43,11 +45,14 @@ ORIGINALS = {
 def read_idx(path: Path) -> np.ndarray:
     """Read a gzipped IDX file of unsigned bytes; UserError says what is wrong with it."""
     try:
-        content = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            content = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(
             f"{path} is truncated or not a gzip file ({error}): download it again."
         ) from error
+    if len(content) > LARGEST:
+        raise UserError(f"{path} holds more than MNIST's largest file: download it again.")
     if len(content) < 4:
         raise UserError(f"{path} ends within its magic number: download it again.")
     zeros, kind, num_axes = struct.unpack(">HBB", content[:4])
@@ -56,9 +61,11 @@ def read_idx(path: Path) -> np.ndarray:
             f"{path} has the magic number 0x{content[:4].hex()}, not that of an IDX file of "
             "unsigned bytes: download it again."
         )
+    if num_axes > 3:
+        raise UserError(f"{path} has {num_axes} axes, more than images have: download it again.")
     start = 4 + 4 * num_axes
     shape = struct.unpack(f">{num_axes}I", content[4:start]) if len(content) >= start else None
-    if shape is None or len(content) - start != np.prod(shape, dtype=np.int64):
+    if shape is None or len(content) - start != prod(shape):
         raise UserError(
             f"{path} holds {len(content) - start} bytes of data, not those of the shape {shape}: "
             "download it again."

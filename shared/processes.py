@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from shared.errors import UserError
+from shared.errors import Stopped, UserError
 
 # What the libraries that move gradients say of a process that is gone, in PyTorch and JAX alike.
 SIGNS_OF_LOSS = ("gloo", "nccl", "connection", "unavailable", "heartbeat")
@@ -90,6 +90,9 @@ def run_or_leave(place: Place, run: Callable[[], int]) -> None:
     except UserError as error:
         status = 2
         print(f"error: {error}", file=sys.stderr)
+    except Stopped as stopped:
+        status = 143
+        print(f"{stopped}", file=sys.stderr)
     except KeyboardInterrupt:
         status = 130
     except Exception as error:

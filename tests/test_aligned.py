@@ -118,9 +118,9 @@ def test_difflib_alone_would_part_what_belongs_together():
         if tag != "insert"
         for i, j in zip(range(start, stop), range(first, last), strict=False)
     }
-    line, other_line = landmarks(one)["train_step"], landmarks(other)["train_step"]
+    line, other_line = landmarks(one)["evaluate.loss"], landmarks(other)["evaluate.loss"]
     assert beside.get(line - 1) != other_line - 1
-    row = row_of(align([one, other]), "train_step")
+    row = row_of(align([one, other]), "evaluate.loss")
     assert row.lines == {"pytorch": at(one, line), "jax": at(other, other_line)}
 
 

@@ -45,8 +45,21 @@ def test_a_batch_size_that_cannot_be_is_refused(size: int):
 
 
 @pytest.mark.parametrize("steps", [1, STEPS_AT_ONCE, STEPS_AT_ONCE + 1, 2 * STEPS_AT_ONCE + 7])
-def test_the_parts_of_an_epoch_are_the_epoch(steps: int):
+@pytest.mark.parametrize("every", [1, 2, 30, STEPS_AT_ONCE, 200, 1000])
+@pytest.mark.parametrize("taken", [0, 1, 125, 200])
+def test_the_parts_of_an_epoch_are_what_is_left_of_it(steps: int, every: int, taken: int):
     batches = epoch_batches(3 * steps, 3)
-    parts = in_parts(batches)
-    assert all(1 <= len(part) <= STEPS_AT_ONCE for part in parts)
-    np.testing.assert_array_equal(np.concatenate(parts), batches)
+    parts = in_parts(batches, taken, every)
+    assert all(1 <= len(part) <= min(STEPS_AT_ONCE, every) for part in parts)
+    left = batches[taken:]
+    np.testing.assert_array_equal(np.concatenate([left[:0], *parts]), left)
+
+
+@pytest.mark.parametrize(("every", "length"), [(1, 1), (100, 100), (200, 100), (1000, 125)])
+def test_a_part_ends_wherever_a_checkpoint_is_due(every: int, length: int):
+    batches = epoch_batches(1234, 1)
+    parts = in_parts(batches, 0, every)
+    assert {len(part) for part in parts[:-1]} == {length}
+    # Whoever goes on from the end of a part takes the same parts as who never stopped.
+    again = in_parts(batches, 3 * length, every)
+    assert [part.tolist() for part in again] == [part.tolist() for part in parts[3:]]

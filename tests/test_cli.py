@@ -82,7 +82,12 @@ def test_the_run_folder_is_complete(compared):
         "result.json",
         "loss.png",
         "loss.svg",
-        *(f"{n}-{w}.safetensors" for n in ("pytorch", "jax") for w in ("best", "final")),
+        ".lock",
+        *(
+            f"{name}-{which}.safetensors"
+            for name in ("pytorch", "jax")
+            for which in ("best", "final", "checkpoint", "checkpoint-previous")
+        ),
     }
     lines = [json.loads(line) for line in (latest / "metrics.jsonl").read_text().splitlines()]
     assert [line["implementation"] for line in lines[:2]] == ["pytorch", "jax"]

@@ -123,3 +123,21 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("name", ["pytorch", "jax"])
+def test_a_run_is_resumed_with_another_number_of_processes(name: str, tmp_path: Path):
+    module = import_or_skip(name)
+    options = ("--batch-size", "50", "--dtype", "float64")
+    for args in (
+        ("--processes", "2", "--epochs", "1", *options),
+        ("--processes", "1", "--epochs", "2", "--resume", "runs/latest"),
+    ):
+        process = command(f"{name}_impl", *args, cwd=tmp_path)
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+    config = Config(epochs=2, batch_size=50, dtype="float64")
+    *_, epoch = module.train(initial_params(), load_data(), config)
+    params, _ = load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
+    for key, array in epoch.params.items():
+        np.testing.assert_allclose(params[key], array, rtol=0, atol=TRAJECTORY_TOLERANCE)

@@ -3,8 +3,10 @@
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from conftest import import_or_skip
 
 import compare.checks
 import compare.claims
@@ -14,7 +16,9 @@ from compare.catalogue import BUGS, Bug
 from compare.claims.comparator import check_comparator
 from compare.claims.data import check_data
 from compare.mutants import draw_seeds, find_failures, main, say_false_alarms, try_bug
-from compare.mutants_report import Tried, find_headroom
+from compare.mutants_report import Tried, find_headroom, merge, to_json
+from compare.mutants_train import can_be_trained, measure_accuracy
+from shared.data import Dataset, load_data
 
 # What needs no framework is planted here; `make mutants` plants all.
 QUICK = [bug for bug in BUGS if bug.package in ("numpy_reference", "shared", "compare")]
@@ -95,3 +99,39 @@ def test_the_command_prints_the_matrix_and_ends_with_1_where_a_bug_escapes(
 def test_an_unknown_bug_is_one_sentence():
     with pytest.raises(ValueError, match="bug 'no_such' is not known here"):
         main(["--bugs", "no_such"])
+
+
+def test_accuracy_is_measured_with_a_bug_and_without(monkeypatch):
+    few = load_data("sample", num_channels=3)
+    few = Dataset(*(split.first(64) for split in (few.train, few.validation, few.test)))
+    monkeypatch.setattr("compare.mutants_train._load", lambda: few)
+    bug = next(bug for bug in BUGS if bug.name == "softmax_over_the_queries")
+    assert can_be_trained(bug)
+    assert not can_be_trained(SCALE)
+    real = import_or_skip("pytorch")
+
+    def evaluate(*args, **options):
+        return real.evaluate(*args, **options)._replace(accuracy=0.25)
+
+    wrong = SimpleNamespace(**(vars(real) | {"evaluate": evaluate}))
+    monkeypatch.setattr("compare.mutants_train.plant", lambda planted: {bug: wrong}[planted])
+    found = measure_accuracy(bug, epochs=1)
+    assert found.wrong == 0.25
+    assert 0 < found.right <= 1
+    assert found.right != 0.25
+
+
+def test_some_bugs_anew_leave_what_a_file_holds_of_others(tmp_path):
+    file = tmp_path / "mutants.json"
+    tried = [Tried(SCALE.name, {"steps": 2.0}, None)]
+    new = to_json([SCALE], tried, {}, 0, ["It failed."])
+    assert merge(file, new) == new
+    old = new | {"bugs": {"other": {}}, "seeds": 7, "honest": {"steps": 0.5}, "failures": []}
+    file.write_text(json.dumps(old))
+    merged = merge(file, new)
+    assert list(merged["bugs"]) == ["other", SCALE.name]
+    assert (merged["seeds"], merged["honest"]) == (7, {"steps": 0.5})
+    assert (merged["passed"], merged["failures"]) == (False, ["It failed."])
+    file.write_text(json.dumps(old | {"versions": {}}))
+    with pytest.raises(ValueError, match="was made with other versions"):
+        merge(file, new)

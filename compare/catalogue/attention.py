@@ -220,6 +220,7 @@ ATTENTION = (
         "two pixels alike.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.unique.html",),
         claim="inputs",
+        step="attended",
         form="histogram",
         small="Where all pixels of an image differ every count is 0 or 1; `inputs` has images of "
         "one level.",

@@ -70,7 +70,6 @@ EPOCHS = (
             "https://github.com/dnouri/nolearn/issues/247",
         ),
         claim="loss",
-        step="loss",
     ),
     Bug(
         name="last_batch_dropped",
@@ -160,7 +159,7 @@ EPOCHS = (
             "https://github.com/Lightning-AI/torchmetrics/issues/1664",
             "https://github.com/Lightning-AI/torchmetrics/issues/2418",
         ),
-        claim="epochs",
+        claim="accuracy",
     ),
     Bug(
         name="ties_to_the_last",

@@ -199,6 +199,7 @@ NUMBERS = (
         "of all, every exponential becomes 0, and 0 / 0 NaN.",
         sources=("https://github.com/cleanlab/cleanlab/pull/667",),
         claim="inputs",
+        step="attended",
         form="vectorized",
         small=ORDINARY + "`inputs` shows it by scores of thousands.",
     ),

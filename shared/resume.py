@@ -1,0 +1,145 @@
+"""`--resume RUN`: find a run's checkpoints, the options it was begun with, and where to go on."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.config import Config, bad_option
+from shared.data import Dataset
+from shared.errors import UserError
+from shared.records import TrainingState
+from shared.states import SavedTraining, load_training
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+SUFFIX = "-checkpoint.safetensors"
+# What may differ when a run is resumed; all else decides what is computed.
+CHANGEABLE = {"resume", "resume_from", "epochs", "device", "eval_batch_size", "checkpoint_every"}
+CHANGEABLE |= {"runs_dir", "json", "mnist_dir", "processes"}
+
+
+def checkpoint_path(folder: Path, name: str) -> Path:
+    """Say where the newest checkpoint of an implementation is kept."""
+    return folder / f"{name}{SUFFIX}"
+
+
+def previous_path(newest: Path) -> Path:
+    """Say where the checkpoint before the newest is kept."""
+    return newest.with_name(f"{newest.stem}-previous.safetensors")
+
+
+def find_folder(given: Path) -> Path:
+    """Find the run folder that is meant, past a link such as runs/latest."""
+    folder = given.parent / given.readlink() if given.is_symlink() else given
+    if folder.is_dir():
+        return folder
+    if given.is_symlink():
+        raise UserError(f"{given} points to {folder}, which is gone: name a run that is there.")
+    raise UserError(f"There is no run folder {given}: give one to --resume, such as runs/latest.")
+
+
+def saved_names(folder: Path) -> list[str]:
+    """Name the implementations that have a checkpoint in a run folder."""
+    endings = (SUFFIX, previous_path(Path(SUFFIX)).name)
+    return sorted(
+        {path.name.removesuffix(end) for end in endings for path in folder.glob(f"[!.]*{end}")}
+    )
+
+
+def find_training(folder: Path, name: str) -> tuple[SavedTraining, str | None]:
+    """Read the newest good checkpoint, and say what is wrong if it is not the newest.
+
+    Raises UserError if there is none, or none that is good.
+    """
+    newest = checkpoint_path(folder, name)
+    try:
+        return load_training(newest), None
+    except UserError as error:
+        previous = previous_path(newest)
+        if not previous.is_file():
+            raise
+        reason = str(error)
+    saved = load_training(previous)
+    return saved, f"{reason} Going on from the one before it, {previous}."
+
+
+def resumed_config(config_type: type[AnyConfig], given: Path, source: str | None) -> AnyConfig:
+    """Give the options that the run in a folder was begun with, as its checkpoint holds them."""
+    folder = find_folder(given)
+    names = saved_names(folder)
+    if not names:
+        raise UserError(f"{folder} holds no checkpoint to go on from: start a new run.")
+    if source is not None and source not in names:
+        raise UserError(
+            f"{folder} holds no checkpoint of {source}: give --resume-from {' or '.join(names)}."
+        )
+    saved, _ = find_training(folder, source or names[0])
+    config = config_from_json(config_type, saved.config)
+    return replace(config, resume=given, resume_from=source)
+
+
+def check_has_checkpoint(config: Config, name: str) -> None:
+    """Raise UserError if a run that is to be resumed holds no checkpoint of an implementation."""
+    if config.resume is None or config.resume_from is not None:
+        return
+    names = saved_names(find_folder(config.resume))
+    if name not in names:
+        raise UserError(
+            f"{config.resume} holds no checkpoint of {name}: to go on from another's, give "
+            f"--resume-from {' or '.join(names)}."
+        )
+
+
+def config_from_json(config_type: type[AnyConfig], found: Mapping[str, Any]) -> AnyConfig:
+    """Read a config from what config_to_json made of it; UserError says what is wrong.
+
+    Options of another command are left out, and what is missing has its default.
+    """
+    try:
+        return msgspec.convert(dict(found), type=config_type, dec_hook=_decode_path)
+    except msgspec.ValidationError as error:
+        raise UserError(f"The run's config cannot be read: {error}.") from error
+
+
+def check_unchanged(begun: Config, config: Config) -> None:
+    """Raise UserError for an option that a run in progress cannot change."""
+    for name in (field.name for field in fields(config)):
+        before, now = getattr(begun, name), getattr(config, name)
+        if name not in CHANGEABLE and before != now:
+            raise UserError(bad_option(name, now, f"{before}, as the run was begun, or none"))
+
+
+def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
+    """Raise UserError if a state, read from a checkpoint, is not one of this config's training."""
+    steps, channels = data.train.images.shape[1:]
+    batches = len(data.train.labels) // config.batch_size
+    found = (*start.params["out.weight"].shape[1:], *start.params["K"].shape)
+    outputs = len(start.params["out.bias"])
+    if found != (steps * channels, channels, channels):
+        raise UserError(
+            f"The checkpoint's parameters are for {found[1]} channels and {found[0] // found[1]} "
+            f"pixels, the run's data has {channels} and {steps}: it is not of this run."
+        )
+    if start.params["K"].dtype != config.dtype:
+        raise UserError(
+            f"The checkpoint is in {start.params['K'].dtype}, the run in {config.dtype}: "
+            "it is not of this run."
+        )
+    if start.logits.shape[1:] != (config.batch_size, outputs) or len(start.logits) > batches:
+        raise UserError(
+            f"The checkpoint's logits are {list(start.logits.shape)}, not [at most {batches}, "
+            f"{config.batch_size}, {outputs}]: it is not of this run."
+        )
+    if start.epoch > config.epochs + 1:
+        raise UserError(
+            f"--epochs is {config.epochs}, and {start.epoch - 1} are done: give that or more."
+        )
+
+
+def _decode_path(kind: type, found: Any) -> Any:
+    if kind is Path and isinstance(found, str):
+        return Path(found)
+    raise ValueError(f"{found!r:.40} is no path")

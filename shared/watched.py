@@ -1,0 +1,191 @@
+"""A training that is watched: saved as it goes, stopped when asked to or when it goes wrong."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from shared.config import Config
+from shared.data import Dataset
+from shared.errors import Stopped, UserError
+from shared.records import Epoch, StateWatcher, TrainingState, begin_next_epoch
+from shared.runs import RunFolder
+from shared.stopping import Stop
+
+
+def train_watched(
+    implementation: Any,
+    name: str,
+    start: TrainingState,
+    data: Dataset,
+    config: Config,
+    run: RunFolder,
+    stop: Stop,
+    on_steps: Callable[[int, Any], None],
+) -> Iterator[Epoch]:
+    """Train from `start` and yield every epoch, once the run folder holds it.
+
+    Raises Stopped once a stop was asked for and the state is saved, and UserError where a loss or
+    a parameter is no longer a number.
+    """
+    watch = _Watch(name, config, run, stop, start)
+    try:
+        for epoch in _train(implementation, name, start, data, config, on_steps, watch):
+            state = begin_next_epoch(epoch, config)
+            check_finite(replace(state, epoch=epoch.number, step_losses=epoch.step_losses))
+            run.record_epoch(name, epoch)
+            watch.save(state)
+            watch.stop_if_asked(state)
+            yield epoch
+    except _NotFinite as found:
+        raise UserError(say_what_broke(implementation, watch.saved, found, data, config)) from None
+
+
+def can_go_on(implementation: Any) -> bool:
+    """Tell whether a training can start from any state; one from elsewhere need not."""
+    return "start" in signature(implementation.train).parameters
+
+
+def _train(
+    implementation: Any,
+    name: str,
+    start: TrainingState,
+    data: Dataset,
+    config: Config,
+    on_steps: Callable[[int, Any], None],
+    on_state: StateWatcher,
+) -> Iterator[Epoch]:
+    train: Callable[..., Iterator[Epoch]] = implementation.train
+    if can_go_on(implementation):
+        return train(start.params, data, config, on_steps, on_state, start)
+    if start.adam.step:
+        raise UserError(f"{name} cannot go on with a training: only begin one, without --resume.")
+    return train(start.params, data, config, on_steps)
+
+
+class _Watch:
+    """Hears of the states of one training, and saves those that are due."""
+
+    def __init__(
+        self, name: str, config: Config, run: RunFolder, stop: Stop, start: TrainingState
+    ) -> None:
+        self.name, self.config, self.run, self.stop = name, config, run, stop
+        self.saved = start
+        self.steps = 0  # taken since
+
+    def __call__(self, steps: int, copy_state: Callable[[], TrainingState]) -> None:
+        """Save the state if it is time to, or if a stop was asked for, which then comes."""
+        self.steps += steps
+        if self.steps < self.config.checkpoint_every and not self.stop.is_requested:
+            return
+        state = copy_state()
+        check_finite(state)
+        self.save(state)
+        self.stop_if_asked(state)
+
+    def save(self, state: TrainingState) -> None:
+        """Write a checkpoint."""
+        self.run.save_state(self.name, state)
+        self.saved, self.steps = state, 0
+
+    def stop_if_asked(self, state: TrainingState) -> None:
+        """Raise Stopped if a stop was asked for; `state` is saved."""
+        if self.stop.is_requested:
+            raise Stopped(
+                f"Stopped by SIGTERM: {self.name} stands after {len(state.step_losses)} steps of "
+                f"epoch {state.epoch}, and all is saved; go on with --resume {self.run.path}"
+            )
+
+
+class _NotFinite(Exception):  # noqa: N818  caught here
+    """A state in which a loss or a parameter is NaN or infinite."""
+
+    def __init__(self, state: TrainingState) -> None:
+        self.state = state
+
+
+def check_finite(state: TrainingState) -> None:
+    """Raise _NotFinite if a step's loss or a parameter is NaN or infinite."""
+    if not np.isfinite(state.step_losses).all() or not_finite(state):
+        raise _NotFinite(state)
+
+
+def not_finite(state: TrainingState) -> list[str]:
+    """Name the parameters that hold NaN or infinity."""
+    return [name for name, array in state.params.items() if not np.isfinite(array).all()]
+
+
+def say_what_broke(
+    implementation: Any,
+    before: TrainingState,
+    found: _NotFinite,
+    data: Dataset,
+    config: Config,
+) -> str:
+    """Say at which step a loss was no longer a number, and which parameter was not first."""
+    first = find_first(implementation, before, data, config) or found.state
+    step, where = len(first.step_losses), f"epoch {first.epoch}"
+    names = ", ".join(not_finite(first))
+    wrong = np.flatnonzero(~np.isfinite(found.state.step_losses))
+    loss = f"the loss is NaN or infinite from step {wrong[0] + 1} of {where} on"
+    parts = [loss] if wrong.size else []
+    parts += (
+        [f"the first of the parameters to be so, after step {step}, is {names}"] if names else []
+    )
+    return (
+        f"Training is stopped: {'; '.join(parts)}. The checkpoint before it is kept; "
+        "try a lower --learning-rate, or look at the data."
+    )
+
+
+def find_first(
+    implementation: Any, before: TrainingState, data: Dataset, config: Config
+) -> TrainingState | None:
+    """Repeat a training, one step at a time, up to the first state that is not finite."""
+    if not can_go_on(implementation):
+        return None
+
+    def look(_: int, copy_state: Callable[[], TrainingState]) -> None:
+        check_finite(copy_state())
+
+    slow = replace(config, checkpoint_every=1, epochs=before.epoch)
+    try:
+        for _ in implementation.train(before.params, data, slow, on_state=look, start=before):
+            pass
+    except _NotFinite as found:
+        return found.state
+    return None
+
+
+def steps_left(start: TrainingState, data: Dataset, config: Config) -> int:
+    """Count the training steps that are still to take."""
+    batches = len(data.train.labels) // config.batch_size
+    return (config.epochs - start.epoch + 1) * batches - len(start.step_losses)
+
+
+@contextmanager
+def explaining_out_of_memory(config: Config) -> Iterator[None]:
+    """Turn a framework's own error, that memory is used up, into a sentence for the user."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = (str(error).splitlines() or ["no more is said"])[0][:200]
+        raise UserError(
+            f"Out of memory on {config.device} ({reason}): give a smaller --batch-size than "
+            f"{config.batch_size} or --eval-batch-size than {config.eval_batch_size}."
+        ) from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell PyTorch's and JAX's errors for this, neither of which may be imported here."""
+    said = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(s in said for s in ("resource_exhausted", "out of memory", "can't allocate memory"))
+    )

@@ -1,0 +1,245 @@
+"""Faults survived: each ends in one clear sentence, and nothing is lost or half written."""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import TRAINERS, import_or_skip
+from test_resume import DATA, PROBLEM, finish, interrupt, make_config
+
+from shared import mnist, runs
+from shared.config import Config
+from shared.digits import Digits
+from shared.errors import UserError
+from shared.resume import (
+    check_has_checkpoint,
+    checkpoint_path,
+    find_folder,
+    resumed_config,
+)
+from shared.runs import RunFolder
+from shared.states import load_training
+from shared.watched import explaining_out_of_memory
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = Config(batch_size=5)
+
+
+def run_python(code: str, cwd: Path, **options) -> subprocess.CompletedProcess:
+    """Run a program of this project, without a framework, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        **options,
+    )
+
+
+SAVE = """
+from pathlib import Path
+from shared.cli import run_main
+from shared.config import Config
+from shared.params import initial_params
+from shared.records import begin_training
+from shared.runs import RunFolder
+
+def main(args):
+    config = Config(resume=Path({resume!r}) if {resume!r} else None)
+    run = RunFolder(config, "jax")
+    run.save_state("jax", begin_training(initial_params({steps}), config))
+    return 0
+
+{before}
+run_main(main)
+"""
+
+
+def save_in_process(
+    cwd: Path, *, steps: int = 784, resume: str = "", before: str = "", **options
+) -> subprocess.CompletedProcess:
+    """Write a checkpoint into a new run folder, or into one that is there."""
+    return run_python(SAVE.format(steps=steps, resume=resume, before=before), cwd, **options)
+
+
+def said(process: subprocess.CompletedProcess) -> str:
+    """Give the one sentence that a process ended with."""
+    assert process.returncode == 2, process.stderr
+    assert process.stderr.startswith("error: ")
+    assert process.stderr.count("\n") == 1
+    return process.stderr
+
+
+def test_a_full_disk_is_a_sentence_and_the_checkpoint_before_is_whole(tmp_path: Path):
+    assert save_in_process(tmp_path, steps=7).returncode == 0
+    (run,) = tmp_path.glob("runs/*-jax")
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    limit = (50_000, 50_000)  # bytes a file may have; what is written has 94,000
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    process = save_in_process(tmp_path, resume="runs/latest", preexec_fn=fill)
+    assert "Could not write runs/" in said(process)
+    assert "jax-checkpoint.safetensors: File too large" in process.stderr
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    load_training(checkpoint_path(run, "jax"))
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
+    assert save_in_process(tmp_path, steps=7).returncode == 0
+    (run,) = tmp_path.glob("runs/*-jax")
+    for path in (tmp_path, run.parent, run):
+        path.chmod(0o555)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    # Root may write anywhere, so it becomes nobody first.
+    drop = "import os\nif os.getuid() == 0: os.setuid(65534)\n"
+    process = save_in_process(tmp_path, steps=7, resume="runs/latest", before=drop)
+    assert re.search(r"Could not write in the run folder .*Permission denied", said(process))
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    for path in (tmp_path, run.parent, run):
+        path.chmod(0o755)
+
+
+def test_two_processes_do_not_run_in_one_folder(tmp_path: Path):
+    run = RunFolder(replace(CONFIG, runs_dir=tmp_path / "runs"), "jax")
+    process = save_in_process(tmp_path, steps=7, resume="runs/latest")
+    assert "Another process is running in runs/" in said(process)
+    path = run.path
+    del run
+    assert save_in_process(tmp_path, steps=7, resume=str(path)).returncode == 0
+
+
+def test_the_cache_prepared_twice_at_once_is_prepared_once(tmp_path: Path, monkeypatch):
+    prepared = []
+
+    def prepare(_: object) -> dict[str, Digits]:
+        time.sleep(0.2)
+        prepared.append(1)
+        digits = Digits(np.ones((3, 784), np.uint8), np.arange(3))
+        return {"train": digits, "test": digits}
+
+    monkeypatch.setattr(mnist, "read_through_tfds", prepare)
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    path = tmp_path / "cache" / "mnist.npz"
+    threads = [threading.Thread(target=mnist.prepare_cache, args=(path,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert prepared == [1]
+    assert mnist.read_cache(path)["train"].labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("name", "every"), [("pytorch", 1000), ("jax", 3)])
+def test_a_loss_that_becomes_nan_stops_training_and_says_where(
+    name: str, every: int, tmp_path: Path
+):
+    """Found at the epoch's end, or at a checkpoint within it."""
+    trainer = import_or_skip(name)
+    config = make_config(tmp_path, learning_rate=1e30, checkpoint_every=every)
+    epoch = next(trainer.train(PROBLEM.params, DATA, config))
+    first = int(np.flatnonzero(~np.isfinite(epoch.step_losses))[0]) + 1
+    with pytest.raises(UserError) as raised:
+        finish(trainer, name, config)
+    assert f"is NaN or infinite from step {first} of epoch 1 on" in str(raised.value)
+    assert re.search(
+        r"the first of the parameters to be so, after step \d, is \w", str(raised.value)
+    )
+    assert "try a lower --learning-rate" in str(raised.value)
+    (run,) = tmp_path.glob("2*")
+    state = load_training(checkpoint_path(run, name)).state
+    assert all(np.isfinite(array).all() for array in state.params.values())
+
+
+def test_the_parameter_that_becomes_nan_first_is_named(tmp_path: Path):
+    """A trainer whose V is NaN after its second step, and all else after its third."""
+
+    def train(params, data, config, on_steps=None, on_state=None, start=None):
+        every = config.checkpoint_every
+        for step in range(len(start.step_losses) + every, 5, every):
+            broken = {2: ["V"], 3: list(params), 4: list(params)}.get(step, [])
+            held = {n: a * np.nan if n in broken else a for n, a in start.params.items()}
+            losses = np.array([1, 1, np.nan, np.nan][:step])
+            on_state(every, partial(replace, start, params=held, step_losses=losses))
+        yield from ()
+
+    with pytest.raises(UserError) as raised:
+        finish(SimpleNamespace(train=train), "it", make_config(tmp_path, checkpoint_every=4))
+    assert "the loss is NaN or infinite from step 3 of epoch 1 on" in str(raised.value)
+    assert "the first of the parameters to be so, after step 2, is V." in str(raised.value)
+
+
+def out_of_memory(name: str) -> Exception:
+    """Make the error that a framework itself raises when a GPU's memory is used up."""
+    import_or_skip(name)
+    if name == "pytorch":
+        import torch
+
+        return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.16 GiB.\nMore.")
+    import jax
+
+    return jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_out_of_memory_suggests_a_smaller_batch(name: str):
+    error = out_of_memory(name)
+    with (
+        pytest.raises(
+            UserError, match=r"Out of memory on cpu \(.*\): give a smaller --batch-size t"
+        ),
+        explaining_out_of_memory(CONFIG),
+    ):
+        raise error
+
+
+def test_another_error_of_a_framework_is_not_called_out_of_memory():
+    with pytest.raises(RuntimeError, match="a bug"), explaining_out_of_memory(CONFIG):
+        raise RuntimeError("a bug")
+
+
+def test_a_clock_that_goes_backwards_makes_no_run_another(tmp_path: Path, monkeypatch):
+    times = [datetime(2030, 1, 1, 12), datetime(2029, 1, 1, 12), datetime(2030, 1, 1, 12)]
+    monkeypatch.setattr(runs, "datetime", SimpleNamespace(now=lambda: times.pop(0)))
+    config = replace(CONFIG, runs_dir=tmp_path)
+    folders = []
+    for _ in range(3):
+        folders.append(RunFolder(config, "jax").path)
+        assert find_folder(tmp_path / "latest") == folders[-1]
+    names = ["20300101-120000-jax", "20290101-120000-jax", "20300101-120000-jax-2"]
+    assert [folder.name for folder in folders] == names
+
+
+def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):
+    (tmp_path / "latest").symlink_to("gone")
+    with pytest.raises(UserError, match=r"latest points to .*gone, which is gone: name a run"):
+        find_folder(tmp_path / "latest")
+    run = RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax")
+    assert find_folder(tmp_path / "latest") == run.path
+
+
+def test_a_run_that_is_not_there_or_holds_nothing_is_a_sentence(tmp_path: Path):
+    with pytest.raises(UserError, match="There is no run folder"):
+        resumed_config(Config, tmp_path / "gone", None)
+    with pytest.raises(UserError, match="holds no checkpoint to go on from"):
+        resumed_config(Config, tmp_path, None)
+
+
+def test_only_another_implementations_checkpoint_is_there(tmp_path: Path):
+    path = interrupt(import_or_skip("pytorch"), "it", make_config(tmp_path), steps=2)
+    with pytest.raises(UserError, match=r"holds no checkpoint of other: .* give --resume-from it"):
+        check_has_checkpoint(Config(resume=path), "other")

@@ -1,0 +1,142 @@
+"""Implementations from elsewhere: traced, run and timed beside the project's own."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tiny_attention
+from conftest import import_or_skip
+from tiny import write_tiny
+
+from compare import bench, run, trace
+from compare.bench_report import read_bench
+from compare.capture import capture_steps, is_file_of
+from compare.problems import make_problem
+from shared.errors import UserError
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Work in a folder of its own, and make variants of the tiny implementation there."""
+    monkeypatch.chdir(tmp_path)
+    return partial(write_tiny, tmp_path)
+
+
+def traced(name: str, *args: str, channels: int = 3) -> int:
+    options = f"--implementations --images 1 --num-channels {channels}".split()
+    return trace.main([*options, "--implementation", name, *args])
+
+
+def test_trace_judges_every_step_of_it_and_says_what_it_has_not(make, capsys):
+    name = make()
+    assert traced(name, "--json", "trace.json", "--figure", "trace.png") == 0
+    out = capsys.readouterr().out
+    assert f"{name} has no looped, vectorized, builtin, histogram, bfloat16." in out
+    assert "Every step is within what rounding allows" in out
+    found = json.loads(Path("trace.json").read_text())
+    assert [case["dtype"] for case in found["cases"]] == ["float32", "float64"]
+    for case in found["cases"]:
+        steps = [step["step"] for step in case["steps"]]
+        assert steps == ["query", "key", "value", "scores", "weights", "attended", "logits", "loss"]
+        assert all(step["local"] is not None for step in case["steps"])
+    assert "rich" in found["versions"]
+
+
+def test_trace_finds_the_step_that_is_wrong_in_it(make, capsys):
+    name = make((" / x.shape[-1] ** 0.5", ""))
+    assert traced(name) == 1
+    assert f"scores breaks first, in {name} textbook in float32 on cpu" in capsys.readouterr().out
+
+
+def test_a_dtype_that_it_has_not_is_left_out(make, capsys):
+    name = make(also='DTYPES = ("float32",)')
+    assert traced(name, "--dtypes", "float32", "float64") == 0
+    assert f"{name} has no looped, vectorized, builtin, histogram, float64." in (
+        capsys.readouterr().out
+    )
+    with pytest.raises(UserError, match="Nothing is left to trace"):
+        traced(name, "--dtypes", "float64")
+
+
+def test_a_run_evaluates_and_judges_it_but_trains_it_not(make, capsys):
+    import_or_skip("pytorch")
+    name = make()
+    args = "--implementations pytorch --epochs 1 --batch-size 400 --json out.json"
+    assert run.main([*args.split(), "--implementation", name]) == 0
+    out = capsys.readouterr().out
+    assert f"{name} has no histogram: it runs textbook instead." in out
+    assert f"{name} is forward only: it is evaluated and judged, not trained." in out
+    assert "pytorch alone trains: its training is compared with no other." in out
+    result = json.loads(Path("out.json").read_text())
+    found = result["implementations"]
+    assert found[name]["epochs"] == []
+    own, pytorch = found[name]["tests"]["pytorch"], found["pytorch"]["tests"]["pytorch"]
+    assert own["test_accuracy"] == pytest.approx(pytorch["test_accuracy"], abs=0.0021)
+    assert own["test_loss"] == pytest.approx(pytorch["test_loss"], rel=1e-5)
+    judged = {check["where"] for check in result["parity"]["checks"]}
+    assert f"{name} on pytorch's weights" in judged
+    assert "rich" in result["versions"]
+
+
+def test_a_run_leaves_out_what_has_not_its_dtype(make, capsys):
+    import_or_skip("pytorch")
+    name = make(also='DTYPES = ("float32",)')
+    args = "--implementations pytorch --batch-size 4001 --dtype float64"
+    with pytest.raises(UserError, match="The batch size is 4001"):  # and so nothing is run
+        run.main([*args.split(), "--implementation", name])
+    assert f"{name} is left out: it has no float64." in capsys.readouterr().out
+
+
+def test_a_benchmark_times_and_weighs_it(make, capsys):
+    import_or_skip("pytorch")
+    name = make()
+    args = "--implementations --batch-sizes 16 --rounds 1 --images 16 --implementation"
+    assert bench.main([*args.split(), name]) == 0
+    assert f"{name} is forward only: no training step of it is timed." in capsys.readouterr().out
+    rows = {(row.implementation, row.phase): row for row in read_bench(Path("bench.json"))["rows"]}
+    assert rows.keys() == {(name, "forward"), ("pytorch", "forward"), ("pytorch", "step")}
+    assert rows[name, "forward"].ms_per_sample > 0
+    assert rows[name, "forward"].peak_bytes > 16 * 784 * 784 * 4, "the weights alone are more"
+    assert Path("bench.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        ("'query': images @ model['Q'] + 1", None),
+        ("'keys': images", "The function steps gave 'keys' of shape"),
+        ("'key': images[0]", r"The function steps gave 'key' of shape \(784, 3\)"),
+    ],
+)
+def test_steps_that_it_gives_itself_are_judged(make, capsys, step: str, sentence: str | None):
+    name = make(also=f"def steps(model, images):\n    return {{{step}}}")
+    if sentence is not None:
+        with pytest.raises(UserError, match=sentence):
+            traced(name)
+        return
+    assert traced(name) == 1
+    assert f"query breaks first, in {name} textbook" in capsys.readouterr().out
+
+
+def test_nothing_is_known_of_a_model_but_that_it_can_be_evaluated():
+    """A dict does as a model, and its steps are seen."""
+    problem = make_problem()
+    model = tiny_attention.from_params(problem.params, "textbook", "float64", "cpu")
+    steps = capture_steps(tiny_attention, model, problem.images)
+    assert steps.keys() == {"query", "key", "value", "scores", "weights", "attended", "logits"}
+    np.testing.assert_array_equal(steps["query"], problem.images @ problem.params["Q"])
+
+
+def test_steps_are_looked_for_in_the_files_of_an_implementation_alone():
+    package = SimpleNamespace(__file__="/here/package/__init__.py")
+    assert is_file_of(package, "/here/package/model.py")
+    assert is_file_of(package, "/here/package/layers/attention.py")
+    assert not is_file_of(package, "/here/other.py")
+    module = SimpleNamespace(__file__="/here/module.py")
+    assert is_file_of(module, "/here/module.py")
+    assert not is_file_of(module, "/here/other.py")
+    assert not is_file_of(SimpleNamespace(), "/here/module.py")

@@ -1,0 +1,217 @@
+"""What is wrong with an implementation from elsewhere is said in one sentence, by name."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tiny_attention
+from conftest import import_or_skip
+from tiny import run_module, write_tiny
+
+from compare import run, trace
+from compare.contract import check_implementation
+from compare.foreign import guard
+from compare.problems import make_dataset, make_problem
+from shared.config import Config
+from shared.errors import UserError
+from shared.records import AdamState, Epoch
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Work in a folder of its own, and make variants of the tiny implementation there."""
+    monkeypatch.chdir(tmp_path)
+    return partial(write_tiny, tmp_path)
+
+
+def traced(name: str, *args: str, channels: int = 3) -> int:
+    options = f"--implementations --images 1 --num-channels {channels}".split()
+    return trace.main([*options, "--implementation", name, *args])
+
+
+NOT_MET = {
+    "lacks_to_params": ("def to_params", "def give_params", "lacks `to_params`: see docs/"),
+    "forms_as_text": ('("textbook",)', '"textbook"', "ATTENTION is 'textbook': it must be a tuple"),
+    "no_form": ('("textbook",)', "()", r"ATTENTION is \(\): it must hold names"),
+    "unknown_form": ('("textbook",)', '("flash",)', "ATTENTION holds 'flash': the forms are text"),
+    "libraries": ('("rich",)', "7", "LIBRARIES is 7: it must be a tuple of names"),
+    "missing_argument": (
+        "labels, *, batch_size, accuracy",
+        "labels, *, batch_size",
+        r"evaluate cannot be called as tiny_\d+.evaluate\(model, images, labels, batch_size, accu",
+    ),
+    "swapped_arguments": (
+        "attention, dtype, device",
+        "dtype, attention, device",
+        r"from_params takes params, dtype, attention, device, in this order: make it tiny_\d+.from",
+    ),
+    "syntax": ("ATTENTION =", "ATTENTION ==", "could not be imported: NameError: name 'ATTENTION'"),
+    "grammar": ("import numpy as np", "import numpy als np", "could not be imported: SyntaxError"),
+    "library": ("import numpy as np", "import no_such_library", "no_such_library is not installed"),
+    "exit": ("LIBRARIES =", "raise SystemExit(0)\nX =", "could not be imported: SystemExit: 0"),
+}
+
+
+@pytest.mark.parametrize("wrong", NOT_MET)
+def test_what_does_not_meet_the_contract_is_refused(make, wrong: str):
+    old, new, sentence = NOT_MET[wrong]
+    with pytest.raises(UserError, match=sentence) as refused:
+        traced(make((old, new)))
+    assert str(refused.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("also", "sentence"),
+    [
+        ("train = 3", r"train is 3, not a function tiny_\d+.train\(params, data, config\)"),
+        ("def train(params): ...", "train cannot be called as"),
+        ('DTYPES = ("float16",)', "DTYPES holds none of float32, float64, bfloat16"),
+        ('DEVICES = ("tpu",)', "DEVICES holds none of cpu, cuda"),
+    ],
+)
+def test_what_is_optional_has_to_be_of_its_kind(make, also: str, sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        traced(make(also=also))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("no_such_module", "There is no module no_such_module: --implementation takes one"),
+        ("compare.no_such", "There is no module compare.no_such"),
+        ("my/module", "--implementation my/module is not the name of a module"),
+        ("numpy", "something is called numpy already"),
+        ("compare", "compare lacks `ATTENTION`"),
+    ],
+)
+def test_a_name_that_is_of_no_use_is_refused(name: str, sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        traced(name)
+
+
+def test_two_of_one_name_are_refused(make):
+    name = make()
+    with pytest.raises(UserError, match=f"something is called {name} already"):
+        traced(name, "--implementation", name)
+
+
+BOOM = "raise RuntimeError('of\\nno use')"
+RAISES = {
+    "from_params": ("    check_params(params)", f"    {BOOM}", ""),
+    "evaluate": ("    check_labels(labels, len(weight))", f"    {BOOM}", ""),
+    "steps": ("LIBRARIES", "LIBRARIES", f"def steps(model, images): {BOOM}"),
+    "eagerly": ("LIBRARIES", "LIBRARIES", f"def eagerly(): {BOOM}"),
+    "find_device": ("LIBRARIES", "LIBRARIES", f"def find_device(name): {BOOM}"),
+}
+
+
+@pytest.mark.parametrize("function", RAISES)
+def test_a_function_that_raises_is_named_with_its_place(make, function: str):
+    old, new, also = RAISES[function]
+    name = make((old, new), also=also)
+    said = rf"^{name}\.{function} raised RuntimeError: of no use \({name}.py, line \d+\)\.$"
+    with pytest.raises(UserError, match=said):
+        traced(name)
+
+
+RETURNS = {
+    "no_evaluation": ("return Evaluation(", "return (", "gave a tuple: it must be an Evaluation"),
+    "loss": ("float(losses.mean())", "None", "gave nothing as loss: it must be a float"),
+    "list": (", logits)", ", logits.tolist())", "gave a list as logits: it must be a NumPy array"),
+    "dtype": (
+        ", logits)",
+        ", logits.astype('f2'))",
+        r"logits of shape \(1, 10\) and dtype float16",
+    ),
+    "shape": (", logits)", ", logits[:, :9])", r"logits of shape \(1, 9\) and dtype float32"),
+}
+
+
+@pytest.mark.parametrize("wrong", RETURNS)
+def test_a_result_of_another_kind_is_refused(make, wrong: str):
+    old, new, sentence = RETURNS[wrong]
+    with pytest.raises(UserError, match=sentence):
+        traced(make((old, new)))
+
+
+def trainer(**changes) -> SimpleNamespace:
+    """Make a trainer, guarded, that yields one epoch, with some of its fields changed."""
+
+    def train(params, data, config, on_steps):
+        model = tiny_attention.from_params(params, "textbook", config.dtype, "cpu")
+        validation = tiny_attention.evaluate(
+            model, data.test.images, data.test.labels, batch_size=2, accuracy="micro"
+        )
+        fields = {
+            "number": 1,
+            "train_loss": 1.0,
+            "train_accuracy": 0.5,
+            "validation": validation,
+            "train_seconds": 1.0,
+            "samples": 2,
+            "step_losses": np.ones(1),
+            "params": dict(params),
+            "adam": AdamState(1, dict(params), dict(params)),
+        }
+        yield Epoch(**fields | changes)
+
+    module = SimpleNamespace(**vars(tiny_attention) | {"train": train})
+    return guard(module, "it")
+
+
+def trained(module, epochs: int = 1) -> list[Epoch]:
+    problem = make_problem()
+    return list(module.train(problem.params, make_dataset(problem), Config(epochs=epochs)))
+
+
+def test_an_epoch_that_is_one_passes():
+    (epoch,) = trained(trainer())
+    assert epoch.number == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"number": 0}, "it.train gave an Epoch of number 0: it must be number 1"),
+        ({"validation": None}, "it.train gave nothing: it must be an Evaluation"),
+        ({"train_seconds": 0.0}, "it.train gave train_seconds 0.0 and samples 2"),
+        ({"step_losses": 1.0}, "it.train gave no row of step_losses"),
+        ({"params": {}}, "it.train gave params of no use: The parameters must be K, Q"),
+        ({"adam": None}, "it.train gave nothing as adam: it must be an AdamState"),
+        ({"adam": AdamState(1, {}, {})}, "it.train gave first_moment of no use: The parameters"),
+    ],
+)
+def test_an_epoch_of_another_kind_is_refused(changes, sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        trained(trainer(**changes))
+
+
+def test_a_training_that_ends_early_is_refused():
+    with pytest.raises(UserError, match=r"it\.train gave nothing for epoch 2: it must be an Epoch"):
+        trained(trainer(), epochs=2)
+
+
+def test_a_training_that_raises_is_named(make):
+    import_or_skip("pytorch")
+    name = make(also="def train(params, data, config, on_steps=None):\n    yield 1 / 0")
+    args = "--implementations pytorch --batch-size 400 --implementation"
+    said = rf"{name}.train raised ZeroDivisionError: division by zero \({name}.py, line \d+\)"
+    with pytest.raises(UserError, match=said):
+        run.main([*args.split(), name])
+
+
+@pytest.mark.parametrize("name", ["pytorch", "jax", "numpy"])
+def test_our_own_meet_the_contract(name: str):
+    check_implementation(import_or_skip(name), name)
+
+
+@pytest.mark.parametrize("verb", ["trace", "run", "bench"])
+def test_an_error_is_one_line_and_status_2(make, tmp_path: Path, verb: str):
+    name = make(("def to_params", "def give_params"))
+    process = run_module("compare", verb, "--implementation", name, cwd=tmp_path)
+    assert process.returncode == 2
+    assert process.stderr == f"error: {name} lacks `to_params`: see docs/add_a_framework.md.\n"
+    assert not (tmp_path / "runs").exists()

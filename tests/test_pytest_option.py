@@ -1,0 +1,57 @@
+"""`pytest --implementation package.module`: the parity tests, put to an implementation alone."""
+
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tiny import ROOT, run_module, write_tiny
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., str]:
+    """Make variants of the tiny implementation there."""
+    return partial(write_tiny, tmp_path)
+
+
+def judge(name: str, *args: str, cwd: Path) -> subprocess.CompletedProcess:
+    tests = [str(ROOT / "tests"), "--implementation", name, "-p", "no:cacheprovider"]
+    return run_module("pytest", *tests, *args, cwd=cwd)
+
+
+def test_pytest_judges_it_alone_and_says_what_it_has_not(make, tmp_path: Path):
+    name = make()
+    process = judge(name, "-k", "test_claim", "-v", cwd=tmp_path)
+    assert process.returncode == 0, process.stdout
+    assert (
+        f"judged: {name} (textbook; float32, float64; cpu); it has no looped, vectorized, builtin, "
+        "histogram, loss_and_gradients, train" in process.stdout
+    )
+    assert f"{name} has no train: forward only" in process.stdout
+    assert "14 passed, 8 skipped" in process.stdout
+    assert "numpy-textbook" not in process.stdout
+
+
+def test_pytest_fails_where_it_is_wrong(make, tmp_path: Path):
+    name = make((" / x.shape[-1] ** 0.5", ""))
+    process = judge(name, "-k", "test_claim and steps", cwd=tmp_path)
+    assert process.returncode == 1
+    assert "Check(quantity='scores'" in process.stdout
+
+
+def test_nothing_judged_is_not_a_pass(make, tmp_path: Path):
+    name = make()
+    process = judge(name, "-k", "test_claim and adam", cwd=tmp_path)
+    assert process.returncode == 5
+    assert "ERROR: nothing was judged: every test was skipped" in process.stdout
+    assert "2 skipped" in process.stdout
+
+
+def test_pytest_refuses_what_does_not_meet_the_contract(make, tmp_path: Path):
+    name = make(("def to_params", "def give_params"))
+    process = judge(name, cwd=tmp_path)
+    assert process.returncode == 4
+    assert (
+        process.stderr.strip() == f"ERROR: {name} lacks `to_params`: see docs/add_a_framework.md."
+    )

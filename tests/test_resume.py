@@ -1,0 +1,244 @@
+"""A training that is interrupted and resumed is, bit for bit, the one that never stopped."""
+
+import json
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import TRAINERS, import_or_skip
+
+from compare.claims.training import TRAJECTORY_TOLERANCE
+from compare.problems import make_dataset, make_problem
+from shared.checkpoints import load_params
+from shared.config import Config
+from shared.errors import Stopped, UserError
+from shared.records import Epoch
+from shared.resume import checkpoint_path, config_from_json, find_training, previous_path
+from shared.runs import RunFolder, config_to_json
+from shared.states import load_training
+from shared.stopping import Stop
+from shared.watched import train_watched
+
+PROBLEM = make_problem(batch=23)
+DATA = make_dataset(PROBLEM)
+TIMES = ("train_seconds", "samples_per_second")
+
+
+def make_config(tmp_path: Path, **options) -> Config:
+    """Four steps an epoch, in two parts."""
+    config = Config(
+        epochs=3, batch_size=5, attention="builtin", checkpoint_every=2, runs_dir=tmp_path
+    )
+    return replace(config, **options)
+
+
+def start(module: ModuleType, name: str, config: Config, stop_after: int = -1):
+    """Start a training; SIGTERM comes after so many of its steps. Give its folder and epochs."""
+    run, stop = RunFolder(config, name), Stop()
+    taken = 0
+
+    def on_steps(number: int, _: object) -> None:
+        nonlocal taken
+        taken += number
+        stop.is_requested = taken == stop_after
+
+    state = run.start_of(name, PROBLEM.params, DATA)
+    return run, train_watched(module, name, state, DATA, config, run, stop, on_steps)
+
+
+def interrupt(module: ModuleType, name: str, config: Config, steps: int) -> Path:
+    """Train so many steps, stop, and let go of the folder."""
+    run, training = start(module, name, config, stop_after=steps)
+    with pytest.raises(Stopped, match=r"all is saved; go on with --resume"):
+        list(training)
+    return run.path
+
+
+def finish(module: ModuleType, name: str, config: Config) -> RunFolder:
+    run, training = start(module, name, config)
+    list(training)
+    return run
+
+
+def lines_without_times(run: RunFolder) -> list[dict]:
+    lines = map(json.loads, (run.path / "metrics.jsonl").read_text().splitlines())
+    return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
+
+
+def assert_same_epochs(found: list[Epoch], expected: list[Epoch]) -> None:
+    for a, b in zip(found, expected, strict=True):
+        assert (a.number, a.samples, a.train_loss, a.train_accuracy) == (
+            b.number,
+            b.samples,
+            b.train_loss,
+            b.train_accuracy,
+        )
+        assert a.validation.loss == b.validation.loss
+        np.testing.assert_array_equal(a.validation.logits, b.validation.logits)
+        np.testing.assert_array_equal(a.step_losses, b.step_losses)
+        assert a.adam.step == b.adam.step
+        for x, y in (
+            (a.params, b.params),
+            (a.adam.first_moment, b.adam.first_moment),
+            (a.adam.second_moment, b.adam.second_moment),
+        ):
+            assert {n: v.tobytes() for n, v in x.items()} == {n: v.tobytes() for n, v in y.items()}
+
+
+def assert_same_run(found: RunFolder, expected: RunFolder, name: str) -> None:
+    assert_same_epochs(found.epochs[name], expected.epochs[name])
+    assert lines_without_times(found) == lines_without_times(expected)
+    one, other = (load_training(checkpoint_path(run.path, name)) for run in (found, expected))
+    assert_same_epochs(one.epochs, other.epochs)
+    assert one.state.adam.step == other.state.adam.step == 12
+    for which in ("best", "final"):
+        paths = [run.weights_path(name, which) for run in (found, expected)]
+        (a, about_a), (b, about_b) = map(load_params, paths)
+        assert about_a["epoch"] == about_b["epoch"]
+        assert {n: v.tobytes() for n, v in a.items()} == {n: v.tobytes() for n, v in b.items()}
+
+
+@pytest.fixture(scope="module", params=TRAINERS)
+def uninterrupted(
+    request: pytest.FixtureRequest, tmp_path_factory
+) -> tuple[ModuleType, str, RunFolder]:
+    """An implementation, its name, and its training from start to end."""
+    module = import_or_skip(request.param)
+    config = make_config(tmp_path_factory.mktemp("runs"))
+    return module, request.param, finish(module, request.param, config)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 6])
+def test_a_resumed_training_is_the_uninterrupted_one(uninterrupted, steps: int, tmp_path: Path):
+    """Stopped within the first epoch, at its last step but before its end, within the second."""
+    module, name, expected = uninterrupted
+    config = replace(expected.config, runs_dir=tmp_path)
+    path = interrupt(module, name, config, steps)
+    saved = load_training(checkpoint_path(path, name)).state
+    assert (saved.epoch, len(saved.step_losses)) == ((steps - 1) // 4 + 1, (steps - 1) % 4 + 1)
+    found = finish(module, name, replace(config, resume=path))
+    assert found.path == path
+    assert config_from_json(Config, config_to_json(config)) == config
+    assert_same_run(found, expected, name)
+
+
+def test_a_training_resumed_between_epochs_is_the_uninterrupted_one(uninterrupted, tmp_path: Path):
+    module, name, expected = uninterrupted
+    config = replace(expected.config, runs_dir=tmp_path)
+    run, training = start(module, name, config)
+    list(islice(training, 2))
+    del training
+    path = run.path
+    del run
+    # What a process that was killed leaves behind: half a line, half a file, a lost one.
+    (path / "metrics.jsonl").write_bytes((path / "metrics.jsonl").read_bytes()[:-9])
+    (path / f".1234-{name}-checkpoint.safetensors").write_bytes(b"half")
+    (path / f"{name}-final.safetensors").unlink()
+    found = finish(module, name, replace(config, resume=path))
+    assert not list(path.glob(".1234*"))
+    assert_same_run(found, expected, name)
+
+
+def test_more_epochs_can_be_asked_for_and_are_those_of_a_longer_run(uninterrupted, tmp_path: Path):
+    module, name, expected = uninterrupted
+    short = replace(expected.config, runs_dir=tmp_path, epochs=1)
+    first = finish(module, name, short)
+    path = first.path
+    del first
+    found = finish(module, name, replace(short, epochs=3, resume=path))
+    assert_same_epochs(found.epochs[name], expected.epochs[name])
+
+
+@pytest.mark.parametrize(("first", "then"), [TRAINERS, TRAINERS[::-1]])
+def test_what_one_framework_began_the_other_finishes(first: str, then: str, tmp_path: Path):
+    modules = {name: import_or_skip(name) for name in TRAINERS}
+    config = make_config(tmp_path, dtype="float64", epochs=8)
+    expected = finish(modules[first], first, config).epochs[first]
+    path = interrupt(modules[first], first, config, steps=6)
+    resumed = replace(config, resume=path, resume_from=first)
+    run = finish(modules[then], then, resumed)
+    found = run.epochs[then]
+    assert len(found) == len(expected) == 8
+    losses, wanted = (np.concatenate([e.step_losses for e in es]) for es in (found, expected))
+    np.testing.assert_allclose(losses, wanted, rtol=TRAJECTORY_TOLERANCE)
+    assert found[-1].adam.step == expected[-1].adam.step == 32
+    for a, b in (
+        (found[-1].params, expected[-1].params),
+        (found[-1].adam.first_moment, expected[-1].adam.first_moment),
+        (found[-1].adam.second_moment, expected[-1].adam.second_moment),
+    ):
+        for name in a:
+            scale = np.abs(b[name]).max()
+            assert np.abs(a[name] - b[name]).max() <= TRAJECTORY_TOLERANCE * scale, name
+    lines = [json.loads(text) for text in (path / "metrics.jsonl").read_text().splitlines()]
+    trained_by = [(line["implementation"], line["epoch"]) for line in lines]
+    assert trained_by == [(first, 1), *((then, number) for number in range(2, 9))]
+
+
+def test_of_old_epochs_the_numbers_alone_are_kept(uninterrupted):
+    _, name, run = uninterrupted
+    best = min(run.epochs[name], key=lambda epoch: epoch.validation.loss)
+    for epoch in run.epochs[name]:
+        assert bool(epoch.params) == (epoch is best or epoch is run.epochs[name][-1])
+        assert len(epoch.step_losses) == 4
+
+
+def test_the_checkpoint_before_the_newest_is_kept(uninterrupted, tmp_path: Path):
+    module, name, expected = uninterrupted
+    path = interrupt(module, name, replace(expected.config, runs_dir=tmp_path), steps=6)
+    newest = checkpoint_path(path, name)
+    steps = [load_training(p).state.adam.step for p in (newest, previous_path(newest))]
+    assert steps == [6, 4]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    saved, problem = find_training(path, name)
+    assert saved.state.adam.step == 4
+    assert problem is not None
+    assert str(newest) in problem
+    assert "Going on from the one before it" in problem
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
+    uninterrupted, tmp_path: Path, capsys
+):
+    module, name, expected = uninterrupted
+    config = replace(expected.config, runs_dir=tmp_path)
+    path = interrupt(module, name, config, steps=6)
+    newest = checkpoint_path(path, name)
+    content = bytearray(newest.read_bytes())
+    content[-20] ^= 4
+    newest.write_bytes(content)
+    found = finish(module, name, replace(config, resume=path))
+    assert "is damaged: its checksum" in capsys.readouterr().err
+    assert newest.with_name(f"{name}-checkpoint-damaged.safetensors").read_bytes() == content
+    assert_same_epochs(found.epochs[name], expected.epochs[name])
+
+
+def test_nothing_is_left_to_go_on_from_where_both_are_damaged(uninterrupted, tmp_path: Path):
+    module, name, expected = uninterrupted
+    config = replace(expected.config, runs_dir=tmp_path)
+    path = interrupt(module, name, config, steps=2)
+    for damaged in (checkpoint_path(path, name), previous_path(checkpoint_path(path, name))):
+        damaged.write_bytes(damaged.read_bytes()[:1000])
+    before = {p.name: p.read_bytes() for p in path.iterdir()}
+    with pytest.raises(UserError, match=rf"{name}-checkpoint-previous.*not a readable"):
+        start(module, name, replace(config, resume=path))
+    assert {p.name: p.read_bytes() for p in path.iterdir()} == before
+
+
+def test_a_trainer_that_takes_no_state_is_kept_and_cannot_go_on(tmp_path: Path):
+    """One from elsewhere need not: its epochs are saved, its training only begins."""
+    pytorch = import_or_skip("pytorch")
+
+    def train(params, data, config, on_steps):
+        return pytorch.train(params, data, config, on_steps)
+
+    module, config = SimpleNamespace(train=train), make_config(tmp_path, epochs=1)
+    run = finish(module, "it", config)
+    path = run.path
+    assert load_training(checkpoint_path(path, "it")).state.adam.step == 4
+    del run
+    with pytest.raises(UserError, match="it cannot go on with a training: only begin one"):
+        finish(module, "it", replace(config, epochs=2, resume=path))
