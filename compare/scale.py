@@ -14,7 +14,7 @@ from statistics import median
 from string import Template
 from typing import Any, Literal
 
-from compare.bench import cores_of_others
+from compare.bench import TOLERATED_CORES, cores_of_others
 from compare.implementations import PACKAGES, load_present
 from compare.machine import describe_machine, num_threads, seconds_of_others
 from compare.report import library_versions
@@ -28,6 +28,10 @@ from shared.sample import load_sample
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = Path(__file__).with_name("scale_template.md")
 BATCHES = {"histogram": (16, 256), "vectorized": (16,)}
+CAUTION = (
+    "**That is too much to trust these times**: threads and processes that wait for one another in "
+    "every step wait for the others' turn, too. Measure again on a quiet machine."
+)
 EPOCHS = 3  # of which the first compiles, and is not counted
 
 
@@ -201,6 +205,7 @@ def write_page(rounds: Mapping[Case, Sequence[float]], result: Mapping[str, Any]
         cores=machine["threads"],
         platform=machine["platform"],
         busy="an unknown number" if busy is None else f"{busy:.1f}",
+        caution=CAUTION if busy is None or busy > TOLERATED_CORES else "",
         rounds=len(next(iter(rounds.values()))),
         processes=max(case.processes for case in rounds),
         epochs=EPOCHS,

@@ -47,10 +47,14 @@ def test_the_table_and_the_page_come_from_the_numbers(monkeypatch):
     assert row == f"| jax | `vectorized` | 16 | {cells} |"
     machine = {"cpu": "a processor", "threads": 6, "platform": "Linux", "cores_of_others": 0.25}
     page = write_page(rounds, {"machine": machine, "versions": {"jax": "1.2.3"}})
-    for said in (row, paper_table(), "a processor with 6 cores", "jax 1.2.3", "0.2 of the cores"):
+    for said in (row, paper_table(), "a processor with 6 cores", "jax 1.2.3", "kept 0.2 of"):
         assert said in page
     assert "--processes 3 --rounds 3" in page
     assert "$SLURM_PROCID" in page
+    assert "too much to trust" in page
+    quiet = machine | {"cores_of_others": 0.0}
+    page = write_page(rounds, {"machine": quiet, "versions": {"jax": "1.2.3"}})
+    assert "too much to trust" not in page
 
 
 def test_a_block_has_only_some_cores_and_gives_them_back():
