@@ -30,7 +30,8 @@ class DiffConfig:
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] | None = None
     """Two or three of them, in this order (default: every one that has the file and the form)."""
     file: str = "model.py"
-    """Which file of each package: model.py, train.py, blocks.py or metrics.py."""
+    """Which file of each package: model.py, train.py, blocks.py, metrics.py or
+    distributed.py."""
     form: Attention | None = None
     """Of model.py this form of attention alone, and what it needs."""
     unified: bool = False

@@ -174,7 +174,7 @@ def as_input(x: Images, attention: str, like: Array) -> Images:
 def find_device(name: str) -> jax.Device:
     """Find the device called "cpu" or "cuda"; a UserError says if it is not there."""
     try:
-        return jax.devices(name)[0]
+        return jax.local_devices(backend=name)[0]
     except RuntimeError:
         raise UserError(f"JAX finds no {name!r} device here: use --device cpu.") from None
 

@@ -82,6 +82,13 @@ def train_steps(
     return losses, logits  # [steps], [steps, batch, outputs]
 
 
+def steps_alone(
+    model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
+) -> Callable[[Array], tuple[Array, Array]]:
+    """Give what takes steps on batches of row numbers: here, in this process."""
+    return partial(train_steps, model, optimizer, images, labels)
+
+
 def train(
     params: Mapping[str, np.ndarray],
     data: Dataset,
@@ -89,11 +96,13 @@ def train(
     on_steps: Callable[[int, Array], None] = lambda number, loss: None,
     on_state: StateWatcher = ignore_state,
     start: TrainingState | None = None,
+    prepare_steps: Callable[..., Callable[[Array], tuple[Array, Array]]] = steps_alone,
 ) -> Iterator[Epoch]:
     """Train from `params`, or go on from `start`, and yield every finished epoch.
 
     `on_steps` hears, now and then, how many steps were taken and the loss of the last; `on_state`
-    hears how many, and gets a function that copies out the state to go on from.
+    hears how many, and gets a function that copies out the state to go on from;
+    `prepare_steps` says who takes them, see distributed.py.
     """
     start = start or begin_training(params, config)
     params = start.params
@@ -106,6 +115,7 @@ def train(
     images = as_input(data.train.in_form(config.attention), config.attention, model.K[...])
     images = jax.device_put(images, device)
     labels = jax.device_put(data.train.labels, device)  # [n]
+    take_steps = prepare_steps(model, optimizer, images, labels)
     for number in range(start.epoch, config.epochs + 1):
         batches = epoch_batches(
             len(labels),
@@ -119,7 +129,7 @@ def train(
         began = time.perf_counter() - start.seconds
         for part in in_parts(batches, len(start.step_losses), config.checkpoint_every):
             rows = jax.device_put(part, device)  # [steps, batch]
-            results = train_steps(model, optimizer, images, labels, rows)
+            results = take_steps(rows)
             losses.append(results[0])
             logits.append(results[1])
             on_steps(len(part), losses[-1][-1])

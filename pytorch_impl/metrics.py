@@ -10,7 +10,7 @@ class MicroAccuracy(MulticlassAccuracy):
     """The fraction of samples that are right; TorchMetrics averages by class unless told."""
 
     def __init__(self, num_classes: int) -> None:
-        super().__init__(num_classes, average="micro")
+        super().__init__(num_classes, average="micro", sync_on_compute=False)
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Count the samples of logits [batches, batch, outputs] and labels [batches, batch]."""
@@ -21,7 +21,7 @@ class BatchMacroAccuracy(MeanMetric):
     """The seed's quirk: the mean over batches of each batch's accuracy averaged by class."""
 
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
+        super().__init__(sync_on_compute=False)
         self.num_classes = num_classes
 
     def update(self, preds: Tensor, target: Tensor) -> None:  # type: ignore[override]
@@ -37,8 +37,12 @@ def measure(losses: Tensor, logits: Tensor, labels: Tensor, accuracy: str) -> tu
     [batches, batch]; measuring them together spares each training step the cost.
     """
     kinds = {"micro": MicroAccuracy, "macro": BatchMacroAccuracy}
+    # Unless told not to sync, a metric among several processes waits for all and merges theirs.
     metrics = MetricCollection(
-        {"loss": MeanMetric(nan_strategy="disable"), "accuracy": kinds[accuracy](logits.shape[-1])},
+        {
+            "loss": MeanMetric(nan_strategy="disable", sync_on_compute=False),
+            "accuracy": kinds[accuracy](logits.shape[-1]),
+        },
         compute_groups=False,
     ).to(logits.device)
     metrics.update(value=losses, preds=logits, target=labels)

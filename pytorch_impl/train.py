@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam, Optimizer
 
@@ -38,7 +38,7 @@ from shared.records import (
 
 
 def train_step(
-    model: SelfAttentionModel, optimizer: Optimizer, images: Images, labels: Tensor
+    model: nn.Module, optimizer: Optimizer, images: Images, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Take one step of Adam on a batch; return its mean loss, in nats, and its logits."""
     logits = model(images)  # [batch, outputs]
@@ -50,7 +50,7 @@ def train_step(
 
 
 def train_steps(
-    model: SelfAttentionModel,
+    model: nn.Module,
     optimizer: Optimizer,
     images: Images,
     labels: Tensor,
@@ -65,6 +65,13 @@ def train_steps(
     return torch.stack(losses), torch.stack(logits)  # [steps], [steps, batch, outputs]
 
 
+def steps_alone(
+    model: SelfAttentionModel, optimizer: Optimizer, images: Images, labels: Tensor
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Give what takes steps on batches of row numbers: here, in this process."""
+    return partial(train_steps, model, optimizer, images, labels)
+
+
 def train(
     params: Mapping[str, np.ndarray],
     data: Dataset,
@@ -72,11 +79,13 @@ def train(
     on_steps: Callable[[int, Tensor], None] = lambda number, loss: None,
     on_state: StateWatcher = ignore_state,
     start: TrainingState | None = None,
+    prepare_steps: Callable[..., Callable[[Tensor], tuple[Tensor, Tensor]]] = steps_alone,
 ) -> Iterator[Epoch]:
     """Train from `params`, or go on from `start`, and yield every finished epoch.
 
     `on_steps` hears, now and then, how many steps were taken and the loss of the last; `on_state`
-    hears how many, and gets a function that copies out the state to go on from.
+    hears how many, and gets a function that copies out the state to go on from;
+    `prepare_steps` says who takes them, see distributed.py.
     """
     start = start or begin_training(params, config)
     params = start.params
@@ -87,6 +96,7 @@ def train(
     set_adam_state(model, optimizer, start.adam)
     images = as_input(data.train.in_form(config.attention), config.attention, model.K.detach())
     labels = torch.tensor(data.train.labels, device=device)  # [n]
+    take_steps = prepare_steps(model, optimizer, images, labels)
     for number in range(start.epoch, config.epochs + 1):
         batches = epoch_batches(
             len(labels),
@@ -100,7 +110,7 @@ def train(
         began = time.perf_counter() - start.seconds
         for part in in_parts(batches, len(start.step_losses), config.checkpoint_every):
             rows = torch.as_tensor(part, device=device)  # [steps, batch]
-            results = train_steps(model, optimizer, images, labels, rows)
+            results = take_steps(rows)
             losses.append(results[0])
             logits.append(results[1])
             on_steps(len(part), losses[-1][-1])

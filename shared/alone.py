@@ -1,7 +1,9 @@
 """One implementation alone, as the seed has its one script: train, report per epoch, test."""
 
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import log
 from types import ModuleType
 
@@ -10,16 +12,33 @@ from rich.console import Console
 
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
-from shared.config import Config
+from shared.config import Config, bad_option
 from shared.data import Dataset, load_data
+from shared.errors import UserError
+from shared.launch import launch
 from shared.mnist import cache_path
 from shared.params import initial_params
+from shared.processes import Place, check_share, find_place, run_or_leave
 from shared.progress import training_progress, watch_steps
 from shared.records import Epoch, Evaluation, tested_epoch
-from shared.resume import check_has_checkpoint
+from shared.resume import check_has_checkpoint, find_folder, find_training
 from shared.runs import RunFolder
 from shared.stopping import stopping_at_sigterm
 from shared.watched import explaining_out_of_memory, steps_left, train_watched
+
+
+@dataclass(frozen=True)
+class AloneConfig(Config):
+    """What training one implementation needs to know."""
+
+    processes: int | None = None
+    """Train in so many processes on this machine, each on its rows of every batch; the result is
+    that of one process. Not needed under torchrun, or where another launcher sets RANK."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.processes is not None and self.processes < 1:
+            raise UserError(bad_option("processes", self.processes, "1 or more"))
 
 
 def load_config_data(config: Config) -> Dataset:
@@ -45,14 +64,68 @@ def draw_config_params(config: Config) -> dict[str, np.ndarray]:
     return initial_params(num_channels=config.num_channels, seed=config.seed)
 
 
-def train_alone(implementation: ModuleType, name: str, args: Sequence[str]) -> int:
-    """Train one implementation, print each epoch, test the weights and keep them."""
+def train_alone(
+    implementation: ModuleType, distributed: ModuleType, name: str, args: Sequence[str]
+) -> int:
+    """Train one implementation, print each epoch, test the weights and keep them.
+
+    `distributed` is its module of that name, for a training in several processes.
+    """
     config = parse_config(
-        Config,
+        AloneConfig,
         args,
         prog=f"python -m {implementation.__name__}",
         description=f"{implementation.__doc__} Trains it, reports every epoch and tests it.",
     )
+    place = find_place(os.environ)
+    if place is None and config.processes is not None:
+        return launch(implementation.__name__, args, config.processes)
+    if place is None:
+        return _train_and_test(implementation, implementation, name, config)
+    if config.resume is None and config.processes not in (None, place.size):
+        raise UserError(
+            f"--processes is {config.processes}, but WORLD_SIZE says that {place.size} were "
+            "started: leave --processes out."
+        )
+    config = replace(config, processes=place.size)
+    run_or_leave(place, lambda: _train_together(implementation, distributed, name, config, place))
+    return 0
+
+
+def _train_together(
+    implementation: ModuleType,
+    distributed: ModuleType,
+    name: str,
+    config: AloneConfig,
+    place: Place,
+) -> int:
+    """Train in this process among others; the first does all else that there is to do."""
+    distributed.join(place, config.device)
+    check_share(config.batch_size, distributed.count_devices(config.device))
+    status = 0
+    if place.is_first:
+        status = _train_and_test(implementation, distributed, name, config)
+    else:
+        _train_along(distributed, name, config)
+    if status == 0:
+        distributed.leave()
+    return status
+
+
+def _train_along(distributed: ModuleType, name: str, config: AloneConfig) -> None:
+    """Train for the first process, from where it does."""
+    data, start = load_config_data(config), None
+    if config.resume is not None:
+        saved, _ = find_training(find_folder(config.resume), config.resume_from or name)
+        start = saved.state
+    for _ in distributed.train(draw_config_params(config), data, config, start=start):
+        pass
+
+
+def _train_and_test(
+    implementation: ModuleType, trainer: ModuleType, name: str, config: Config
+) -> int:
+    """Train by a module that can, into a new run folder, and test the weights."""
     console = make_console()
     data = load_config_data(config)
     check_before_training(implementation, config, data)
@@ -60,7 +133,7 @@ def train_alone(implementation: ModuleType, name: str, args: Sequence[str]) -> i
     run = RunFolder(config, name)
     try:
         with explaining_out_of_memory(config):
-            _train_and_report(implementation, name, config, data, run, console)
+            _train_and_report(trainer, name, config, data, run, console)
             return _test(implementation, name, config, data, run, console)
     except KeyboardInterrupt:
         finished = len(run.epochs.get(name, []))
@@ -102,7 +175,7 @@ def _test(
 
 
 def _train_and_report(
-    implementation: ModuleType,
+    trainer: ModuleType,
     name: str,
     config: Config,
     data: Dataset,
@@ -113,7 +186,7 @@ def _train_and_report(
     with training_progress(console) as progress, stopping_at_sigterm() as stop:
         steps = steps_left(start, data, config)
         on_steps = watch_steps(progress, name, steps, config.batch_size)
-        for epoch in train_watched(implementation, name, start, data, config, run, stop, on_steps):
+        for epoch in train_watched(trainer, name, start, data, config, run, stop, on_steps):
             console.print(describe_epoch(epoch, config))
 
 

@@ -18,7 +18,7 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 SUFFIX = "-checkpoint.safetensors"
 # What may differ when a run is resumed; all else decides what is computed.
 CHANGEABLE = {"resume", "resume_from", "epochs", "device", "eval_batch_size", "checkpoint_every"}
-CHANGEABLE |= {"runs_dir", "json", "mnist_dir"}
+CHANGEABLE |= {"runs_dir", "json", "mnist_dir", "processes"}
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:

@@ -25,6 +25,8 @@ from compare.sources import Line, Source, excerpt_form, files_of, read_source
 ROOT = Path(__file__).resolve().parent.parent
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
 
+FILES = ("model.py", "train.py", "blocks.py", "metrics.py", "distributed.py")
+
 
 def run(*args: str, **kwargs) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "compare", "diff", *args]
@@ -47,7 +49,9 @@ def read_columns(lines: Sequence[str], sources: Sequence[Source]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("file", ["model.py", "train.py", "blocks.py", "metrics.py"])
+@pytest.mark.parametrize(
+    "file", ["model.py", "train.py", "blocks.py", "metrics.py", "distributed.py"]
+)
 @pytest.mark.parametrize("width", [100, 132, 160, 400])
 def test_columns_fit_their_width_and_nothing_is_cut_off(file: str, width: int):
     names = [name for name in PACKAGES if file in files_of(name)]
@@ -98,7 +102,9 @@ def test_as_many_columns_as_fit_and_a_word_on_how_to_see_the_rest(
     assert "all three: " in said
 
 
-@pytest.mark.parametrize("file", ["model.py", "train.py", "blocks.py", "metrics.py"])
+@pytest.mark.parametrize(
+    "file", ["model.py", "train.py", "blocks.py", "metrics.py", "distributed.py"]
+)
 def test_the_unified_diff_is_a_patch(file: str, tmp_path: Path, capsys: pytest.CaptureFixture):
     if which("patch") is None:
         pytest.skip("patch is not installed")

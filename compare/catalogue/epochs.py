@@ -136,8 +136,8 @@ EPOCHS = (
         title="Accuracy is averaged by class",
         package="pytorch_impl",
         file="metrics.py",
-        right='super().__init__(num_classes, average="micro")',
-        wrong="super().__init__(num_classes)",
+        right='num_classes, average="micro", sync_on_compute=False',
+        wrong="num_classes, sync_on_compute=False",
         why="It is the default of TorchMetrics' MulticlassAccuracy (of its Accuracy it is not). "
         "Where classes are balanced the two are nearly the same.",
         sources=(

@@ -254,8 +254,8 @@ NUMBERS = (
         title="A step whose loss is NaN is left out of the mean loss",
         package="pytorch_impl",
         file="metrics.py",
-        right='MeanMetric(nan_strategy="disable")',
-        wrong='MeanMetric(nan_strategy="ignore")',
+        right='nan_strategy="disable"',
+        wrong='nan_strategy="ignore"',
         why="TorchMetrics' MeanMetric leaves NaN out unless told otherwise (and warns; the warning "
         "is what one turns off). A training gone wrong goes on looking well.",
         sources=("https://github.com/Lightning-AI/torchmetrics/issues/1897",),

@@ -26,8 +26,7 @@ OPTIMIZER = (
         package="pytorch_impl",
         file="train.py",
         right="batches = epoch_batches(",
-        wrong="optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=True)\n"
-        "        batches = epoch_batches(",
+        wrong="optimizer.state.clear()\n        batches = epoch_batches(",
         why="The optimiser is made in the function that trains one epoch, or not restored from a "
         "checkpoint: moments and step count are lost. The first epoch is right.",
         sources=(

@@ -49,29 +49,34 @@ def check_gradients(case: Case, implementation: ModuleType, seed: int) -> Checks
 
 def check_adam(case: Case, implementation: ModuleType, seed: int) -> Checks:
     """Take a few steps of Adam, each judged from what the implementation held before it."""
-    arithmetic = ARITHMETIC[case.dtype]
     for size in SIZES:
         # Some gradients are as small as Adam's epsilon, where it matters where epsilon stands.
         problem = with_small_gradients(make_problem(*size, seed=seed))
-        config = config_of(case, epochs=ADAM_STEPS, batch_size=len(problem.labels))
-        params, state = dict(problem.params), start_of_adam(problem.params)
-        for epoch in implementation.train(problem.params, make_dataset(problem), config):
-            gradients = expect_gradients(params, problem.images, problem.labels, arithmetic)
-            moments = expect_moments(state, gradients, arithmetic)
-            where = f"{case}, step {epoch.number}"
-            yield must("Adam's step", where, epoch.adam.step == epoch.number)
-            logits = expect_logits(params, problem.images, arithmetic)
-            loss = expect_loss(logits, problem.labels, arithmetic)
-            yield hold_against("step loss", where, epoch.step_losses, loss)
-            expected = expect_params(params, epoch.adam, config.learning_rate, arithmetic)
-            for name in params:
-                for quantity, found, wanted in (
-                    ("first moment", epoch.adam.first_moment[name], moments[0][name]),
-                    ("second moment", epoch.adam.second_moment[name], moments[1][name]),
-                    ("stepped", epoch.params[name], expected[name]),
-                ):
-                    yield hold_against(f"{quantity} {name}", where, found, wanted)
-            params, state = dict(epoch.params), epoch.adam
+        yield from check_adam_steps(case, implementation, problem)
+
+
+def check_adam_steps(case: Case, implementation: ModuleType, problem: Problem) -> Checks:
+    """Take a few steps of Adam on one batch, all of a problem's samples."""
+    arithmetic = ARITHMETIC[case.dtype]
+    config = config_of(case, epochs=ADAM_STEPS, batch_size=len(problem.labels))
+    params, state = dict(problem.params), start_of_adam(problem.params)
+    for epoch in implementation.train(problem.params, make_dataset(problem), config):
+        gradients = expect_gradients(params, problem.images, problem.labels, arithmetic)
+        moments = expect_moments(state, gradients, arithmetic)
+        where = f"{case}, step {epoch.number}"
+        yield must("Adam's step", where, epoch.adam.step == epoch.number)
+        logits = expect_logits(params, problem.images, arithmetic)
+        loss = expect_loss(logits, problem.labels, arithmetic)
+        yield hold_against("step loss", where, epoch.step_losses, loss)
+        expected = expect_params(params, epoch.adam, config.learning_rate, arithmetic)
+        for name in params:
+            for quantity, found, wanted in (
+                ("first moment", epoch.adam.first_moment[name], moments[0][name]),
+                ("second moment", epoch.adam.second_moment[name], moments[1][name]),
+                ("stepped", epoch.params[name], expected[name]),
+            ):
+                yield hold_against(f"{quantity} {name}", where, found, wanted)
+        params, state = dict(epoch.params), epoch.adam
 
 
 def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Checks:

@@ -1,0 +1,121 @@
+"""One process among those of a training: its place, its share, and how it ends.
+
+A process learns its place from environment variables, those that `torchrun` sets and any launcher
+can: RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; LOCAL_RANK and LOCAL_WORLD_SIZE where a machine
+runs more than one. shared/launch.py starts such processes on this machine.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from shared.errors import Stopped, UserError
+
+# What the libraries that move gradients say of a process that is gone, in PyTorch and JAX alike.
+SIGNS_OF_LOSS = ("gloo", "nccl", "connection", "unavailable", "heartbeat")
+
+
+class Place(NamedTuple):
+    """A process among those of a training."""
+
+    rank: int  # from 0, on all machines together
+    size: int  # how many processes there are
+    local_rank: int  # from 0, on this machine
+    local_size: int  # how many processes there are on this machine
+    address: str  # "host:port" of process 0, where all meet
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that evaluates, reports and writes."""
+        return self.rank == 0
+
+
+def find_place(environment: Mapping[str, str]) -> Place | None:
+    """Read this process's place off the environment; None for a process on its own.
+
+    Raises UserError where the variables make no sense.
+    """
+    if "RANK" not in environment and "WORLD_SIZE" not in environment:
+        return None
+    try:
+        numbers = [
+            int(environment.get(name, default) if default else environment[name])
+            for name, default in (
+                ("RANK", ""),
+                ("WORLD_SIZE", ""),
+                ("LOCAL_RANK", "0"),
+                ("LOCAL_WORLD_SIZE", "1"),
+                ("MASTER_PORT", ""),
+            )
+        ]
+        host = environment["MASTER_ADDR"]
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"This process cannot tell its place among others (wrong or missing: {error}): set "
+            "RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun does, or none of them."
+        ) from None
+    rank, size, local_rank, local_size, port = numbers
+    if not (0 <= rank < size and 0 <= local_rank < local_size <= size):
+        raise UserError(
+            f"RANK {rank} of WORLD_SIZE {size}, and LOCAL_RANK {local_rank} of LOCAL_WORLD_SIZE "
+            f"{local_size}, cannot be: count ranks from 0 up to the number of processes less 1."
+        )
+    return Place(rank, size, local_rank, local_size, f"{host}:{port}")
+
+
+def check_share(batch_size: int, devices: int) -> None:
+    """Raise UserError unless so many devices can each take as many rows of every batch.
+
+    Where they could not, the mean of their means would not be the mean of the batch.
+    """
+    if batch_size % devices:
+        raise UserError(
+            f"The batch size is {batch_size}, which {devices} devices cannot share evenly: give a "
+            f"multiple of {devices}."
+        )
+
+
+def run_or_leave(place: Place, run: Callable[[], int]) -> None:
+    """Run what a process is for; where that fails, say why and leave at once.
+
+    An ordinary exit would wait for the others, which wait for this one in the middle of a step.
+    """
+    if not place.is_first:  # Ctrl-C reaches all: the first stops, and the others with it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status = run()
+    except UserError as error:
+        status = 2
+        print(f"error: {error}", file=sys.stderr)
+    except Stopped as stopped:
+        status = 143
+        print(f"{stopped}", file=sys.stderr)
+    except KeyboardInterrupt:
+        status = 130
+    except Exception as error:
+        status = 1
+        if is_loss(error):
+            print(f"error: {say_loss(place)}", file=sys.stderr)
+        else:
+            traceback.print_exc()
+    if status:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def is_loss(error: Exception) -> bool:
+    """Tell whether an error says that another process cannot be reached any more."""
+    said = str(error).lower()
+    return isinstance(error, RuntimeError | OSError) and any(sign in said for sign in SIGNS_OF_LOSS)
+
+
+def say_loss(place: Place) -> str:
+    """Say that another process is gone, and what that means."""
+    return (
+        f"Process {place.rank} of {place.size} has lost another one, which has ended or cannot be "
+        "reached, so the run ends here; what process 0 finished is kept in its run folder."
+    )

@@ -1,0 +1,143 @@
+"""Several processes on loopback: they train as one does, and end together when one is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import import_or_skip
+
+from compare.claims.training import TRAJECTORY_TOLERANCE
+from shared.checkpoints import load_params
+from shared.config import Config
+from shared.data import load_data
+from shared.launch import launch
+from shared.params import initial_params
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS_TO_NOTICE = 10
+CASES = [(name, n) for name in ("pytorch", "jax") for n in (1, 2, 4)]
+
+
+@pytest.fixture(autouse=True)
+def _on_its_own(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "XLA_FLAGS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def judge_together(name: str, processes: int, folder: Path) -> list[list[dict]]:
+    """Run compare.together in so many processes; give the checks of each."""
+    import_or_skip(name)
+    assert launch("compare.together", [f"{name}_impl", str(folder / "c.json")], processes) == 0
+    return [json.loads((folder / f"c.{n}.json").read_text()) for n in range(processes)]
+
+
+def assert_all_pass(checks: list[dict], at_least: int) -> None:
+    assert len(checks) >= at_least
+    wrong = [check for check in checks if not check["passed"]]
+    assert not wrong, wrong[:3]
+
+
+@pytest.mark.parametrize(("name", "processes"), CASES)
+def test_processes_train_as_one_alone_within_the_bounds(name: str, processes: int, tmp_path: Path):
+    for checks in judge_together(name, processes, tmp_path):
+        quantities = {check["quantity"] for check in checks}
+        assert {"first moment K", "second moment V", "stepped out.weight", "losses"} <= quantities
+        assert ("an uneven share is refused" in quantities) == (processes > 1)
+        assert_all_pass(checks, at_least=140)
+
+
+def test_four_devices_of_one_jax_process_train_as_one(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+    (checks,) = judge_together("jax", 1, tmp_path)
+    assert "an uneven share is refused" in {check["quantity"] for check in checks}
+    assert_all_pass(checks, at_least=140)
+
+
+def command(*args: str, cwd: Path) -> subprocess.Popen:
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, "-m", *args],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_torchrun_trains_as_one_process_does(tmp_path: Path):
+    pytorch = import_or_skip("pytorch")
+    options = ("--epochs", "1", "--batch-size", "50", "--dtype", "float64")
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    process = command(*torchrun, "-m", "pytorch_impl", *options, cwd=tmp_path)
+    out, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert out.count("epoch 1/1: training") == 1, "only process 0 prints"
+    (run,) = (tmp_path / "runs").glob("*-pytorch")  # and only process 0 writes
+    assert json.loads((run / "config.json").read_text())["processes"] == 2
+    params, _ = load_params(run / "pytorch-final.safetensors")
+    config = Config(epochs=1, batch_size=50, dtype="float64")
+    (epoch,) = pytorch.train(initial_params(), load_data(), config)
+    for name, array in epoch.params.items():
+        np.testing.assert_allclose(params[name], array, rtol=0, atol=TRAJECTORY_TOLERANCE)
+    line = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
+    assert line["val_accuracy"] == pytest.approx(epoch.validation.accuracy, abs=1e-7)
+    assert line["train_accuracy"] == pytest.approx(epoch.train_accuracy, abs=1e-7)
+
+
+def find_process(launcher: int, rank: int) -> int:
+    """Find a child of the launcher by its rank."""
+    for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
+        if f"RANK={rank}\0" in "\0" + Path(f"/proc/{child}/environ").read_text():
+            return int(child)
+    raise AssertionError(f"there is no process {rank}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize(("name", "rank"), [("pytorch", 1), ("pytorch", 0), ("jax", 1), ("jax", 0)])
+def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
+    name: str, rank: int, tmp_path: Path
+):
+    import_or_skip(name)
+    process = command(f"{name}_impl", "--processes", "2", "--epochs", "100000", cwd=tmp_path)
+    try:
+        assert process.stdout is not None
+        while "epoch 1/" not in process.stdout.readline():
+            assert process.poll() is None, process.stderr.read()
+        others = [find_process(process.pid, n) for n in (0, 1)]
+        os.kill(others[rank], signal.SIGKILL)
+        start = time.monotonic()
+        _, errors = process.communicate(timeout=60)
+        assert time.monotonic() - start < SECONDS_TO_NOTICE
+        assert process.returncode == 2
+        assert f"error: Process {rank} of 2 (they count from 0) was killed by SIGKILL" in errors
+        assert "Traceback" not in errors
+        assert not any(Path(f"/proc/{other}").exists() for other in others)
+        load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("name", ["pytorch", "jax"])
+def test_a_run_is_resumed_with_another_number_of_processes(name: str, tmp_path: Path):
+    module = import_or_skip(name)
+    options = ("--batch-size", "50", "--dtype", "float64")
+    for args in (
+        ("--processes", "2", "--epochs", "1", *options),
+        ("--processes", "1", "--epochs", "2", "--resume", "runs/latest"),
+    ):
+        process = command(f"{name}_impl", *args, cwd=tmp_path)
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+    config = Config(epochs=2, batch_size=50, dtype="float64")
+    *_, epoch = module.train(initial_params(), load_data(), config)
+    params, _ = load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
+    for key, array in epoch.params.items():
+        np.testing.assert_allclose(params[key], array, rtol=0, atol=TRAJECTORY_TOLERANCE)
