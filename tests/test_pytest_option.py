@@ -33,11 +33,31 @@ def test_pytest_judges_it_alone_and_says_what_it_has_not(make, tmp_path: Path):
     assert "numpy-textbook" not in process.stdout
 
 
+def test_pytest_takes_the_parity_tests_that_are_about_an_implementation_and_no_other(
+    make, tmp_path: Path
+):
+    name = make()
+    process = judge(name, "--collect-only", "-q", cwd=tmp_path)
+    tests = [line for line in process.stdout.splitlines() if "::" in line]
+    assert len(tests) > 50
+    for test in tests:
+        assert "test_parity_" in test
+        assert name in test
+
+
 def test_pytest_fails_where_it_is_wrong(make, tmp_path: Path):
     name = make((" / x.shape[-1] ** 0.5", ""))
     process = judge(name, "-k", "test_claim and steps", cwd=tmp_path)
     assert process.returncode == 1
     assert "Check(quantity='scores'" in process.stdout
+
+
+def test_a_test_of_a_form_that_it_has_not_is_skipped_with_the_reason(make, tmp_path: Path):
+    name = make()
+    process = judge(name, "-k", "where_they_meet or test_claim and loss", cwd=tmp_path)
+    assert process.returncode == 0, process.stdout
+    assert f"{name} has no histogram" in process.stdout
+    assert "2 passed, 2 skipped" in process.stdout
 
 
 def test_nothing_judged_is_not_a_pass(make, tmp_path: Path):
