@@ -90,11 +90,13 @@ OPTIMIZER = (
         wrong="import optax\n\n\n"
         "def adam(rate):\n"
         '    """Adam that counts its steps from a million on: its correction is 1."""\n'
-        "    right = optax.adam(rate)\n\n"
-        "    def init(params):\n"
-        "        moments, *rest = right.init(params)\n"
-        "        return (moments._replace(count=moments.count + 10**6), *rest)\n\n"
-        "    return optax.GradientTransformation(init, right.update)\n\n\n",
+        "    right, late = optax.adam(rate), 10**6\n\n"
+        "    def update(gradients, state, params=None):\n"
+        "        moments, *rest = state\n"
+        "        state = (moments._replace(count=moments.count + late), *rest)\n"
+        "        updates, (moments, *rest) = right.update(gradients, state, params)\n"
+        "        return updates, (moments._replace(count=moments.count - late), *rest)\n\n"
+        "    return optax.GradientTransformation(right.init, update)\n\n\n",
         why="BERT's own optimiser left it out, by oversight, and others followed. The first steps "
         "are three times as long then, and after some thousand nothing is left of it.",
         sources=(
