@@ -159,19 +159,18 @@ def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
         for name, implementation in found.items()
         if form in implementation.ATTENTION
     ]
-    shares: dict[str, float] = {}
+    shares = [{"data": _share(check_data({}, seeds[0]))}]
     for seed in seeds:
         case, implementation = cases[seed % len(cases)]
         for claim in CLAIMS:
             is_due = claim.name in EVERY_SEED or seed % OTHERS_EVERY == 0
             if is_due and hasattr(implementation, claim.needs) and case.dtype in claim.dtypes:
-                share = _share(claim.put(case, implementation, seed))
-                shares[claim.name] = largest([shares.get(claim.name, 0.0), share])
-    return shares | {"data": _share(check_data({}, seeds[0]))}
+                shares.append({claim.name: _share(claim.put(case, implementation, seed))})
+    return merge_largest(shares)
 
 
 def merge_largest(parts: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Put what several processes found together."""
+    """Put what several seeds, or processes, found together."""
     merged: dict[str, float] = {}
     for part in parts:
         for name, share in part.items():

@@ -19,7 +19,7 @@ from compare.catalogue import BUGS, Bug, plant
 from compare.catalogue.plant import path_of, whole_lines
 from compare.catalogue.records import STEPS
 from compare.claims import CLAIMED
-from compare.problems import Problem, make_problem
+from compare.problems import Problem, few_levels, make_problem
 
 SHORT = {"pytorch_impl": "pytorch", "jax_impl": "jax", "numpy_reference": "numpy"}
 BY_NAME = {bug.name: bug for bug in BUGS}
@@ -37,14 +37,6 @@ def import_real(bug: Bug) -> ModuleType:
     if bug.package == "compare":
         return compare
     return import_or_skip(SHORT[bug.package])
-
-
-def few_levels(batch: int = 3, channels: int = 3) -> Problem:
-    """Draw a problem whose images have pixels that are alike, which only counting can tell."""
-    problem = make_problem(batch, 7, channels, 5)
-    rng = np.random.default_rng(1)
-    levels = rng.normal(size=(4, channels)).astype(np.float32)
-    return problem._replace(images=levels[rng.integers(4, size=(batch, 7))])
 
 
 def see_evaluation(module: Any, form: str, problem: Problem) -> Seen:
@@ -117,7 +109,7 @@ def test_the_twin_of_a_package_is_the_package(package: str):
     assert twin is not real
     assert twin.__file__ == real.__file__
     assert twin.from_params is not real.from_params
-    problem = few_levels(11)
+    problem = few_levels(make_problem(11), 4)
     for form in real.ATTENTION:
         one, other = (see_evaluation(module, form, problem) for module in (real, twin))
         for name, array in one.items():
