@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare diff page bench mutants test lint format clean
+.PHONY: help compare diff page bench mutants results test lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ bench: $(VENV)/run.done ## time every form of every implementation (ARGS="--quic
 
 mutants: $(VENV)/run.done ## plant every bug of the catalogue and see that parity catches it (ARGS="--seeds 0")
 	@$(BIN)/python -m compare mutants $(ARGS)
+
+results: $(VENV)/dev.done ## train the whole job on full MNIST and write docs/results.md (ARGS="--seeds 2"; hours)
+	@$(BIN)/python -m compare results $(ARGS)
 
 test: $(VENV)/dev.done ## run every test (ARGS="-k parity")
 	@$(BIN)/python -m pytest $(ARGS)

@@ -1,0 +1,145 @@
+"""What the runs are held against: one ulp of chaos, no attention at all, one call for all images.
+
+Each is measured once, and kept beside the runs.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from compare.memory import measure_evaluation
+from compare.results.plan import ResultsConfig
+from compare.step_losses import read_step_losses, save_step_losses
+from shared.alone import draw_config_params
+from shared.batches import epoch_batches
+from shared.config import Config
+from shared.data import Dataset, load_data
+from shared.files import write_json
+
+LINEAR_EPOCHS = 20
+MEMORY_IMAGES = 10_000  # as many as the seed validates in one call
+MEMORY_FORM = "looped"  # the seed's own
+
+
+def nudge(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Copy parameters as float32, the first number of K larger by one unit in the last place."""
+    nudged = {name: np.array(array, np.float32) for name, array in params.items()}
+    nudged["K"].flat[0] = np.nextafter(nudged["K"].flat[0], np.float32(np.inf))
+    return nudged
+
+
+def nudged_losses(config: ResultsConfig) -> np.ndarray:
+    """Train JAX in float32 from the nudged start: the loss of every step, [steps].
+
+    All else is as in the default preset's run of seed 0.
+    """
+    import jax_impl
+
+    folder = config.runs / f"nudged_jax_impl_data_{config.data}_epochs_{config.epochs}"
+    kept = read_step_losses(folder)
+    if not kept:
+        training = Config(data=config.data, epochs=config.epochs)
+        epochs = jax_impl.train(nudge(draw_config_params(training)), load(config), training)
+        kept = {"jax": np.concatenate([epoch.step_losses for epoch in epochs])}
+        folder.mkdir(parents=True, exist_ok=True)
+        save_step_losses(folder, kept)
+    return kept["jax"]
+
+
+def measure_controls(config: ResultsConfig) -> dict[str, Any]:
+    """Measure, or read where it was kept, what needs no run: see the functions below."""
+    return {
+        "linear": _kept(config, f"linear_{config.data}", lambda: linear_classifier(load(config))),
+        "memory": _kept(config, "memory", evaluation_memory),
+    }
+
+
+def _kept(config: ResultsConfig, name: str, measure: Callable[[], dict[str, float]]) -> Any:
+    path = config.runs / f"{name}.json"
+    if not path.exists():
+        config.runs.mkdir(parents=True, exist_ok=True)
+        write_json(path, measure())
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def load(config: ResultsConfig) -> Dataset:
+    """Load the digits as the default preset sees them."""
+    return load_data(config.data, mnist_dir=config.mnist_dir)
+
+
+def evaluation_memory() -> dict[str, float]:
+    """Measure the MiB that evaluating 10,000 images adds, in batches and in one call."""
+    sizes = {"batches": Config.eval_batch_size, "one_call": MEMORY_IMAGES}
+    return {
+        name: measure_evaluation("pytorch", MEMORY_FORM, MEMORY_IMAGES, batch_size=size) / 2**20
+        for name, size in sizes.items()
+    }
+
+
+def linear_classifier(data: Dataset, num_epochs: int = LINEAR_EPOCHS) -> dict[str, float]:
+    """Train the last layer alone, in PyTorch: the images go into it as they are.
+
+    Batches, start, learning rate and choice of weights are the default preset's. Gives the test
+    loss (nats) and accuracy of the epoch that is best in validation, and that epoch.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for one another cost more than so small a product
+    try:
+        epochs = _train_linear(data, num_epochs)
+    finally:
+        torch.set_num_threads(threads)
+    best = min(epochs, key=lambda epoch: epoch["val_loss"])
+    return {"epochs": num_epochs} | best
+
+
+def _train_linear(data: Dataset, num_epochs: int) -> list[dict[str, float]]:
+    import torch
+    from torch.nn import functional as F
+
+    def tensors(split: str) -> tuple[torch.Tensor, torch.Tensor]:
+        one = getattr(data, split)
+        return torch.from_numpy(one.images[:, :, 0]), torch.from_numpy(one.labels)
+
+    def evaluate(split: str) -> tuple[float, float]:
+        images, labels = tensors(split)
+        with torch.no_grad():
+            logits = out(images)
+        is_right = logits.argmax(dim=1) == labels
+        return F.cross_entropy(logits, labels).item(), is_right.double().mean().item()
+
+    config = Config()
+    params = draw_config_params(config)
+    out = torch.nn.Linear(*reversed(params["out.weight"].shape))
+    out.load_state_dict({key: torch.from_numpy(params[f"out.{key}"]) for key in ("weight", "bias")})
+    adam = torch.optim.Adam(out.parameters(), lr=config.learning_rate)
+    images, labels = tensors("train")
+
+    def epochs() -> Iterator[dict[str, float]]:
+        for number in range(1, num_epochs + 1):
+            batches = epoch_batches(len(labels), config.batch_size, epoch=number)
+            for batch in map(torch.from_numpy, batches):
+                adam.zero_grad()
+                F.cross_entropy(out(images[batch]), labels[batch]).backward()
+                adam.step()
+            loss, accuracy = evaluate("test")
+            val_loss = evaluate("validation")[0]
+            yield {"epoch": number, "val_loss": val_loss, "loss": loss, "accuracy": accuracy}
+
+    return list(epochs())
+
+
+def remap(levels: np.ndarray, counts: np.ndarray, params: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Say what attention makes of every grey level in one image, at one channel: float64 [levels].
+
+    `levels` [levels] are the numbers that grey levels become, `counts` [levels] how many pixels of
+    the image have each. A pixel x attends to pixel y with weight exp(k q x y) / sum, so it becomes
+    v times a mean of all pixels, in which the brighter count for more the larger k q x is.
+    """
+    k, q, v = (params[name].astype(np.float64).item() for name in "KQV")
+    scores = k * q * np.outer(levels, levels)
+    weights = counts * np.exp(scores - scores.max(axis=1, keepdims=True))
+    return v * (weights @ levels) / weights.sum(axis=1)

@@ -1,0 +1,127 @@
+"""What is kept of the runs: their numbers, without their weights, as docs/results.json holds it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from compare.contract import Trainer
+from compare.report import library_versions
+from compare.results.plan import BOTH, Planned, ResultsConfig
+from shared.checkpoints import load_params
+from shared.config import PRESETS, Config
+from shared.data import Dataset, load_data
+from shared.errors import UserError
+
+NUMBERS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_seconds")
+Record = dict[str, Any]  # see `read_run`
+
+
+def read_run(planned: Planned, runs: Path) -> Record | None:
+    """Read a run, finished or not; nothing if it was never begun.
+
+    Of each implementation there are its `epochs`, a list by each of NUMBERS (losses in nats,
+    accuracies 0 to 1), and `test`, of the weights that its config asks for, once it is finished.
+    """
+    folder = planned.find_run(runs)
+    if folder is None:
+        return None
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        finished = planned.is_finished(folder)
+        result = json.loads((folder / "result.json").read_text()) if planned.module == BOTH else {}
+    except FileNotFoundError:
+        return None  # stopped before its first epoch was over
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"The run in {folder} cannot be read ({error}): remove it to have it run again."
+        ) from error
+    record = {
+        "part": planned.part,
+        "label": planned.label,
+        "command": planned.command,
+        "seed": planned.seed,
+        "epochs_asked": int(planned.option("--epochs")),
+        "nats_per_bit": config["nats_per_bit"],
+        "attention": config["attention"],
+        "tested_weights": config["tested_weights"],
+        "finished": finished,
+        "implementations": _read_implementations(lines),
+    }
+    if result:
+        parity = result["parity"]
+        record["parity"] = {key: parity[key] for key in ("passed", "verdict", "drift")}
+    return record
+
+
+def _read_implementations(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for line in lines:
+        one = found.setdefault(line["implementation"], {"epochs": {name: [] for name in NUMBERS}})
+        if "epoch" in line:
+            for name in NUMBERS:
+                one["epochs"][name].append(round(line[name], 6))
+        elif line.get("weights_of", line["implementation"]) == line["implementation"]:
+            one["test"] = {"loss": line["test_loss"], "accuracy": line["test_accuracy"]}
+    # NumPy, the arbiter, trains nothing.
+    return {name: one for name, one in found.items() if one["epochs"]["train_loss"]}
+
+
+def add_tests_of_both(record: Record, planned: Planned, config: ResultsConfig) -> None:
+    """Test the best and the last weights of a finished run, each by who trained them."""
+    folder = planned.find_run(config.runs)
+    assert folder is not None, "it was read"
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings = {key: settings[key] for key in ("normalization", "attention", "accuracy")}
+    known = replace(PRESETS["default"], **settings)
+    data = load_data(config.data, normalization=known.normalization, mnist_dir=config.mnist_dir)
+    for name, one in record["implementations"].items():
+        one["tests"] = {
+            which: _test(name, folder / f"{name}-{which}.safetensors", data, known)
+            for which in ("best", "final")
+        }
+
+
+def _test(name: str, weights: Path, data: Dataset, config: Config) -> dict[str, float]:
+    implementation: Trainer = import_module(f"{name}_impl")
+    params, metadata = load_params(weights)
+    model = implementation.from_params(params, config.attention, "float32", "cpu")
+    images = data.test.in_form(config.attention)
+    result = implementation.evaluate(
+        model,
+        images,
+        data.test.labels,
+        batch_size=config.eval_batch_size,
+        accuracy=config.accuracy,
+    )
+    return {
+        "epoch": int(metadata["epoch"]),
+        "loss": float(result.loss),
+        "accuracy": float(result.accuracy),
+    }
+
+
+def read_runs(plan: Sequence[Planned], config: ResultsConfig) -> list[Record]:
+    """Read all runs of a plan that were begun; test both weights of the two presets' runs."""
+    records = []
+    for planned in plan:
+        record = read_run(planned, config.runs)
+        if record is None:
+            continue
+        if planned.part in ("default", "seed") and record["finished"]:
+            add_tests_of_both(record, planned, config)
+        records.append(record)
+    return records
+
+
+def gather(plan: Sequence[Planned], config: ResultsConfig) -> dict[str, Any]:
+    """Gather the numbers of all runs, and what they ran with."""
+    return {
+        "data": config.data,
+        "planned": [planned.command for planned in plan],
+        "runs": read_runs(plan, config),
+        "versions": library_versions(),
+    }

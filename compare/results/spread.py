@@ -1,0 +1,71 @@
+"""Means and spreads over seeds, and whether one more run would look like them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+WINDOWS = 60  # of the steps, evenly spaced on a log axis
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What several seeds gave of one quantity: at least two numbers."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return mean(self.values)
+
+    @property
+    def deviation(self) -> float:
+        """Their standard deviation, with n - 1 in the denominator."""
+        return stdev(self.values)
+
+    def prediction(self) -> tuple[float, float]:
+        """Give the interval that one more run lies in, 95 times of 100, if runs are normal.
+
+        It is mean +- t * deviation * sqrt(1 + 1/n), with the quantile t of Student's distribution
+        with n - 1 degrees of freedom: see the "prediction interval" of any textbook, such as
+        Hahn and Meeker, Statistical Intervals (1991), section 4.7.
+        """
+        count = len(self.values)
+        quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
+        half = quantile * self.deviation * sqrt(1 + 1 / count)
+        return self.mean - half, self.mean + half
+
+    def holds(self, value: float) -> bool:
+        """Say whether `value` could be one more of these runs."""
+        low, high = self.prediction()
+        return low <= value <= high
+
+
+def differences(values: Sequence[float], others: Sequence[float]) -> Spread:
+    """Give the spread of the differences, seed by seed: what differs by seed alone cancels."""
+    return Spread(tuple(a - b for a, b in zip(values, others, strict=True)))
+
+
+def follow(a: np.ndarray, b: np.ndarray) -> dict[str, list[Any]]:
+    """Say how far apart two trainings are over their steps, by the relative difference of losses.
+
+    Steps are gathered in windows that widen with their number: of each, the last step, and the
+    median and the largest difference |a - b| / |a|.
+    """
+    size = min(len(a), len(b))
+    a, b = a[:size].astype(np.float64), b[:size].astype(np.float64)
+    relative = np.abs(a - b) / np.abs(a)
+    ends = np.unique(np.geomspace(1, size, WINDOWS).round().astype(int))
+    starts = [0, *ends[:-1]]
+    windows = [relative[start:end] for start, end in zip(starts, ends, strict=True)]
+    return {
+        "step": ends.tolist(),
+        "median": [float(f"{np.median(window):.4g}") for window in windows],
+        "largest": [float(f"{window.max():.4g}") for window in windows],
+    }
