@@ -1,8 +1,6 @@
 """Implementations from elsewhere: traced, run and timed beside the project's own."""
 
 import json
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,30 +8,18 @@ import numpy as np
 import pytest
 import tiny_attention
 from conftest import import_or_skip
-from tiny import write_tiny
+from tiny import trace_tiny
 
-from compare import bench, run, trace
+from compare import bench, run
 from compare.bench_report import read_bench
 from compare.capture import capture_steps, is_file_of
 from compare.problems import make_problem
 from shared.errors import UserError
 
 
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Work in a folder of its own, and make variants of the tiny implementation there."""
-    monkeypatch.chdir(tmp_path)
-    return partial(write_tiny, tmp_path)
-
-
-def traced(name: str, *args: str, channels: int = 3) -> int:
-    options = f"--implementations --images 1 --num-channels {channels}".split()
-    return trace.main([*options, "--implementation", name, *args])
-
-
-def test_trace_judges_every_step_of_it_and_says_what_it_has_not(make, capsys):
-    name = make()
-    assert traced(name, "--json", "trace.json", "--figure", "trace.png") == 0
+def test_trace_judges_every_step_of_it_and_says_what_it_has_not(make_tiny, capsys):
+    name = make_tiny()
+    assert trace_tiny(name, "--json", "trace.json", "--figure", "trace.png") == 0
     out = capsys.readouterr().out
     assert f"{name} has no looped, vectorized, builtin, histogram, bfloat16." in out
     assert "Every step is within what rounding allows" in out
@@ -46,25 +32,25 @@ def test_trace_judges_every_step_of_it_and_says_what_it_has_not(make, capsys):
     assert "rich" in found["versions"]
 
 
-def test_trace_finds_the_step_that_is_wrong_in_it(make, capsys):
-    name = make((" / x.shape[-1] ** 0.5", ""))
-    assert traced(name) == 1
+def test_trace_finds_the_step_that_is_wrong_in_it(make_tiny, capsys):
+    name = make_tiny((" / x.shape[-1] ** 0.5", ""))
+    assert trace_tiny(name) == 1
     assert f"scores breaks first, in {name} textbook in float32 on cpu" in capsys.readouterr().out
 
 
-def test_a_dtype_that_it_has_not_is_left_out(make, capsys):
-    name = make(also='DTYPES = ("float32",)')
-    assert traced(name, "--dtypes", "float32", "float64") == 0
+def test_a_dtype_that_it_has_not_is_left_out(make_tiny, capsys):
+    name = make_tiny(also='DTYPES = ("float32",)')
+    assert trace_tiny(name, "--dtypes", "float32", "float64") == 0
     assert f"{name} has no looped, vectorized, builtin, histogram, float64." in (
         capsys.readouterr().out
     )
     with pytest.raises(UserError, match="Nothing is left to trace"):
-        traced(name, "--dtypes", "float64")
+        trace_tiny(name, "--dtypes", "float64")
 
 
-def test_a_run_evaluates_and_judges_it_but_trains_it_not(make, capsys):
+def test_a_run_evaluates_and_judges_it_but_trains_it_not(make_tiny, capsys):
     import_or_skip("pytorch")
-    name = make()
+    name = make_tiny()
     args = "--implementations pytorch --epochs 1 --batch-size 400 --json out.json"
     assert run.main([*args.split(), "--implementation", name]) == 0
     out = capsys.readouterr().out
@@ -82,18 +68,18 @@ def test_a_run_evaluates_and_judges_it_but_trains_it_not(make, capsys):
     assert "rich" in result["versions"]
 
 
-def test_a_run_leaves_out_what_has_not_its_dtype(make, capsys):
+def test_a_run_leaves_out_what_has_not_its_dtype(make_tiny, capsys):
     import_or_skip("pytorch")
-    name = make(also='DTYPES = ("float32",)')
+    name = make_tiny(also='DTYPES = ("float32",)')
     args = "--implementations pytorch --batch-size 4001 --dtype float64"
     with pytest.raises(UserError, match="The batch size is 4001"):  # and so nothing is run
         run.main([*args.split(), "--implementation", name])
     assert f"{name} is left out: it has no float64." in capsys.readouterr().out
 
 
-def test_a_benchmark_times_and_weighs_it(make, capsys):
+def test_a_benchmark_times_and_weighs_it(make_tiny, capsys):
     import_or_skip("pytorch")
-    name = make()
+    name = make_tiny()
     args = "--implementations --batch-sizes 16 --rounds 1 --images 16 --implementation"
     assert bench.main([*args.split(), name]) == 0
     assert f"{name} is forward only: no training step of it is timed." in capsys.readouterr().out
@@ -112,13 +98,13 @@ def test_a_benchmark_times_and_weighs_it(make, capsys):
         ("'key': images[0]", r"The function steps gave 'key' of shape \(784, 3\)"),
     ],
 )
-def test_steps_that_it_gives_itself_are_judged(make, capsys, step: str, sentence: str | None):
-    name = make(also=f"def steps(model, images):\n    return {{{step}}}")
+def test_steps_that_it_gives_itself_are_judged(make_tiny, capsys, step: str, sentence: str | None):
+    name = make_tiny(also=f"def steps(model, images):\n    return {{{step}}}")
     if sentence is not None:
         with pytest.raises(UserError, match=sentence):
-            traced(name)
+            trace_tiny(name)
         return
-    assert traced(name) == 1
+    assert trace_tiny(name) == 1
     assert f"query breaks first, in {name} textbook" in capsys.readouterr().out
 
 

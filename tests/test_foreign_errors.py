@@ -1,7 +1,5 @@
 """What is wrong with an implementation from elsewhere is said in one sentence, by name."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,28 +7,15 @@ import numpy as np
 import pytest
 import tiny_attention
 from conftest import import_or_skip
-from tiny import run_module, write_tiny
+from tiny import run_module, trace_tiny
 
-from compare import run, trace
+from compare import run
 from compare.contract import check_implementation
 from compare.foreign import guard
 from compare.problems import make_dataset, make_problem
 from shared.config import Config
 from shared.errors import UserError
 from shared.records import AdamState, Epoch
-
-
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Work in a folder of its own, and make variants of the tiny implementation there."""
-    monkeypatch.chdir(tmp_path)
-    return partial(write_tiny, tmp_path)
-
-
-def traced(name: str, *args: str, channels: int = 3) -> int:
-    options = f"--implementations --images 1 --num-channels {channels}".split()
-    return trace.main([*options, "--implementation", name, *args])
-
 
 NOT_MET = {
     "lacks_to_params": ("def to_params", "def give_params", "lacks `to_params`: see docs/"),
@@ -56,10 +41,10 @@ NOT_MET = {
 
 
 @pytest.mark.parametrize("wrong", NOT_MET)
-def test_what_does_not_meet_the_contract_is_refused(make, wrong: str):
+def test_what_does_not_meet_the_contract_is_refused(make_tiny, wrong: str):
     old, new, sentence = NOT_MET[wrong]
     with pytest.raises(UserError, match=sentence) as refused:
-        traced(make((old, new)))
+        trace_tiny(make_tiny((old, new)))
     assert str(refused.value).count("\n") == 0
 
 
@@ -72,9 +57,9 @@ def test_what_does_not_meet_the_contract_is_refused(make, wrong: str):
         ('DEVICES = ("tpu",)', "DEVICES holds none of cpu, cuda"),
     ],
 )
-def test_what_is_optional_has_to_be_of_its_kind(make, also: str, sentence: str):
+def test_what_is_optional_has_to_be_of_its_kind(make_tiny, also: str, sentence: str):
     with pytest.raises(UserError, match=sentence):
-        traced(make(also=also))
+        trace_tiny(make_tiny(also=also))
 
 
 @pytest.mark.parametrize(
@@ -89,13 +74,13 @@ def test_what_is_optional_has_to_be_of_its_kind(make, also: str, sentence: str):
 )
 def test_a_name_that_is_of_no_use_is_refused(name: str, sentence: str):
     with pytest.raises(UserError, match=sentence):
-        traced(name)
+        trace_tiny(name)
 
 
-def test_two_of_one_name_are_refused(make):
-    name = make()
+def test_two_of_one_name_are_refused(make_tiny):
+    name = make_tiny()
     with pytest.raises(UserError, match=f"something is called {name} already"):
-        traced(name, "--implementation", name)
+        trace_tiny(name, "--implementation", name)
 
 
 BOOM = "raise RuntimeError('of\\nno use')"
@@ -109,12 +94,12 @@ RAISES = {
 
 
 @pytest.mark.parametrize("function", RAISES)
-def test_a_function_that_raises_is_named_with_its_place(make, function: str):
+def test_a_function_that_raises_is_named_with_its_place(make_tiny, function: str):
     old, new, also = RAISES[function]
-    name = make((old, new), also=also)
+    name = make_tiny((old, new), also=also)
     said = rf"^{name}\.{function} raised RuntimeError: of no use \({name}.py, line \d+\)\.$"
     with pytest.raises(UserError, match=said):
-        traced(name)
+        trace_tiny(name)
 
 
 RETURNS = {
@@ -131,10 +116,10 @@ RETURNS = {
 
 
 @pytest.mark.parametrize("wrong", RETURNS)
-def test_a_result_of_another_kind_is_refused(make, wrong: str):
+def test_a_result_of_another_kind_is_refused(make_tiny, wrong: str):
     old, new, sentence = RETURNS[wrong]
     with pytest.raises(UserError, match=sentence):
-        traced(make((old, new)))
+        trace_tiny(make_tiny((old, new)))
 
 
 def trainer(**changes) -> SimpleNamespace:
@@ -194,9 +179,9 @@ def test_a_training_that_ends_early_is_refused():
         trained(trainer(), epochs=2)
 
 
-def test_a_training_that_raises_is_named(make):
+def test_a_training_that_raises_is_named(make_tiny):
     import_or_skip("pytorch")
-    name = make(also="def train(params, data, config, on_steps=None):\n    yield 1 / 0")
+    name = make_tiny(also="def train(params, data, config, on_steps=None):\n    yield 1 / 0")
     args = "--implementations pytorch --batch-size 400 --implementation"
     said = rf"{name}.train raised ZeroDivisionError: division by zero \({name}.py, line \d+\)"
     with pytest.raises(UserError, match=said):
@@ -209,8 +194,8 @@ def test_our_own_meet_the_contract(name: str):
 
 
 @pytest.mark.parametrize("verb", ["trace", "run", "bench"])
-def test_an_error_is_one_line_and_status_2(make, tmp_path: Path, verb: str):
-    name = make(("def to_params", "def give_params"))
+def test_an_error_is_one_line_and_status_2(make_tiny, tmp_path: Path, verb: str):
+    name = make_tiny(("def to_params", "def give_params"))
     process = run_module("compare", verb, "--implementation", name, cwd=tmp_path)
     assert process.returncode == 2
     assert process.stderr == f"error: {name} lacks `to_params`: see docs/add_a_framework.md.\n"

@@ -1,18 +1,9 @@
 """`pytest --implementation package.module`: the parity tests, put to an implementation alone."""
 
 import subprocess
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-import pytest
-from tiny import ROOT, run_module, write_tiny
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., str]:
-    """Make variants of the tiny implementation there."""
-    return partial(write_tiny, tmp_path)
+from tiny import ROOT, run_module
 
 
 def judge(name: str, *args: str, cwd: Path) -> subprocess.CompletedProcess:
@@ -20,8 +11,8 @@ def judge(name: str, *args: str, cwd: Path) -> subprocess.CompletedProcess:
     return run_module("pytest", *tests, *args, cwd=cwd)
 
 
-def test_pytest_judges_it_alone_and_says_what_it_has_not(make, tmp_path: Path):
-    name = make()
+def test_pytest_judges_it_alone_and_says_what_it_has_not(make_tiny, tmp_path: Path):
+    name = make_tiny()
     process = judge(name, "-k", "test_claim", "-v", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert (
@@ -34,9 +25,9 @@ def test_pytest_judges_it_alone_and_says_what_it_has_not(make, tmp_path: Path):
 
 
 def test_pytest_takes_the_parity_tests_that_are_about_an_implementation_and_no_other(
-    make, tmp_path: Path
+    make_tiny, tmp_path: Path
 ):
-    name = make()
+    name = make_tiny()
     process = judge(name, "--collect-only", "-q", cwd=tmp_path)
     tests = [line for line in process.stdout.splitlines() if "::" in line]
     assert len(tests) > 50
@@ -45,40 +36,40 @@ def test_pytest_takes_the_parity_tests_that_are_about_an_implementation_and_no_o
         assert name in test
 
 
-def test_pytest_fails_where_it_is_wrong(make, tmp_path: Path):
-    name = make((" / x.shape[-1] ** 0.5", ""))
+def test_pytest_fails_where_it_is_wrong(make_tiny, tmp_path: Path):
+    name = make_tiny((" / x.shape[-1] ** 0.5", ""))
     process = judge(name, "-k", "test_claim and steps", cwd=tmp_path)
     assert process.returncode == 1
     assert "Check(quantity='scores'" in process.stdout
 
 
-def test_a_test_of_a_form_that_it_has_not_is_skipped_with_the_reason(make, tmp_path: Path):
-    name = make()
+def test_a_test_of_a_form_that_it_has_not_is_skipped_with_the_reason(make_tiny, tmp_path: Path):
+    name = make_tiny()
     process = judge(name, "-k", "where_they_meet or test_claim and loss", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert f"{name} has no histogram" in process.stdout
     assert "2 passed, 2 skipped" in process.stdout
 
 
-def test_nothing_judged_is_not_a_pass(make, tmp_path: Path):
-    name = make()
+def test_nothing_judged_is_not_a_pass(make_tiny, tmp_path: Path):
+    name = make_tiny()
     process = judge(name, "-k", "test_claim and adam", cwd=tmp_path)
     assert process.returncode == 5
     assert "ERROR: nothing was judged: every test was skipped" in process.stdout
     assert "2 skipped" in process.stdout
 
 
-def test_a_warning_is_shown_and_no_failure(make, tmp_path: Path):
+def test_a_warning_is_shown_and_no_failure(make_tiny, tmp_path: Path):
     check = "    check_labels(labels, len(weight))"
     warning = "    import warnings\n    warnings.warn('as it happens', stacklevel=1)"
-    name = make((check, f"{check}\n{warning}"))
+    name = make_tiny((check, f"{check}\n{warning}"))
     process = judge(name, "-k", "test_claim and loss", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert "UserWarning: as it happens" in process.stdout
 
 
-def test_pytest_refuses_what_does_not_meet_the_contract(make, tmp_path: Path):
-    name = make(("def to_params", "def give_params"))
+def test_pytest_refuses_what_does_not_meet_the_contract(make_tiny, tmp_path: Path):
+    name = make_tiny(("def to_params", "def give_params"))
     process = judge(name, cwd=tmp_path)
     assert process.returncode == 4
     assert (

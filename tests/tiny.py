@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
+import pytest
 import tiny_attention
+
+from compare import trace
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(tiny_attention.__file__).read_text()
@@ -21,6 +26,19 @@ def write_tiny(folder: Path, *changes: tuple[str, str], also: str = "") -> str:
         source = source.replace(old, new)
     (folder / f"{name}.py").write_text(f"{source}\n{also}\n")
     return name
+
+
+@pytest.fixture
+def make_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Work in a folder of its own, and make variants of the tiny implementation there."""
+    monkeypatch.chdir(tmp_path)
+    return partial(write_tiny, tmp_path)
+
+
+def trace_tiny(name: str, *args: str, channels: int = 3) -> int:
+    """Trace an implementation alone, on one digit; give the exit status."""
+    options = f"--implementations --images 1 --num-channels {channels}".split()
+    return trace.main([*options, "--implementation", name, *args])
 
 
 def run_module(*args: str, cwd: Path) -> subprocess.CompletedProcess:
