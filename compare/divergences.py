@@ -20,7 +20,7 @@ from compare.catalogue.traps.run import PRELUDE, say_result
 from compare.claims import CLAIMED
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
-from shared.files import write_text
+from shared.files import make_folder, write_text
 
 TEMPLATE = Path(__file__).with_name("divergences_template.md")
 FRAMEWORKS = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
@@ -62,10 +62,7 @@ def main(args: Sequence[str]) -> int:
             "installed: run `pip install -e '.[pytorch,jax]'`."
         )
     page = write_page(read_mutants(config.docs / "mutants.json"))
-    try:
-        config.docs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Could not make the folder {config.docs}: {error.strerror}.") from error
+    make_folder(config.docs)
     write_text(config.docs / "divergences.md", page)
     make_console().print(f"Written: {config.docs / 'divergences.md'}")
     return 0

@@ -24,7 +24,7 @@ from shared.alone import load_config_data
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Attention, Config, bad_option
 from shared.errors import UserError
-from shared.files import write_json, write_text
+from shared.files import make_folder, write_json, write_text
 
 DTYPES = ("float32", "float64")
 SETTINGS = ("off", "on")
@@ -69,7 +69,7 @@ def main(args: Sequence[str], device: str = "cuda") -> int:
     console = make_console()
     implementations = find_on(device, load_present(config.implementations, console), console)
     load_config_data(Config(data=config.data, mnist_dir=config.mnist_dir))  # or it says why not now
-    config.docs.mkdir(parents=True, exist_ok=True)
+    make_folder(config.docs)
     result = {
         "device": name_device(device),
         "machine": describe_machine(),

@@ -23,6 +23,7 @@ from compare.claims.common import draw_problems
 from compare.claims.comparator import check_comparator
 from compare.claims.data import check_data
 from compare.claims.forward import enormous
+from compare.contract import FORMS
 from compare.implementations import PACKAGES, load_implementations
 from compare.machine import num_threads
 from compare.mutants_report import Tried, merge, print_mutants, to_json
@@ -154,7 +155,7 @@ def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
     found, _ = load_implementations(list(PACKAGES))
     cases = [
         (Case(name, form, dtype), implementation)
-        for form in ("histogram", "vectorized", "looped", "textbook", "builtin")
+        for form in FORMS
         for dtype in ("float64", "float32")
         for name, implementation in found.items()
         if form in implementation.ATTENTION

@@ -22,7 +22,7 @@ from compare.bench_report import (
 from compare.bench_rows import Row
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
-from shared.files import write_json, write_text
+from shared.files import make_folder, write_json, write_text
 
 TEMPLATE = Path(__file__).with_name("performance_template.md")
 # The goals and what was aimed at: the training step, as many times as fast as the seed's loop.
@@ -78,7 +78,7 @@ def main(args: Sequence[str]) -> int:
     )
     bench, whole_job = read_bench(config.bench), read_whole_job(config.whole_job)
     page = write_page(bench, whole_job)
-    config.docs.mkdir(parents=True, exist_ok=True)
+    make_folder(config.docs)
     write_json(config.docs / "bench.json", bench | {"rows": rows_to_json(bench["rows"])})
     write_json(config.docs / "whole_job.json", whole_job)
     save_bench_figure(config.docs / "bench.png", bench["rows"])

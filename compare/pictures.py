@@ -20,7 +20,7 @@ from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options
 from shared.data import Split, load_data
 from shared.errors import UserError
-from shared.files import replacing
+from shared.files import make_folder, replacing
 
 SIDE = 28
 LABEL = 3  # the digit that is drawn
@@ -54,7 +54,7 @@ def main(args: Sequence[str]) -> int:
     console = make_console()
     checkpoint = config.run / f"{config.implementation}-best.safetensors"
     params, _ = load_params(checkpoint)
-    config.docs.mkdir(parents=True, exist_ok=True)
+    make_folder(config.docs)
     digits = load_data(num_channels=len(params["K"])).test
     save(draw_attention(params, digits), config.docs / "attention.png")
     figure = config.docs / "trace.png"

@@ -22,7 +22,7 @@ from compare.scale_paper import BANDWIDTH, LATENCY, RATE, paper_table
 from shared.cli import make_console, parse_options
 from shared.config import bad_option
 from shared.errors import UserError
-from shared.files import write_json, write_text
+from shared.files import make_folder, write_json, write_text
 from shared.sample import load_sample
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,7 +107,7 @@ def main(args: Sequence[str]) -> int:
 
 def write_docs(docs: Path, rounds: Mapping["Case", Sequence[float]], busy: float | None) -> None:
     """Write the page, and the numbers that it is made from."""
-    docs.mkdir(parents=True, exist_ok=True)
+    make_folder(docs)
     result = {
         "cases": [asdict(case) | {"ms_per_step": times} for case, times in rounds.items()],
         "machine": describe_machine() | {"cores_of_others": busy},

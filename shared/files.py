@@ -34,6 +34,14 @@ def replacing(path: Path, *, previous: Path | None = None) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where there is none yet; UserError if that is refused."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Could not make the folder {path}: {error.strerror}.") from error
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed; nobody else may be writing."""
     for path in folder.glob(".*-*"):

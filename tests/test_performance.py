@@ -30,6 +30,13 @@ def test_the_command_writes_the_page_and_all_it_is_made_from(tmp_path: Path, cap
         assert (tmp_path / "docs" / name).read_text() == (DOCS / name).read_text()
 
 
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").touch()
+    docs = str(tmp_path / "file" / "docs")
+    with pytest.raises(UserError, match=r"Could not make the folder .*: Not a directory"):
+        main([str(BENCH), "--whole-job", str(JOB), "--docs", docs])
+
+
 def test_another_number_makes_another_page(tmp_path: Path):
     bench = json.loads(BENCH.read_text())
     for row in bench["rows"]:
