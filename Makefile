@@ -28,8 +28,8 @@ mutants: $(VENV)/run.done ## plant every bug of the catalogue and see that parit
 results: $(VENV)/dev.done ## train the whole job on full MNIST and write docs/results.md (ARGS="--seeds 2"; hours)
 	@$(BIN)/python -m compare results $(ARGS)
 
-test: $(VENV)/dev.done ## run every test (ARGS="-k parity")
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev.done ## run every test, a worker for each core (ARGS="-k parity")
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/dev.done ## check style, format and types
 	@$(BIN)/ruff check .

@@ -15,7 +15,7 @@ import pytest
 
 from compare.contract import check_device, devices_of, dtypes_of
 
-pytest_plugins = ["page_browser", "tiny"]
+pytest_plugins = ["page_browser", "tiny", "workers"]
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
 FORMS = {
     "pytorch": ("textbook", "looped", "vectorized", "builtin", "histogram"),

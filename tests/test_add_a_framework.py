@@ -31,8 +31,7 @@ FIRST_COMMANDS, COMMANDS = (block.splitlines() for block in blocks("sh"))
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess:
     """Run a line of the page in the reader's folder."""
-    # PyTorch's threads are to sleep while they wait, not to spin: two commands share the cores.
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         ["bash", "-c", SHELL + command],
         cwd=folder,

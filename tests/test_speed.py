@@ -91,6 +91,7 @@ def measure_ratio(form: str) -> float:
     return median(ours / plain for ours, plain in zip(*times, strict=True))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("form", "allowed"), [("looped", 1.10), ("builtin", 1.05)])
 def test_a_step_costs_what_its_plain_lines_cost(form: str, allowed: float):
     """The loop, what all is held against, is the seed's; the built-in call has nothing added."""
