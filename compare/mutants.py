@@ -4,6 +4,7 @@ Each bug of the catalogue is planted alone, and all claims are put to what it ma
 Then correct code is put to them, drawn from many seeds: no alarm may be false.
 """
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from difflib import get_close_matches
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
@@ -86,7 +88,12 @@ def main(args: Sequence[str]) -> int:
     parts = [range(start, min(start + SEEDS_AT_ONCE, config.seeds)) for start in starts]
     # JAX keeps what it compiled: a process that is replaced now and then gives that back. Not by
     # ProcessPoolExecutor, which stands still then: https://github.com/python/cpython/issues/115634
-    with get_context("spawn").Pool(jobs, maxtasksperchild=BUGS_PER_PROCESS) as pool:
+    with (
+        TemporaryDirectory() as compiled,
+        get_context("spawn").Pool(
+            jobs, begin_process, (compiled, max(1, num_threads() // jobs)), BUGS_PER_PROCESS
+        ) as pool,
+    ):
         bugs = pool.imap(partial(try_bug, train_epochs=config.train_epochs), chosen)
         seeds = pool.imap(draw_seeds, parts)
         quiet = not console.is_terminal
@@ -100,6 +107,20 @@ def main(args: Sequence[str]) -> int:
         found = to_json(chosen, tried, honest, config.seeds, failures)
         write_json(config.json, merge(config.json, found) if config.bugs else found)
     return 1 if failures else 0
+
+
+def begin_process(compiled: str, threads: int) -> None:
+    """Prepare a process of the pool, before it imports a framework.
+
+    It keeps to its share of the cores. What JAX compiles goes into the folder `compiled`, named by
+    a hash of the program itself: what a bug leaves as it is need not be compiled for it again.
+    """
+    warnings.simplefilter("ignore")  # what is wrong is judged, and an entry half written, made anew
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "NPROC"), str(threads)) | {
+        "JAX_COMPILATION_CACHE_DIR": compiled,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
 
 
 def choose_bugs(names: Sequence[str]) -> list[Bug]:
