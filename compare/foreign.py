@@ -23,7 +23,15 @@ from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.params import check_params
-from shared.records import AdamState, Epoch, Evaluation
+from shared.records import (
+    AdamState,
+    Epoch,
+    Evaluation,
+    StateWatcher,
+    TrainingState,
+    ignore_state,
+)
+from shared.watched import can_go_on
 
 
 def import_foreign(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:
@@ -87,6 +95,8 @@ def guard(module: ModuleType, name: str) -> ModuleType:
     ):
         if hasattr(module, function):
             setattr(guarded, function, getattr(watch, function))
+    if hasattr(module, "train") and can_go_on(module):
+        vars(guarded)["train"] = watch.train_from
     return guarded
 
 
@@ -161,12 +171,44 @@ class _Watch:
         config: Config,
         on_steps: Callable[[int, SupportsFloat], None] = lambda number, loss: None,
     ) -> Iterator[Epoch]:
+        """Train as a module does that begins a training, and goes on with none."""
+        given = (params, data, config, on_steps)
+        return self._watch_epochs(given, range(1, config.epochs + 1), [])
+
+    def train_from(
+        self,
+        params: Mapping[str, np.ndarray],
+        data: Dataset,
+        config: Config,
+        on_steps: Callable[[int, SupportsFloat], None] = lambda number, loss: None,
+        on_state: StateWatcher = ignore_state,
+        start: TrainingState | None = None,
+    ) -> Iterator[Epoch]:
+        """Train as a module does that tells of its states and goes on from one."""
+        heard: list[Exception] = []  # what whoever watches the states raises is no error of its own
+
+        def hear(steps: int, copy_state: Callable[[], Any]) -> None:
+            try:
+                on_state(steps, lambda: self._check_copied(copy_state()))
+            except Exception as error:
+                heard.append(error)
+                raise
+
+        given = (params, data, config, on_steps, hear, start)
+        first = 1 if start is None else start.epoch
+        return self._watch_epochs(given, range(first, config.epochs + 1), heard)
+
+    def _watch_epochs(
+        self, given: tuple[Any, ...], numbers: range, heard: list[Exception]
+    ) -> Iterator[Epoch]:
+        """Train with the arguments `given`; let pass what was `heard` of, and check each epoch."""
+        params, data, config = given[:3]
         _, _, num_outputs = check_params(params)
         shape = (len(data.validation.labels), num_outputs)
-        with self._reporting("train"):
-            epochs = iter(self.module.train(params, data, config, on_steps))
-        for number in range(1, config.epochs + 1):
-            with self._reporting("train"):
+        with self._reporting("train", heard):
+            epochs = iter(self.module.train(*given))
+        for number in numbers:
+            with self._reporting("train", heard):
                 epoch = next(epochs, None)
             if not isinstance(epoch, Epoch):
                 self._refuse("train", f"{_kind(epoch)} for epoch {number}", "an Epoch")
@@ -198,6 +240,12 @@ class _Watch:
             self._refuse(function, found, wanted)
         return result
 
+    def _check_copied(self, state: Any) -> TrainingState:
+        """Refuse what is copied out and is no state."""
+        if not isinstance(state, TrainingState):
+            self._refuse("train", f"{_kind(state)} to on_state", "a TrainingState")
+        return state
+
     def _check_state(self, epoch: Epoch) -> None:
         """Refuse an epoch whose parameters, or whose moments, are not parameters' arrays."""
         if not isinstance(epoch.adam, AdamState):
@@ -213,12 +261,14 @@ class _Watch:
         raise UserError(f"{self.name}.{function} gave {found}: it must be {wanted}; {HELP}.")
 
     @contextmanager
-    def _reporting(self, function: str) -> Iterator[None]:
+    def _reporting(self, function: str, heard: list[Exception] | None = None) -> Iterator[None]:
         try:
             yield
         except UserError:
             raise
         except Exception as error:
+            if heard and error is heard.pop():  # kept no longer, nor are its frames
+                raise
             said = say_error(error, self.module)
             raise UserError(f"{self.name}.{function} raised {said}.") from error
 

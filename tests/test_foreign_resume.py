@@ -1,0 +1,50 @@
+"""An implementation from elsewhere that tells of its states is saved within an epoch, and goes on.
+
+PyTorch's own stands for one from elsewhere here: what is asked is what `guard` lets pass.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from conftest import import_or_skip
+from test_resume import assert_same_run, finish, interrupt, make_config
+
+from compare.foreign import guard
+from shared.errors import UserError
+from shared.resume import checkpoint_path
+from shared.states import load_training
+
+
+@pytest.fixture
+def guarded() -> ModuleType:
+    return guard(import_or_skip("pytorch"), "it")
+
+
+@pytest.mark.parametrize("steps", [2, 4, 6])
+def test_stopped_anywhere_it_goes_on_as_if_it_had_not_been(
+    guarded: ModuleType, steps: int, tmp_path: Path
+):
+    config = make_config(tmp_path)
+    path = interrupt(guarded, "it", config, steps)
+    assert load_training(checkpoint_path(path, "it")).state.adam.step == steps
+    resumed = finish(guarded, "it", replace(config, resume=path))
+    assert_same_run(resumed, finish(guarded, "it", config), "it")
+
+
+def test_a_loss_that_is_nan_is_told_of_as_ever(guarded: ModuleType, tmp_path: Path):
+    with pytest.raises(UserError, match=r"is NaN or infinite from step \d of epoch 1 on.*--learni"):
+        finish(guarded, "it", make_config(tmp_path, learning_rate=1e30))
+
+
+def test_what_is_no_state_is_refused(tmp_path: Path):
+    pytorch = import_or_skip("pytorch")
+
+    def train(params, data, config, on_steps=None, on_state=None, start=None):
+        on_state(config.checkpoint_every, lambda: "all is well")
+        yield from ()
+
+    module = guard(SimpleNamespace(**(vars(pytorch) | {"train": train})), "it")
+    with pytest.raises(UserError, match=r"it\.train gave a str to on_state: it must be a Training"):
+        finish(module, "it", make_config(tmp_path))
