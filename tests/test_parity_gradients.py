@@ -1,11 +1,13 @@
 """The gradients that all are judged by, and those of every implementation on real digits."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from conftest import Case
 
 import numpy_reference
-from compare.bounds import ARITHMETIC, EXP_ROUNDINGS
+from compare.bounds import ARITHMETIC, EXP_ROUNDINGS, Bounded
 from compare.checks import hold_against
 from compare.expected import expect_gradients
 from compare.problems import Problem, dim_digits, make_problem, real_digits
@@ -19,6 +21,17 @@ PROBLEMS = {
     "scores_of_hundreds": lambda: dim_digits(1, 100.0),
     "scores_of_minus_hundreds": lambda: dim_digits(1, -100.0),
 }
+
+
+@cache
+def get_problem(key: str) -> Problem:
+    return PROBLEMS[key]()
+
+
+@cache
+def exact(key: str, dtype: str) -> dict[str, Bounded]:
+    """Give the exact gradients and their bounds: the same for every implementation and form."""
+    return expect_gradients(*get_problem(key), ARITHMETIC[dtype])
 
 
 def complex_step(problem: Problem, form: str, step: float = 1e-200) -> dict[str, np.ndarray]:
@@ -60,11 +73,10 @@ def test_the_exact_gradients_are_the_derivatives_of_the_numpy_loss(size: tuple[i
 
 @pytest.mark.parametrize("key", PROBLEMS)
 def test_gradients_are_within_their_bound(trainer_case: Case, key: str):
-    params, images, labels = PROBLEMS[key]()
-    expected = expect_gradients(params, images, labels, ARITHMETIC[trainer_case.dtype])
+    params, images, labels = get_problem(key)
     model = trainer_case.model(params)
     _, gradients = trainer_case.module.loss_and_gradients(model, images, labels)
-    for name, gradient in expected.items():
+    for name, gradient in exact(key, trainer_case.dtype).items():
         check = hold_against(name, key, gradients[name], gradient)
         assert check.passed, check
 
