@@ -25,6 +25,7 @@ from compare.claims.common import draw_problems
 from compare.claims.comparator import check_comparator
 from compare.claims.data import check_data
 from compare.claims.forward import enormous
+from compare.compiled import compiling_into
 from compare.contract import FORMS
 from compare.implementations import PACKAGES, load_implementations
 from compare.machine import num_threads
@@ -112,15 +113,12 @@ def main(args: Sequence[str]) -> int:
 def begin_process(compiled: str, threads: int) -> None:
     """Prepare a process of the pool, before it imports a framework.
 
-    It keeps to its share of the cores. What JAX compiles goes into the folder `compiled`, named by
-    a hash of the program itself: what a bug leaves as it is need not be compiled for it again.
+    It keeps to its share of the cores. What JAX compiles is kept in the folder `compiled`: what a
+    bug leaves as it is need not be compiled for it again.
     """
-    warnings.simplefilter("ignore")  # what is wrong is judged, and an entry half written, made anew
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "NPROC"), str(threads)) | {
-        "JAX_COMPILATION_CACHE_DIR": compiled,
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
+    warnings.simplefilter("ignore")  # in a process of its own: what is wrong, is judged
+    share = dict.fromkeys(("OMP_NUM_THREADS", "NPROC"), str(threads))  # PyTorch's, and XLA's
+    os.environ.update(share | compiling_into(compiled))
 
 
 def choose_bugs(names: Sequence[str]) -> list[Bug]:
@@ -135,7 +133,6 @@ def choose_bugs(names: Sequence[str]) -> list[Bug]:
 
 def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
     """Plant a bug and put to it, in float64, every claim that is about what it changes."""
-    warnings.simplefilter("ignore")  # in this process of its own: what is wrong, is judged
     try:
         planted = plant(bug)
     except ModuleNotFoundError as error:

@@ -2,7 +2,10 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +23,7 @@ from compare.mutants_report import Tried, find_headroom, merge, to_json
 from compare.mutants_train import can_be_trained, measure_accuracy
 from shared.data import Dataset, load_data
 
+ROOT = Path(__file__).resolve().parent.parent
 # What needs no framework is planted here; `make mutants` plants all.
 QUICK = [bug for bug in BUGS if bug.package in ("numpy_reference", "shared", "compare")]
 SCALE = next(bug for bug in BUGS if bug.name == "scale_of_the_steps")
@@ -94,6 +98,25 @@ def test_the_command_prints_the_matrix_and_ends_with_1_where_a_bug_escapes(
     out = " ".join(capsys.readouterr().out.split())
     assert f"{SCALE.name} is not caught by steps." in out
     assert "0 of 1 planted bugs are caught" in out
+
+
+def test_what_a_process_of_the_pool_compiles_another_finds(tmp_path):
+    import_or_skip("jax")
+    lines = (
+        "import sys, jax",
+        "heard = []",
+        "jax.monitoring.register_event_listener(lambda event, **_: heard.append(event))",
+        "jax.jit(lambda x: x * 3 + 4)(5.0)",
+        "print(heard.count('/jax/compilation_cache/cache_hits'))",
+    )
+    begin = f"from compare.mutants import begin_process; begin_process({str(tmp_path)!r}, 1)"
+    command = [sys.executable, "-c", "\n".join((begin, *lines))]
+    hits = [
+        int(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+        for _ in range(2)
+    ]
+    assert hits[0] == 0
+    assert hits[1] > 0
 
 
 def test_an_unknown_bug_is_one_sentence():

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from compare.compiled import compiling_into
+
 SHARED = pytest.StashKey[Path]()
 CLEAN_UP = pytest.StashKey[ExitStack]()
 FOLDER = "TESTS_SHARED_FOLDER"
@@ -37,13 +39,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def environment(folder: str) -> dict[str, str]:
     """Give what all processes of the tests have in their environment, where nothing else is set."""
-    return {
-        # What JAX has compiled for one process or test it need not compile for another: a program
-        # is found by a hash of all of it. Two that write at once may leave half of an entry to
-        # read, which JAX warns of and compiles anew.
-        "JAX_COMPILATION_CACHE_DIR": f"{folder}/compiled",
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    return compiling_into(f"{folder}/compiled") | {
         "PYTHONWARNINGS": "ignore:Error reading persistent compilation cache:UserWarning",
         # PyTorch's threads are to sleep while they wait, not to spin: others need the cores.
         "OMP_WAIT_POLICY": "PASSIVE",
