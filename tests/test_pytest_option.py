@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from tiny import ROOT, run_module
 
 
@@ -57,6 +58,14 @@ def test_nothing_judged_is_not_a_pass(make_tiny, tmp_path: Path):
     assert process.returncode == 5
     assert "ERROR: nothing was judged: every test was skipped" in process.stdout
     assert "2 skipped" in process.stdout
+
+
+def test_nothing_judged_by_several_workers_is_not_a_pass_either(make_tiny, tmp_path: Path):
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    name = make_tiny()
+    process = judge(name, "-n", "2", "-k", "test_claim and adam", cwd=tmp_path)
+    assert process.returncode == 5, process.stdout
+    assert "ERROR: nothing was judged: every test was skipped" in process.stdout
 
 
 def test_a_warning_is_shown_and_no_failure(make_tiny, tmp_path: Path):
