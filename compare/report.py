@@ -22,6 +22,7 @@ from shared.runs import epoch_to_json
 LIBRARIES = ("numpy", "torch", "torchmetrics", "jax", "jaxlib", "flax", "optax", "safetensors")
 # Okabe and Ito's palette (2008), which readers with colour-blindness can tell apart.
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
+MANY_POINTS = 5_000  # more than so many are a picture within an SVG file, or it has tens of MB
 
 
 def results_table(
@@ -183,7 +184,8 @@ def draw_loss_curves(epochs: Mapping[str, Sequence[Epoch]]) -> Figure:
         smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
         x = (np.arange(len(smooth)) + window) / steps_per_epoch
         label = f"{name}, training (mean of {window} steps)"
-        top.plot(x, smooth, color=color, linewidth=width, label=label)
+        many = len(x) > MANY_POINTS
+        top.plot(x, smooth, color=color, linewidth=width, label=label, rasterized=many)
         numbers = [epoch.number for epoch in run]
         validation = [epoch.validation.loss for epoch in run]
         marker = "os^vD"[index % 5]
@@ -213,7 +215,12 @@ def _draw_differences(axes: Any, curves: Mapping[str, np.ndarray], epochs: Any) 
         difference = np.abs(curves[first][:size] - curves[name][:size])
         x = np.arange(1, size + 1) / len(epochs[first][0].step_losses)
         shown = difference > 0  # equal losses have no place on a log axis
-        axes.plot(x[shown], difference[shown], ".", markersize=2, color=COLORS[index % len(COLORS)])
+        axes.plot(
+            *(x[shown], difference[shown], "."),
+            markersize=2,
+            color=COLORS[index % len(COLORS)],
+            rasterized=shown.sum() > MANY_POINTS,
+        )
         axes.set_ylabel(f"|{first} - {name}|\nof each step (nats)")
     axes.set_yscale("log")
     axes.set_xlabel("epoch")

@@ -16,8 +16,7 @@ from compare.step_losses import read_step_losses
 from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options
 from shared.config import PRESETS
-from shared.errors import UserError
-from shared.files import replacing, write_json, write_text
+from shared.files import make_folder, replacing, write_json, write_text
 
 
 def main(args: Sequence[str]) -> int:
@@ -71,10 +70,7 @@ def write_results(
     results: dict[str, Any], plan: Sequence[Planned], config: ResultsConfig
 ) -> list[Path]:
     """Write the page and all that it shows; say what was written."""
-    try:
-        config.docs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Could not create {config.docs}: {error.strerror}.") from error
+    make_folder(config.docs)
     figures = {"curves": draw_curves(results["runs"])}
     if results["trajectories"]:
         figures["trajectories"] = draw_trajectories(results["trajectories"])

@@ -16,7 +16,7 @@ from shared.alone import draw_config_params
 from shared.batches import epoch_batches
 from shared.config import Config
 from shared.data import Dataset, load_data
-from shared.files import write_json
+from shared.files import make_folder, write_json
 
 LINEAR_EPOCHS = 20
 MEMORY_IMAGES = 10_000  # as many as the seed validates in one call
@@ -43,7 +43,7 @@ def nudged_losses(config: ResultsConfig) -> np.ndarray:
         training = Config(data=config.data, epochs=config.epochs)
         epochs = jax_impl.train(nudge(draw_config_params(training)), load(config), training)
         kept = {"jax": np.concatenate([epoch.step_losses for epoch in epochs])}
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         save_step_losses(folder, kept)
     return kept["jax"]
 
@@ -59,7 +59,7 @@ def measure_controls(config: ResultsConfig) -> dict[str, Any]:
 def _kept(config: ResultsConfig, name: str, measure: Callable[[], dict[str, float]]) -> Any:
     path = config.runs / f"{name}.json"
     if not path.exists():
-        config.runs.mkdir(parents=True, exist_ok=True)
+        make_folder(config.runs)
         write_json(path, measure())
     return json.loads(path.read_text(encoding="utf-8"))
 

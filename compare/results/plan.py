@@ -3,15 +3,19 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from rich.console import Console
 
+from compare.machine import num_threads
 from shared.config import PRESETS, bad_option
 from shared.errors import UserError
+from shared.files import make_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 Part = Literal["default", "float64", "first", "ablations", "seed"]
@@ -50,18 +54,20 @@ class ResultsConfig:
     """How long the two presets train."""
     seeds: int = 3
     """How many seeds: 0, 1, 2, ...; the seed preset's own comes on top, for its first epochs."""
-    ablation_epochs: int = 10
+    ablation_epochs: int = 5
     """How long to train with one quirk at a time, and in float64."""
     runs: Path = Path("runs/results")
     """Where the runs are kept: what is finished there is not run again, and what was stopped goes
     on from its last checkpoint."""
     docs: Path = Path("docs")
     """The folder to write results.md, its figures and its numbers into."""
+    jobs: int = 0
+    """Trainings at once; 0 takes one for each core."""
     page_only: bool = False
     """Run nothing: write the page from the runs that are there, finished or not."""
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("ablation_epochs", 1), ("seeds", 2)):
+        for name, least in (("epochs", 1), ("ablation_epochs", 1), ("seeds", 2), ("jobs", 0)):
             if getattr(self, name) < least:
                 raise UserError(bad_option(name, getattr(self, name), f"{least} or more"))
 
@@ -99,8 +105,10 @@ class Planned:
         found = sorted(path.parent for path in self.home(runs).glob("*-*/config.json"))
         return found[-1] if found else None
 
-    def is_finished(self, folder: Path) -> bool:
-        """Say whether its run in a folder came to its end: all was tested."""
+    def is_finished(self, folder: Path | None) -> bool:
+        """Say whether its run in a folder, if there is one, came to its end: all was tested."""
+        if folder is None:
+            return False
         if self.module == BOTH:
             return (folder / "result.json").is_file()
         metrics = folder / "metrics.jsonl"
@@ -147,35 +155,54 @@ def make_plan(config: ResultsConfig) -> list[Planned]:
 
 
 def run_plan(plan: Sequence[Planned], config: ResultsConfig, console: Console) -> None:
-    """Run what is not finished yet, one after the other, each in a process of its own.
+    """Run what is not finished yet, several at once, each in a process of its own.
 
     Raises UserError if one fails; what is finished stays, and the next call goes on from there.
     """
-    for number, planned in enumerate(plan, start=1):
-        folder = planned.find_run(config.runs)
-        if folder is not None and planned.is_finished(folder):
-            continue
-        going_on = "" if folder is None else f", going on in {folder}"
-        console.print(f"[{number} of {len(plan)}] {planned.command}{going_on}", markup=False)
-        _run(planned, folder, config)
+    missing = [one for one in plan if not one.is_finished(one.find_run(config.runs))]
+    jobs = config.jobs or num_threads()
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(_run, planned, config, jobs): planned for planned in missing}
+        console.print(f"{len(running)} of {len(plan)} runs are to be made, {jobs} at once.")
+        try:
+            for number, future in enumerate(as_completed(running), start=1):
+                minutes = future.result() / 60
+                done = f"[{number} of {len(running)}] {running[future].command}"
+                console.print(f"{done}: {minutes:.1f} min", markup=False)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # those that run end first, or by the same Ctrl-C
+            raise
 
 
-def _run(planned: Planned, folder: Path | None, config: ResultsConfig) -> None:
-    environment = dict(os.environ)
-    paths = (str(ROOT), environment.get("PYTHONPATH"))
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+def _run(planned: Planned, config: ResultsConfig, jobs: int) -> float:
+    """Run, or go on with, one training on its share of the cores; give the seconds it took.
+
+    Each has few numbers to compute in a step: two on a core each are sooner done than one after
+    the other on both. What it prints is kept in output.txt beside its run folder.
+    """
+    home, folder = planned.home(config.runs), planned.find_run(config.runs)
+    make_folder(home)
+    threads = str(max(1, num_threads() // jobs))
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "NPROC": threads, "PYTHONPATH": paths}
     if config.mnist_dir is not None:
         environment["MNIST_DIR"] = str(config.mnist_dir)
     if folder is None:
-        where = [*planned.options, "--runs-dir", str(planned.home(config.runs))]
+        options = [*planned.options, "--runs-dir", str(home)]
     else:
-        where = ["--resume", str(folder)]
-    words = [sys.executable, "-m", *planned.module, *where]
-    status = subprocess.run(words, env=environment).returncode
-    run = planned.find_run(config.runs)
+        options = ["--resume", str(folder)]
+    start = time.perf_counter()
+    with (home / "output.txt").open("a", encoding="utf-8") as output:
+        status = subprocess.run(
+            [sys.executable, "-m", *planned.module, *options],
+            env=environment,
+            stdout=output,
+            stderr=output,
+        ).returncode
     # Exit status 1 of `compare run` says that parity failed, which the page then says.
-    if status != 0 and not (status == 1 and run is not None and planned.is_finished(run)):
+    if status not in (0, 1) or not planned.is_finished(planned.find_run(config.runs)):
         raise UserError(
-            f"`{planned.command}` ended with status {status}: see what it said above, and give "
-            "the same command again to go on."
+            f"`{planned.command}` ended with status {status}: {output.name} holds what it said. "
+            "Give the same command again to go on."
         )
+    return time.perf_counter() - start
