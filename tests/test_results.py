@@ -144,11 +144,11 @@ def test_a_page_of_nothing_says_so_everywhere():
             "settings": {"epochs": 128, "ablation_epochs": 10, "own_seed": 46525},
             "versions": {"numpy": "1"},
             "trajectories": {},
-            "linear": {"epochs": 1, "loss": 0.3, "accuracy": 0.9},
+            "linear": {},
             "memory": {"batches": 1, "one_call": 2},
         }
     )
-    assert page.count("*Not run yet.*") == 5
+    assert page.count("*Not run yet.*") == 6
     assert f"**0 of the {len(planned)} runs are finished**" in page
     assert page.count("| not run yet |") == len(planned)
 
@@ -178,7 +178,7 @@ def test_it_runs_what_is_missing_goes_on_with_what_was_stopped_and_repeats_nothi
     for name in PACKAGES:
         import_or_skip(name)
     monkeypatch.setattr(controls, "MEMORY_IMAGES", 20)
-    monkeypatch.setattr(controls, "LINEAR_EPOCHS", 1)
+    monkeypatch.setattr(controls, "linear_classifiers", lambda data: {})
     started = []
 
     def run(words, **how):

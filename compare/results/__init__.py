@@ -14,7 +14,7 @@ from compare.results.records import gather
 from compare.results.spread import follow
 from compare.step_losses import read_step_losses
 from shared.checkpoints import load_params
-from shared.cli import make_console, parse_options
+from shared.cli import complete_flag, make_console, parse_options
 from shared.config import PRESETS
 from shared.files import make_folder, replacing, write_json, write_text
 
@@ -23,7 +23,7 @@ def main(args: Sequence[str]) -> int:
     """Run what is not finished yet; write the page, its figures and its numbers."""
     config = parse_options(
         ResultsConfig(),
-        args,
+        complete_flag(args, "--page-only"),
         prog="python -m compare results",
         description=(
             "Trains both presets in both frameworks, the seed's first epochs with several seeds, "

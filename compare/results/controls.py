@@ -4,13 +4,15 @@ Each is measured once, and kept beside the runs.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from compare.contract import Trainer
 from compare.memory import measure_evaluation
-from compare.results.plan import ResultsConfig
+from compare.results.plan import RATE_EPOCHS, RATES, ResultsConfig
 from compare.step_losses import read_step_losses, save_step_losses
 from shared.alone import draw_config_params
 from shared.batches import epoch_batches
@@ -18,7 +20,6 @@ from shared.config import Config
 from shared.data import Dataset, load_data
 from shared.files import make_folder, write_json
 
-LINEAR_EPOCHS = 20
 MEMORY_IMAGES = 10_000  # as many as the seed validates in one call
 MEMORY_FORM = "looped"  # the seed's own
 
@@ -35,12 +36,11 @@ def nudged_losses(config: ResultsConfig) -> np.ndarray:
 
     All else is as in the default preset's run of seed 0.
     """
-    import jax_impl
-
     folder = config.runs / f"nudged_jax_impl_data_{config.data}_epochs_{config.epochs}"
     kept = read_step_losses(folder)
     if not kept:
         training = Config(data=config.data, epochs=config.epochs)
+        jax_impl: Trainer = import_module("jax_impl")
         epochs = jax_impl.train(nudge(draw_config_params(training)), load(config), training)
         kept = {"jax": np.concatenate([epoch.step_losses for epoch in epochs])}
         make_folder(folder)
@@ -51,12 +51,12 @@ def nudged_losses(config: ResultsConfig) -> np.ndarray:
 def measure_controls(config: ResultsConfig) -> dict[str, Any]:
     """Measure, or read where it was kept, what needs no run: see the functions below."""
     return {
-        "linear": _kept(config, f"linear_{config.data}", lambda: linear_classifier(load(config))),
+        "linear": _kept(config, f"linear_{config.data}", lambda: linear_classifiers(load(config))),
         "memory": _kept(config, "memory", evaluation_memory),
     }
 
 
-def _kept(config: ResultsConfig, name: str, measure: Callable[[], dict[str, float]]) -> Any:
+def _kept(config: ResultsConfig, name: str, measure: Callable[[], dict[str, Any]]) -> Any:
     path = config.runs / f"{name}.json"
     if not path.exists():
         make_folder(config.runs)
@@ -78,25 +78,27 @@ def evaluation_memory() -> dict[str, float]:
     }
 
 
-def linear_classifier(data: Dataset, num_epochs: int = LINEAR_EPOCHS) -> dict[str, float]:
-    """Train the last layer alone, in PyTorch: the images go into it as they are.
+def linear_classifiers(
+    data: Dataset, rates: Sequence[float] = RATES, num_epochs: int = RATE_EPOCHS
+) -> dict[str, dict[str, float]]:
+    """Train the last layer alone, in PyTorch, at several learning rates.
 
-    Batches, start, learning rate and choice of weights are the default preset's. Gives the test
-    loss (nats) and accuracy of the epoch that is best in validation, and that epoch.
+    The images go into it as they are; batches, start and choice of weights are the default
+    preset's. Gives, by rate, the epoch that is best in validation, its validation and test loss
+    (nats), and its test accuracy.
     """
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for one another cost more than so small a product
     try:
-        epochs = _train_linear(data, num_epochs)
+        epochs = {str(rate): list(_train_linear(data, rate, num_epochs)) for rate in rates}
     finally:
         torch.set_num_threads(threads)
-    best = min(epochs, key=lambda epoch: epoch["val_loss"])
-    return {"epochs": num_epochs} | best
+    return {rate: min(of, key=lambda epoch: epoch["val_loss"]) for rate, of in epochs.items()}
 
 
-def _train_linear(data: Dataset, num_epochs: int) -> list[dict[str, float]]:
+def _train_linear(data: Dataset, rate: float, num_epochs: int) -> Iterator[dict[str, float]]:
     import torch
     from torch.nn import functional as F
 
@@ -115,21 +117,17 @@ def _train_linear(data: Dataset, num_epochs: int) -> list[dict[str, float]]:
     params = draw_config_params(config)
     out = torch.nn.Linear(*reversed(params["out.weight"].shape))
     out.load_state_dict({key: torch.from_numpy(params[f"out.{key}"]) for key in ("weight", "bias")})
-    adam = torch.optim.Adam(out.parameters(), lr=config.learning_rate)
+    adam = torch.optim.Adam(out.parameters(), lr=rate)
     images, labels = tensors("train")
-
-    def epochs() -> Iterator[dict[str, float]]:
-        for number in range(1, num_epochs + 1):
-            batches = epoch_batches(len(labels), config.batch_size, epoch=number)
-            for batch in map(torch.from_numpy, batches):
-                adam.zero_grad()
-                F.cross_entropy(out(images[batch]), labels[batch]).backward()
-                adam.step()
-            loss, accuracy = evaluate("test")
-            val_loss = evaluate("validation")[0]
-            yield {"epoch": number, "val_loss": val_loss, "loss": loss, "accuracy": accuracy}
-
-    return list(epochs())
+    for number in range(1, num_epochs + 1):
+        batches = epoch_batches(len(labels), config.batch_size, epoch=number)
+        for batch in map(torch.from_numpy, batches):
+            adam.zero_grad()
+            F.cross_entropy(out(images[batch]), labels[batch]).backward()
+            adam.step()
+        loss, accuracy = evaluate("test")
+        val_loss = evaluate("validation")[0]
+        yield {"epoch": number, "val_loss": val_loss, "loss": loss, "accuracy": accuracy}
 
 
 def remap(levels: np.ndarray, counts: np.ndarray, params: Mapping[str, np.ndarray]) -> np.ndarray:

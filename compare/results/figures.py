@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from compare.report import COLORS
 from compare.results.controls import remap
@@ -43,14 +44,15 @@ def _draw_runs(axes: Axes, runs: Sequence[Record], quantity: str, factor: float)
             if one is None:
                 continue
             values = factor * np.array(one["epochs"][quantity])
-            line = f"{name}, seed {run['seed']}"
+            line = name if run is runs[0] else None
             epochs = np.arange(1, len(values) + 1)
             alpha = 0.45 if width > 2 else 1
             axes.plot(epochs, values, color=color, linewidth=width, alpha=alpha, label=line)
-    axes.set_xscale("log")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(title=f"seed {', '.join(str(run['seed']) for run in runs)}")
 
 
 def draw_trajectories(followed: Mapping[str, Mapping[str, Any]]) -> Figure:

@@ -5,9 +5,10 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from compare.results.plan import SEED_FORMS
+from compare.results.plan import FIRST_EPOCHS, RATE_EPOCHS, SEED_FORMS
 from compare.results.tables import (
     ablations_table,
+    best_rates,
     commands_table,
     done,
     first_epochs,
@@ -15,7 +16,7 @@ from compare.results.tables import (
     nats,
     percent,
     preset_table,
-    say,
+    rates_table,
     select,
 )
 
@@ -29,7 +30,7 @@ def write_page(results: Mapping[str, Any]) -> str:
     default, seed = done(select(runs, "default")), done(select(runs, "seed"))
     first = [done(select(runs, "first", name)) for name in SEED_FORMS]
     ablations = done(select(runs, "ablations", "none"))
-    linear, memory = results["linear"], results["memory"]
+    memory = results["memory"]
     numbers = {
         "state": _say_state(planned, runs),
         "versions": ", ".join(f"{name} {it}" for name, it in sorted(results["versions"].items())),
@@ -39,7 +40,7 @@ def write_page(results: Mapping[str, Any]) -> str:
         "default_parity": _say_parity(default),
         "own_seed": settings["own_seed"],
         "seed_forms": " and ".join(f"`{form}` in {name}" for name, form in SEED_FORMS.items()),
-        "seed": f"{preset_table(seed)}\n\n{_say_unfinished(runs)}".strip() if seed else NOT_YET,
+        "seed": _say_seed(seed, runs),
         "first_seeds": min(map(len, first)),
         "first_list": ", ".join(str(run["seed"]) for run in first[0]),
         "first": first_table(runs) if min(map(len, first)) > 1 else NOT_YET,
@@ -50,14 +51,11 @@ def write_page(results: Mapping[str, Any]) -> str:
         "ablations": ablations_table(runs) if len(ablations) > 1 else NOT_YET,
         "memory_batches": f"{memory['batches']:.0f}",
         "memory_one_call": f"{memory['one_call']:.0f}",
-        "linear_epochs": linear["epochs"],
-        "linear_accuracy": percent(linear["accuracy"]),
-        "linear_loss": nats(linear["loss"]),
+        "rate_epochs": RATE_EPOCHS,
+        "rates": _say_rates(runs, results["linear"]),
         "commands": commands_table(planned, runs),
     }
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        numbers, **_say_attention(default, linear)
-    )
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(numbers)
 
 
 def _say_state(planned: list[str], runs: list[dict[str, Any]]) -> str:
@@ -70,17 +68,18 @@ def _say_state(planned: list[str], runs: list[dict[str, Any]]) -> str:
     )
 
 
-def _say_unfinished(runs: list[dict[str, Any]]) -> str:
-    """Say of the seed preset's runs that are under way how far they are."""
+def _say_seed(finished: list[dict[str, Any]], runs: list[dict[str, Any]]) -> str:
+    """Show the seed preset's finished runs, and say of those under way how far they are."""
     said = []
     for run in select(runs, "seed"):
         for name, one in {} if run["finished"] else run["implementations"].items():
             losses, accuracies = one["epochs"]["val_loss"], one["epochs"]["val_accuracy"]
             said.append(
-                f"{name} is at epoch {len(losses)} of {run['epochs_asked']}: validation loss "
-                f"{nats(losses[-1])}, accuracy {percent(accuracies[-1])}."
+                f"*Not finished:* {name} is at epoch {len(losses)} of {run['epochs_asked']}. Its "
+                f"validation loss is {nats(losses[-1])}, its accuracy {percent(accuracies[-1])}."
             )
-    return " ".join(said)
+    tables = [preset_table(finished)] if finished else []
+    return "\n\n".join([*tables, *said]) or NOT_YET
 
 
 def _say_parity(default: list[dict[str, Any]]) -> str:
@@ -105,7 +104,19 @@ def _say_first(runs: list[dict[str, Any]]) -> str:
     ]
     outside = [label for label, inside in compared if not inside]
     said = f"{len(compared) - len(outside)} of {len(compared)} are inside their interval."
-    return f"{said} Outside: {', '.join(outside)}." if outside else said
+    if outside:
+        said += f" Outside: {', '.join(outside)}."
+    ends = [f"epoch {epoch}, validation accuracy" for epoch in (0, FIRST_EPOCHS - 1)]
+    first, last = (
+        next(iter(spreads.values())).values
+        for label, _, spreads in first_epochs(runs)
+        if label in ends
+    )
+    return (
+        f"{said} What an interval says depends on how much the seeds differ: in validation they "
+        f"are {min(first):.1f} to {max(first):.1f} % right after the first epoch, and "
+        f"{min(last):.1f} to {max(last):.1f} % after the last."
+    )
 
 
 def _say_trajectories(followed: Mapping[str, Any]) -> str:
@@ -122,16 +133,15 @@ def _say_trajectories(followed: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _say_attention(default: list[dict[str, Any]], linear: Mapping[str, float]) -> dict[str, str]:
-    """Hold the default preset's test accuracy against that of a linear classifier."""
-    if not default:
-        return {"default_accuracy": "(not run yet)", "linear_verdict": ""}
-    found = [
-        one["tests"]["best"]["accuracy"]
-        for run in default
-        for one in run["implementations"].values()
-    ]
-    gain = sum(found) / len(found) - linear["accuracy"]
-    better = "better" if gain > 0 else "worse"
-    verdict = f"That is {abs(100 * gain):.2f} percentage points {better} than without attention."
-    return {"default_accuracy": say(found, percent), "linear_verdict": verdict}
+def _say_rates(runs: list[dict[str, Any]], linear: Mapping[str, Any]) -> str:
+    """Hold the model against its last layer alone."""
+    if not done(select(runs, "rates")):
+        return NOT_YET
+    attention, alone = best_rates(runs, linear)
+    apart = 100 * (attention - alone)
+    return (
+        f"{rates_table(runs, linear)}\n\nEach at the rate that is best in validation, the model "
+        f"reaches **{percent(attention)}** of the test images and its last layer alone "
+        f"**{percent(alone)}**: {abs(apart):.2f} percentage points "
+        f"{'more' if apart >= 0 else 'less'} with attention."
+    )

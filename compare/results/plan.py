@@ -18,13 +18,15 @@ from shared.errors import UserError
 from shared.files import make_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-Part = Literal["default", "float64", "first", "ablations", "seed"]
+Part = Literal["default", "float64", "first", "rates", "ablations", "seed"]
 PARTS: tuple[Part, ...] = get_args(Part)
 # The fastest form that is exact for the seed's normalization, which "histogram" is not: see
 # docs/performance.md.
 SEED_FORMS = {"pytorch": "builtin", "jax": "vectorized"}
 BOTH = ("compare", "run")
 FIRST_EPOCHS = 3  # so many the seed script's own numbers are known of
+RATES = (0.003, 0.001, 0.0003, 0.0001)  # the default's, and smaller ones
+RATE_EPOCHS = 20
 # One quirk each, by what turns it on; nothing else differs from the default.
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -44,8 +46,8 @@ class ResultsConfig:
     """What docs/results.md is made from."""
 
     parts: tuple[Part, ...] = PARTS
-    """Which parts to run: the default preset, the same in float64, the seed's first epochs, one
-    quirk at a time, and the seed preset."""
+    """Which parts to run: the default preset, the same in float64, the seed's first epochs, other
+    learning rates, one quirk at a time, and the seed preset."""
     data: Literal["sample", "mnist"] = "mnist"
     """The digits; "sample" to try the command out."""
     mnist_dir: Path | None = None
@@ -137,15 +139,21 @@ def make_plan(config: ResultsConfig) -> list[Planned]:
             for name, form in SEED_FORMS.items()
         ]
 
-    own = PRESETS["seed"].seed
+    own, short = PRESETS["seed"].seed, config.ablation_epochs
     plan = [
         *(Planned("default", BOTH, options(config.epochs, seed)) for seed in seeds),
-        Planned("float64", BOTH, options(config.ablation_epochs, 0, "--dtype", "float64")),
+        Planned("float64", BOTH, options(short, 0, "--dtype", "float64")),
         *(run for seed in (own, *seeds) for run in of_seed_preset("first", FIRST_EPOCHS, seed)),
         *(
             Planned(
-                "ablations", alone("pytorch"), options(config.ablation_epochs, seed, *on), quirk
+                *("rates", alone("jax")),
+                options(RATE_EPOCHS, 0, "--learning-rate", str(rate)),
+                str(rate),
             )
+            for rate in RATES
+        ),
+        *(
+            Planned("ablations", alone("pytorch"), options(short, seed, *on), quirk)
             for quirk, on in ABLATIONS.items()
             for seed in seeds
         ),

@@ -1,6 +1,6 @@
 """The tables of docs/results.md, in Markdown, from the numbers of the runs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log
 from typing import Any
 
@@ -130,11 +130,12 @@ def first_table(runs: Sequence[Record]) -> str:
         is_loss = label.endswith("loss")
 
         def form(number: float, is_loss: bool = is_loss) -> str:
-            return f"{number:.3f} bits" if is_loss else f"{number:.1f} %"
+            return f"{number:.3f}" if is_loss else f"{number:.1f}"
 
-        cells = [label, form(value)]
+        cells = [f"{label} ({'bits' if is_loss else '%'})", form(value)]
         for spread in spreads.values():
             low, high = spread.prediction()
+            low, high = max(low, 0), high if is_loss else min(high, 100)  # what there can be
             inside = "inside" if spread.holds(value) else "**outside**"
             cells += [say(spread.values, form), f"{form(low)} to {form(high)}: {inside}"]
         rows.append(cells)
@@ -171,6 +172,36 @@ def ablations_table(runs: Sequence[Record]) -> str:
     heads = ["quirk", "options", "training loss", "training accuracy", "validation loss"]
     heads += ["validation accuracy", "test loss (bits)", "test accuracy", "change, points"]
     return table(heads, rows, text=2)
+
+
+def rates_table(runs: Sequence[Record], linear: Mapping[str, Mapping[str, float]]) -> str:
+    """Hold the model against its last layer alone, at several learning rates."""
+    rows = []
+    for run in done(select(runs, "rates")):
+        (one,) = run["implementations"].values()
+        test, alone = one["tests"]["best"], linear[run["label"]]
+        val_loss = one["epochs"]["val_loss"][test["epoch"] - 1]
+        row = [run["label"], nats(val_loss), nats(test["loss"]), percent(test["accuracy"])]
+        row += [nats(alone["val_loss"]), nats(alone["loss"]), percent(alone["accuracy"])]
+        rows.append(row)
+    heads = ["learning rate"]
+    for who in ("with attention", "last layer alone"):
+        heads += [f"{who}: validation loss", "test loss", "test accuracy"]
+    return table(heads, rows)
+
+
+def best_rates(
+    runs: Sequence[Record], linear: Mapping[str, Mapping[str, float]]
+) -> tuple[float, float]:
+    """Give the test accuracy with attention and without, each at its best rate in validation."""
+
+    def val_loss(run: Record) -> float:
+        (one,) = run["implementations"].values()
+        return min(one["epochs"]["val_loss"])
+
+    (best,) = min(done(select(runs, "rates")), key=val_loss)["implementations"].values()
+    alone = min(linear.values(), key=lambda found: found["val_loss"])
+    return best["tests"]["best"]["accuracy"], alone["accuracy"]
 
 
 def commands_table(planned: Sequence[str], runs: Sequence[Record]) -> str:
