@@ -190,6 +190,20 @@ def measured_table(rounds: Mapping[Case, Sequence[float]]) -> str:
     return "\n".join(lines)
 
 
+def say_command(rounds: Mapping[Case, Sequence[float]]) -> str:
+    """Give the command that measures these cases, as often, once more."""
+    names = dict.fromkeys(case.implementation for case in rounds)
+    forms = dict.fromkeys(case.form for case in rounds)
+    words = ["python -m compare scale"]
+    if tuple(names) != ScaleConfig.implementations:
+        words += ["--implementations", *names]
+    if tuple(forms) != ScaleConfig.forms:
+        words += ["--forms", *forms]
+    words += ["--processes", str(max(case.processes for case in rounds))]
+    words += ["--rounds", str(len(next(iter(rounds.values()))))]
+    return " ".join([*words, "--docs docs"])
+
+
 def _count(cores: int) -> str:
     return f"{cores} core{'s' if cores > 1 else ''}"
 
@@ -207,7 +221,7 @@ def write_page(rounds: Mapping[Case, Sequence[float]], result: Mapping[str, Any]
         busy="an unknown number" if busy is None else f"{busy:.1f}",
         caution=CAUTION if busy is None or busy > TOLERATED_CORES else "",
         rounds=len(next(iter(rounds.values()))),
-        processes=max(case.processes for case in rounds),
+        command=say_command(rounds),
         epochs=EPOCHS,
         versions=", ".join(
             f"{name} {versions[name]}" for name in ("torch", "jax") if name in versions

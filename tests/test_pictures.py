@@ -8,8 +8,10 @@ from page_runs import draw_params, make_run
 
 from compare import pictures, trace
 from compare.pictures import choose_pixels, draw_attention, main
+from compare.report import save_loss_curves
 from compare.steps import Batch, bound_steps
 from shared.errors import UserError
+from shared.records import AdamState, Epoch, Evaluation
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -63,3 +65,14 @@ def test_one_command_draws_them_all_and_times_nothing(tmp_path: Path, monkeypatc
 def test_the_docs_have_their_pictures(name: str):
     assert (DOCS / name).read_bytes().startswith(b"\x89PNG")
     assert (DOCS / name).stat().st_size < 200_000
+
+
+def test_the_curves_of_a_long_run_stay_a_small_file(tmp_path: Path):
+    def epochs(noise: float) -> list[Epoch]:
+        losses = 0.3 + noise * np.random.default_rng(0).random(40_000)
+        evaluation = Evaluation(0.3, 0.9, np.empty((0, 10)))
+        return [Epoch(1, 0.3, 0.9, evaluation, 1.0, 1, losses, {}, AdamState(1, {}, {}))]
+
+    save_loss_curves(tmp_path, {"pytorch": epochs(0.1), "jax": epochs(0.1001)})
+    assert (tmp_path / "loss.svg").stat().st_size < 1_000_000  # points as vectors: 5 MB
+    assert b"<image" in (tmp_path / "loss.svg").read_bytes()

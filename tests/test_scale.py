@@ -4,7 +4,15 @@ import os
 
 import pytest
 
-from compare.scale import Case, ScaleConfig, choose_cases, measured_table, only_cores, write_page
+from compare.scale import (
+    Case,
+    ScaleConfig,
+    choose_cases,
+    measured_table,
+    only_cores,
+    say_command,
+    write_page,
+)
 from compare.scale_paper import BANDWIDTH, LATENCY, RATE, Step, paper_table
 from shared.errors import UserError
 
@@ -49,7 +57,10 @@ def test_the_table_and_the_page_come_from_the_numbers(monkeypatch):
     page = write_page(rounds, {"machine": machine, "versions": {"jax": "1.2.3"}})
     for said in (row, paper_table(), "a processor with 6 cores", "jax 1.2.3", "kept 0.2 of"):
         assert said in page
-    assert "--processes 3 --rounds 3" in page
+    command = "compare scale --implementations jax --forms vectorized --processes 3 --rounds 3"
+    assert f"python -m {command} --docs docs\n" in page
+    whole = rounds_of(choose_cases(["pytorch", "jax"], ScaleConfig()))
+    assert say_command(whole) == "python -m compare scale --processes 2 --rounds 3 --docs docs"
     assert "$SLURM_PROCID" in page
     assert "too much to trust" in page
     quiet = machine | {"cores_of_others": 0.0}
