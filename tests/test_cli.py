@@ -226,13 +226,18 @@ def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever started the tests in the background has it ignored, and all that they start too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     weights = tmp_path / "runs" / "latest" / "pytorch-final.safetensors"
     deadline = time.monotonic() + 100
     while not weights.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    try:
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "finished epochs are kept in runs/" in out
     assert "Traceback" not in err
