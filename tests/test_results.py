@@ -157,6 +157,21 @@ def test_the_page_in_docs_is_made_from_the_numbers_beside_it():
     numbers = json.loads((DOCS / "results.json").read_text())
     assert (DOCS / "results.md").read_text() == write_page(numbers)
     assert {run["command"] for run in numbers["runs"]} <= set(numbers["planned"])
+    # What its prose says of the frameworks and of the quirks that change no weight.
+    largest = {label: max(found["largest"]) for label, found in numbers["trajectories"].items()}
+    assert largest["PyTorch and JAX, float64"] < 1e-9
+    (nudged,) = (value for label, value in largest.items() if "one ulp" in label)
+    assert largest["PyTorch and JAX, float32"] < 10 * nudged
+    losses = {
+        quirk: [
+            run["implementations"]["pytorch"]["epochs"]["train_loss"]
+            for run in numbers["runs"]
+            if run["label"] == quirk
+        ]
+        for quirk in ABLATIONS
+    }
+    alike = [quirk for quirk, found in losses.items() if found == losses["none"]]
+    assert len(alike) == 1 + 4
 
 
 def test_a_run_that_fails_ends_all_with_a_sentence_and_nothing_is_hidden(tmp_path: Path):
