@@ -8,7 +8,9 @@ ROOT = Path(__file__).resolve().parent.parent
 TOUR = ROOT / "docs" / "tour.ipynb"
 
 
-def test_every_cell_runs_and_shows_what_the_notebook_says():
+def test_every_cell_runs_and_shows_what_the_notebook_says(monkeypatch):
+    # A reader's kernel shares nothing that JAX compiled, and hears nothing of it.
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     for library in ("ipykernel", "torch", "jax"):
@@ -17,11 +19,14 @@ def test_every_cell_runs_and_shows_what_the_notebook_says():
     nbformat.validate(book)
     kept = [shown(cell) for cell in book.cells]
     ran = nbclient.NotebookClient(
-        book, timeout=300, resources={"metadata": {"path": str(TOUR.parent)}}
+        book,
+        timeout=300,
+        coalesce_streams=True,  # into how many messages a cell's text is cut is a matter of time
+        resources={"metadata": {"path": str(TOUR.parent)}},
     ).execute()
     found = [shown(cell) for cell in ran.cells]
     # Numbers differ in their last digits from one processor to the next; what there is does not.
-    assert [kinds for kinds, _ in found] == [kinds for kinds, _ in kept]
+    assert [kinds for kinds, _ in found] == [kinds for kinds, _ in kept], found
     texts = " ".join(text for _, text in found)
     assert "times what rounding allows" in texts
     for step in ("query", "key", "value", "scores", "weights", "attended", "logits"):
