@@ -159,6 +159,11 @@ def num_threads() -> int:
     return os.cpu_count() or 1
 
 
+def limit_threads(count: int) -> dict[str, str]:
+    """Give the environment in which PyTorch and XLA, imported later, compute in so many threads."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "NPROC"), str(count))  # PyTorch's, and XLA's
+
+
 def platform_name() -> str:
     """Name the system and the kind of processor, such as "Linux x86_64"."""
     return f"{platform.system()} {platform.machine()}"

@@ -20,8 +20,8 @@ from compare.jobs import Job, prepare
 from shared.config import Config
 from shared.data import load_data
 from shared.errors import UserError
+from shared.launch import search_path
 
-ROOT = Path(__file__).resolve().parent.parent
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -47,10 +47,9 @@ def measure_memory(job: Job) -> int:
     JAX it includes what compiling takes. Raises UserError if the process fails, as it does where
     the machine has too little memory.
     """
-    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     # PyTorch's threads are to sleep while they wait, not to spin: spinning, they take up to 20
     # times as long where another program computes too, and the memory is the same.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"PYTHONPATH": paths}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"PYTHONPATH": search_path()}
     process = subprocess.run(
         [sys.executable, "-m", "compare.memory", json.dumps(asdict(job))],
         env=environment,

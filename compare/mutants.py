@@ -28,7 +28,7 @@ from compare.claims.forward import enormous
 from compare.compiled import compiling_into
 from compare.contract import FORMS
 from compare.implementations import PACKAGES, load_implementations
-from compare.machine import num_threads
+from compare.machine import limit_threads, num_threads
 from compare.mutants_report import Tried, merge, print_mutants, to_json
 from compare.mutants_train import can_be_trained, measure_accuracy
 from compare.steps import Batch, Case, bound_steps, judge
@@ -117,8 +117,7 @@ def begin_process(compiled: str, threads: int) -> None:
     bug leaves as it is need not be compiled for it again.
     """
     warnings.simplefilter("ignore")  # in a process of its own: what is wrong, is judged
-    share = dict.fromkeys(("OMP_NUM_THREADS", "NPROC"), str(threads))  # PyTorch's, and XLA's
-    os.environ.update(share | compiling_into(compiled))
+    os.environ.update(limit_threads(threads) | compiling_into(compiled))
 
 
 def choose_bugs(names: Sequence[str]) -> list[Bug]:

@@ -23,9 +23,9 @@ from shared.cli import make_console, parse_options
 from shared.config import bad_option
 from shared.errors import UserError
 from shared.files import make_folder, write_json, write_text
+from shared.launch import search_path
 from shared.sample import load_sample
 
-ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = Path(__file__).with_name("scale_template.md")
 BATCHES = {"histogram": (16, 256), "vectorized": (16,)}
 CAUTION = (
@@ -139,11 +139,10 @@ def time_training(case: Case) -> float:
         "--epochs": EPOCHS,
     }
     words = [str(word) for option in options.items() for word in option]
-    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory() as folder, only_cores(case.cores):
         process = subprocess.run(
             [sys.executable, "-m", package, *words, "--runs-dir", folder],
-            env=os.environ | {"PYTHONPATH": paths},
+            env=os.environ | {"PYTHONPATH": search_path()},
             capture_output=True,
             text=True,
         )

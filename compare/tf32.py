@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,8 +19,8 @@ from compare.expected import expect_logits
 from compare.implementations import load_implementations
 from compare.problems import real_digits
 from shared.errors import UserError
+from shared.launch import search_path
 
-ROOT = Path(__file__).resolve().parent.parent
 # PyTorch's own switch for matrix products, read at its start; JAX has it on, but for one line.
 TORCH_SWITCH = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"
 CHANNELS, IMAGES = 3, 10
@@ -32,11 +31,10 @@ def measure_tf32(name: str, device: str, setting: str) -> dict[str, dict[str, fl
 
     `setting` is "off" or "on". Raises UserError if the process that measures fails.
     """
-    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     switch = {TORCH_SWITCH: "1" if setting == "on" else "0"}
     process = subprocess.run(
         [sys.executable, "-m", "compare.tf32", name, device, setting],
-        env=os.environ | {"PYTHONPATH": paths} | switch,
+        env=os.environ | {"PYTHONPATH": search_path()} | switch,
         capture_output=True,
         text=True,
     )

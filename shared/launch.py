@@ -52,6 +52,11 @@ def find_address() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
+def search_path() -> str:
+    """Give the PYTHONPATH by which a new process finds this project's packages from any folder."""
+    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+
+
 def start(
     package: str, args: Sequence[str], rank: int, size: int, address: str, said: IO[bytes]
 ) -> subprocess.Popen[bytes]:
@@ -68,7 +73,7 @@ def start(
         **{"RANK": str(rank), "WORLD_SIZE": str(size)},
         **{"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(size)},
         **{"MASTER_ADDR": host, "MASTER_PORT": port},
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "PYTHONPATH": search_path(),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", package, *args],

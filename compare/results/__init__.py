@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from compare.results.controls import load, measure_controls, nudged_losses
+from compare.pictures import save
+from compare.results.controls import measure_controls, nudged_losses
 from compare.results.figures import draw_curves, draw_remap, draw_trajectories
 from compare.results.page import write_page
 from compare.results.plan import Planned, ResultsConfig, make_plan, run_plan
-from compare.results.records import gather
+from compare.results.records import gather, load
 from compare.results.spread import follow
 from compare.step_losses import read_step_losses
 from shared.checkpoints import load_params
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import PRESETS
-from shared.files import make_folder, replacing, write_json, write_text
+from shared.files import make_folder, write_json, write_text
 
 
 def main(args: Sequence[str]) -> int:
@@ -78,9 +77,10 @@ def write_results(
     if weights is not None:
         params, _ = load_params(weights)
         figures["remap"] = draw_remap(load(config), params)
-    written = [
-        _save(figure, config.docs / f"results_{name}.png") for name, figure in figures.items()
-    ]
+    written = []
+    for name, figure in figures.items():
+        written.append(config.docs / f"results_{name}.png")
+        save(figure, written[-1])
     write_json(config.docs / "results.json", results)
     write_text(config.docs / "results.md", write_page(results))
     return [config.docs / "results.md", config.docs / "results.json", *written]
@@ -94,9 +94,3 @@ def find_weights(plan: Sequence[Planned], config: ResultsConfig) -> Path | None:
             path = folder / "pytorch-best.safetensors"
             return path if path.exists() else None
     return None
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-    return path

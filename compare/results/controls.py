@@ -13,11 +13,12 @@ import numpy as np
 from compare.contract import Trainer
 from compare.memory import measure_evaluation
 from compare.results.plan import RATE_EPOCHS, RATES, ResultsConfig
+from compare.results.records import load
 from compare.step_losses import read_step_losses, save_step_losses
 from shared.alone import draw_config_params
 from shared.batches import epoch_batches
 from shared.config import Config
-from shared.data import Dataset, load_data
+from shared.data import Dataset
 from shared.files import make_folder, write_json
 
 MEMORY_IMAGES = 10_000  # as many as the seed validates in one call
@@ -62,11 +63,6 @@ def _kept(config: ResultsConfig, name: str, measure: Callable[[], dict[str, Any]
         make_folder(config.runs)
         write_json(path, measure())
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def load(config: ResultsConfig) -> Dataset:
-    """Load the digits as the default preset sees them."""
-    return load_data(config.data, mnist_dir=config.mnist_dir)
 
 
 def evaluation_memory() -> dict[str, float]:

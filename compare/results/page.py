@@ -97,20 +97,19 @@ def _say_parity(default: list[dict[str, Any]]) -> str:
 
 
 def _say_first(runs: list[dict[str, Any]]) -> str:
-    compared = [
-        (f"{name}'s {label}", spread.holds(value))
-        for label, value, spreads in first_epochs(runs)
+    compared = first_epochs(runs)
+    inside = {
+        f"{name}'s {label}": spread.holds(value)
+        for label, value, spreads in compared
         for name, spread in spreads.items()
-    ]
-    outside = [label for label, inside in compared if not inside]
-    said = f"{len(compared) - len(outside)} of {len(compared)} are inside their interval."
+    }
+    outside = [label for label, is_inside in inside.items() if not is_inside]
+    said = f"{len(inside) - len(outside)} of {len(inside)} are inside their interval."
     if outside:
         said += f" Outside: {', '.join(outside)}."
     ends = [f"epoch {epoch}, validation accuracy" for epoch in (0, FIRST_EPOCHS - 1)]
     first, last = (
-        next(iter(spreads.values())).values
-        for label, _, spreads in first_epochs(runs)
-        if label in ends
+        next(iter(spreads.values())).values for label, _, spreads in compared if label in ends
     )
     return (
         f"{said} What an interval says depends on how much the seeds differ: in validation they "

@@ -12,12 +12,12 @@ from typing import Literal, get_args
 
 from rich.console import Console
 
-from compare.machine import num_threads
+from compare.machine import limit_threads, num_threads
 from shared.config import PRESETS, bad_option
 from shared.errors import UserError
 from shared.files import make_folder
+from shared.launch import search_path
 
-ROOT = Path(__file__).resolve().parents[2]
 Part = Literal["default", "float64", "first", "rates", "ablations", "seed"]
 PARTS: tuple[Part, ...] = get_args(Part)
 # The fastest form that is exact for the seed's normalization, which "histogram" is not: see
@@ -190,9 +190,8 @@ def _run(planned: Planned, config: ResultsConfig, jobs: int) -> float:
     """
     home, folder = planned.home(config.runs), planned.find_run(config.runs)
     make_folder(home)
-    threads = str(max(1, num_threads() // jobs))
-    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "NPROC": threads, "PYTHONPATH": paths}
+    threads = limit_threads(max(1, num_threads() // jobs))
+    environment = os.environ | threads | {"PYTHONPATH": search_path()}
     if config.mnist_dir is not None:
         environment["MNIST_DIR"] = str(config.mnist_dir)
     if folder is None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,18 @@ def add_tests_of_both(record: Record, planned: Planned, config: ResultsConfig) -
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     settings = {key: settings[key] for key in ("normalization", "attention", "accuracy")}
     known = replace(PRESETS["default"], **settings)
-    data = load_data(config.data, normalization=known.normalization, mnist_dir=config.mnist_dir)
+    data = load(config, known.normalization)
     for name, one in record["implementations"].items():
         one["tests"] = {
             which: _test(name, folder / f"{name}-{which}.safetensors", data, known)
             for which in ("best", "final")
         }
+
+
+@lru_cache(maxsize=1)  # a plan's runs with one normalization follow one another, mostly
+def load(config: ResultsConfig, normalization: str = Config.normalization) -> Dataset:
+    """Load the digits as a run saw them; without more said, as the default preset does."""
+    return load_data(config.data, normalization=normalization, mnist_dir=config.mnist_dir)
 
 
 def _test(name: str, weights: Path, data: Dataset, config: Config) -> dict[str, float]:

@@ -66,20 +66,12 @@ def preset_table(runs: Sequence[Record]) -> str:
                 {key: numbers[test["epoch"] - 1] for key, numbers in one["epochs"].items()}
                 for one, test in zip(found, tests, strict=True)
             ]
+            epochs = ", ".join(str(test["epoch"]) for test in tests)
+            row = [name, f"{what} (epoch {epochs})"]
+            row += [say([one[key] for one in reached], nats) for key in ("train_loss", "val_loss")]
             losses = [test["loss"] for test in tests]
-            rows.append(
-                [
-                    name,
-                    f"{what} (epoch {', '.join(str(test['epoch']) for test in tests)})",
-                    *(
-                        say([one[key] for one in reached], nats)
-                        for key in ("train_loss", "val_loss")
-                    ),
-                    say(losses, nats),
-                    say([loss / log(2) for loss in losses], nats),
-                    say([test["accuracy"] for test in tests], percent),
-                ]
-            )
+            row += [say(losses, nats), say([loss / log(2) for loss in losses], nats)]
+            rows.append([*row, say([test["accuracy"] for test in tests], percent)])
     heads = ("framework", "weights", "training loss", "validation loss", "test loss", "in bits")
     return table((*heads, "test accuracy"), rows, text=2)
 
