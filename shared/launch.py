@@ -17,13 +17,15 @@ from shared.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_BETWEEN_LOOKS = 0.05
 SECONDS_TO_END = 5.0  # what the first process is given to write and leave once it is told to
+SECONDS_TO_SAVE = 30.0  # and what at SIGTERM, to come to where it can be resumed from
 
 
 def launch(package: str, args: Sequence[str], processes: int) -> int:
     """Run `python -m PACKAGE ARGS` in so many processes on this machine; give the exit status.
 
-    The first has this terminal. As soon as one fails, or SIGTERM comes, all are ended. Raises
-    UserError, which names the process, where none of them could say why.
+    The first has this terminal. As soon as one fails, all are ended; at SIGTERM, once the first
+    has saved its training, which needs the others, or at a second one. Raises UserError, which
+    names the process, where none of them could say why.
     """
     address = find_address()
     with ExitStack() as stack:
@@ -36,8 +38,13 @@ def launch(package: str, args: Sequence[str], processes: int) -> int:
                 running += [start(package, args, rank, processes, address, errors)]
             failed = wait_for_all(running)
         except KeyboardInterrupt:  # the terminal has told the first of it, too
-            wait_for(running[:1])
+            wait_for(running[:1], SECONDS_TO_END)
             return 130
+        except SystemExit:
+            for process in running[:1]:
+                process.terminate()
+            wait_for(running[:1], SECONDS_TO_SAVE)
+            raise
         finally:
             end_all(running)
         if failed is None:
@@ -115,15 +122,15 @@ def end_all(running: Sequence[subprocess.Popen[bytes]]) -> None:
         process.kill()
     for process in running[:1]:
         process.terminate()
-    wait_for(running[:1])
+    wait_for(running[:1], SECONDS_TO_END)
     for process in running:
         process.kill()
         process.wait()
 
 
-def wait_for(running: Sequence[subprocess.Popen[bytes]]) -> None:
+def wait_for(running: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
     """Give processes that were told to end some time to do so."""
-    until = time.monotonic() + SECONDS_TO_END
+    until = time.monotonic() + seconds
     for process in running:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, until - time.monotonic()))

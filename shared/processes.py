@@ -83,8 +83,9 @@ def run_or_leave(place: Place, run: Callable[[], int]) -> None:
 
     An ordinary exit would wait for the others, which wait for this one in the middle of a step.
     """
-    if not place.is_first:  # Ctrl-C reaches all: the first stops, and the others with it
+    if not place.is_first:  # these may reach all: the first stops in order, and then the others
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         status = run()
     except UserError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,14 @@ def test_torchrun_trains_as_one_process_does(tmp_path: Path):
     assert line["train_accuracy"] == pytest.approx(epoch.train_accuracy, abs=1e-7)
 
 
+def wait_for_first_epoch(process: subprocess.Popen) -> None:
+    """Read what a training prints up to its first epoch's end."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while "epoch 1/" not in process.stdout.readline():
+        assert process.poll() is None, process.stderr.read()
+
+
 def find_process(launcher: int, rank: int) -> int:
     """Find a child of the launcher by its rank."""
     for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
@@ -107,9 +116,7 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
     import_or_skip(name)
     process = command(f"{name}_impl", "--processes", "2", "--epochs", "100000", cwd=tmp_path)
     try:
-        assert process.stdout is not None
-        while "epoch 1/" not in process.stdout.readline():
-            assert process.poll() is None, process.stderr.read()
+        wait_for_first_epoch(process)
         others = [find_process(process.pid, n) for n in (0, 1)]
         os.kill(others[rank], signal.SIGKILL)
         start = time.monotonic()
@@ -126,17 +133,28 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
 
 
 @pytest.mark.parametrize("name", ["pytorch", "jax"])
-def test_a_run_is_resumed_with_another_number_of_processes(name: str, tmp_path: Path):
+def test_a_run_that_sigterm_stopped_is_resumed_with_another_number_of_processes(
+    name: str, tmp_path: Path
+):
     module = import_or_skip(name)
-    options = ("--batch-size", "50", "--dtype", "float64")
-    for args in (
-        ("--processes", "2", "--epochs", "1", *options),
-        ("--processes", "1", "--epochs", "2", "--resume", "runs/latest"),
-    ):
-        process = command(f"{name}_impl", *args, cwd=tmp_path)
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors
-    config = Config(epochs=2, batch_size=50, dtype="float64")
+    options = ("--batch-size", "50", "--dtype", "float64", "--epochs", "100000")
+    process = command(f"{name}_impl", "--processes", "2", *options, cwd=tmp_path)
+    wait_for_first_epoch(process)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    stopped = re.fullmatch(
+        rf"Stopped by SIGTERM: {name} stands after \d+ steps of epoch (\d+), and all is saved; "
+        r"go on with --resume (\S+)\n",
+        errors,
+    )
+    assert stopped, errors
+    epochs = int(stopped[1])
+    args = ("--processes", "1", "--epochs", str(epochs), "--resume", stopped[2])
+    process = command(f"{name}_impl", *args, cwd=tmp_path)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    config = Config(epochs=epochs, batch_size=50, dtype="float64")
     *_, epoch = module.train(initial_params(), load_data(), config)
     params, _ = load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
     for key, array in epoch.params.items():
