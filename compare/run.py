@@ -25,7 +25,7 @@ from compare.page import write_after_run
 from compare.parity import Parity, check_float64_training, check_same_weights, measure_drift
 from compare.report import print_report, result_to_json, save_loss_curves
 from compare.step_losses import save_step_losses
-from shared.alone import draw_config_params, load_config_data
+from shared.alone import draw_config_params, evaluate_params, load_config_data
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
 from shared.config import Config
@@ -196,17 +196,13 @@ def evaluate_everywhere(
     """
     results: dict[str, dict[str, Evaluation]] = {}
     for name, implementation in implementations.items():
-        form = form_of(implementation, config.attention)
-        dtype = "float64" if implementation is numpy_reference else config.dtype
-        device = device_of(implementation, config.device)
+        form: Any = form_of(implementation, config.attention)
+        device: Any = device_of(implementation, config.device)
+        own = replace(config, attention=form, device=device)
+        if implementation is numpy_reference:
+            own = replace(own, dtype="float64")
         results[name] = {
-            weights_of: implementation.evaluate(
-                implementation.from_params(params, form, dtype, device),
-                data.test.in_form(form),
-                data.test.labels,
-                batch_size=config.eval_batch_size,
-                accuracy=config.accuracy,
-            )
+            weights_of: evaluate_params(implementation, params, data.test, own)
             for weights_of, params in tested.items()
         }
     return results

@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.console import Console
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
 from shared.config import Config, bad_option
-from shared.data import Dataset, load_data
+from shared.data import Dataset, Split, load_data
 from shared.errors import UserError
 from shared.launch import launch
 from shared.mnist import cache_path
@@ -62,6 +63,19 @@ def check_before_training(implementation: ModuleType, config: Config, data: Data
 def draw_config_params(config: Config) -> dict[str, np.ndarray]:
     """Draw the parameters that a config's training starts from."""
     return initial_params(num_channels=config.num_channels, seed=config.seed)
+
+
+def evaluate_params(
+    implementation: Any, params: Mapping[str, np.ndarray], split: Split, config: Config
+) -> Evaluation:
+    """Evaluate parameters on a split, in a config's form, dtype and device."""
+    return implementation.evaluate(
+        implementation.from_params(params, config.attention, config.dtype, config.device),
+        split.in_form(config.attention),
+        split.labels,
+        batch_size=config.eval_batch_size,
+        accuracy=config.accuracy,
+    )
 
 
 def train_alone(
@@ -153,14 +167,7 @@ def _test(
 ) -> int:
     """Test the weights that the config asks for; return the exit status."""
     epoch = tested_epoch(run.epochs[name], config.tested_weights)
-    model = implementation.from_params(epoch.params, config.attention, config.dtype, config.device)
-    result = implementation.evaluate(
-        model,
-        data.test.in_form(config.attention),
-        data.test.labels,
-        batch_size=config.eval_batch_size,
-        accuracy=config.accuracy,
-    )
+    result = evaluate_params(implementation, epoch.params, data.test, config)
     run.record_metrics(
         implementation=name,
         tested_epoch=epoch.number,

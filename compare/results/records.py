@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 from compare.contract import Trainer
 from compare.report import library_versions
 from compare.results.plan import BOTH, Planned, ResultsConfig
+from shared.alone import evaluate_params
 from shared.checkpoints import load_params
-from shared.config import PRESETS, Config
+from shared.config import Config
 from shared.data import Dataset, load_data
 from shared.errors import UserError
+from shared.resume import config_from_json
 
 NUMBERS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_seconds")
 Record = dict[str, Any]  # see `read_run`
@@ -30,10 +31,11 @@ def read_run(planned: Planned, runs: Path) -> Record | None:
     if folder is None:
         return None
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_config(folder)
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         finished = planned.is_finished(folder)
-        result = json.loads((folder / "result.json").read_text()) if planned.module == BOTH else {}
+        judged = finished and planned.module == BOTH
+        result = json.loads((folder / "result.json").read_text()) if judged else {}
     except FileNotFoundError:
         return None  # stopped before its first epoch was over
     except (OSError, ValueError) as error:
@@ -46,9 +48,7 @@ def read_run(planned: Planned, runs: Path) -> Record | None:
         "command": planned.command,
         "seed": planned.seed,
         "epochs_asked": int(planned.option("--epochs")),
-        "nats_per_bit": config["nats_per_bit"],
-        "attention": config["attention"],
-        "tested_weights": config["tested_weights"],
+        "nats_per_bit": config.nats_per_bit,
         "finished": finished,
         "implementations": _read_implementations(lines),
     }
@@ -56,6 +56,11 @@ def read_run(planned: Planned, runs: Path) -> Record | None:
         parity = result["parity"]
         record["parity"] = {key: parity[key] for key in ("passed", "verdict", "drift")}
     return record
+
+
+def read_config(folder: Path) -> Config:
+    """Read the options that a run was begun with."""
+    return config_from_json(Config, json.loads((folder / "config.json").read_text()))
 
 
 def _read_implementations(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -75,13 +80,11 @@ def add_tests_of_both(record: Record, planned: Planned, config: ResultsConfig) -
     """Test the best and the last weights of a finished run, each by who trained them."""
     folder = planned.find_run(config.runs)
     assert folder is not None, "it was read"
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    settings = {key: settings[key] for key in ("normalization", "attention", "accuracy")}
-    known = replace(PRESETS["default"], **settings)
-    data = load(config, known.normalization)
+    trained = read_config(folder)
+    data = load(config, trained.normalization)
     for name, one in record["implementations"].items():
         one["tests"] = {
-            which: _test(name, folder / f"{name}-{which}.safetensors", data, known)
+            which: _test(name, folder / f"{name}-{which}.safetensors", data, trained)
             for which in ("best", "final")
         }
 
@@ -95,15 +98,7 @@ def load(config: ResultsConfig, normalization: str = Config.normalization) -> Da
 def _test(name: str, weights: Path, data: Dataset, config: Config) -> dict[str, float]:
     implementation: Trainer = import_module(f"{name}_impl")
     params, metadata = load_params(weights)
-    model = implementation.from_params(params, config.attention, "float32", "cpu")
-    images = data.test.in_form(config.attention)
-    result = implementation.evaluate(
-        model,
-        images,
-        data.test.labels,
-        batch_size=config.eval_batch_size,
-        accuracy=config.accuracy,
-    )
+    result = evaluate_params(implementation, params, data.test, config)
     return {
         "epoch": int(metadata["epoch"]),
         "loss": float(result.loss),
