@@ -104,6 +104,30 @@ TRAINING = (
         libraries=("torch", "torchmetrics", "jax", "flax"),
     ),
     Trap(
+        name="metric_of_all_processes",
+        title="A TorchMetrics metric is that of all processes together",
+        what="Among several processes `compute` waits for all of them and merges what they hold. "
+        "Called in the first alone, which evaluates for all, it waits for ever; called in all of "
+        "them on the same images, it counts every image several times. Flax' metrics know of no "
+        "processes. Here two functions stand in for the other process.",
+        pytorch="from torchmetrics import MeanMetric\n"
+        "theirs = iter(torch.tensor([12.0, 2.0]))  # the other's sum and count\n"
+        "gather = lambda mine, group: [mine, next(theirs)]\n"
+        "metric = MeanMetric(distributed_available_fn=lambda: True, dist_sync_fn=gather)\n"
+        "metric.update(torch.tensor([1.0, 3.0]))\nmetric.compute()",
+        jax="metric = nnx.metrics.Average()\nmetric.update(values=jnp.array([1.0, 3.0]))\n"
+        "metric.compute()",
+        expect=lambda r: bool(r.pytorch == 4 and r.jax == 2),
+        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
+        see="A run in several processes that stands still at an epoch's end.",
+        mend="`sync_on_compute=False`, given when the metric is made: set later, it is not heeded.",
+        sources=(
+            "https://github.com/Lightning-AI/torchmetrics/issues/938",
+            "https://lightning.ai/docs/torchmetrics/v1.4.0/references/metric.html",
+        ),
+        libraries=("torch", "torchmetrics", "jax", "flax"),
+    ),
+    Trap(
         name="adam_epsilon",
         title="optax' Adam has two epsilons",
         what="`eps` stands beside the root, as PyTorch's does, `eps_root` inside. With ordinary "
