@@ -5,6 +5,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from compare.markdown import table
+
 TEMPLATE = Path(__file__).with_name("gpu_template.md")
 
 
@@ -29,15 +31,9 @@ def write_page(result: Mapping[str, Any]) -> str:
     )
 
 
-def make_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Make a table in Markdown."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
 def claims_table(claims: Sequence[Mapping[str, Any]]) -> str:
     """List every case: how many checks, what failed, and how close to its bound it came."""
-    return make_table(
+    return table(
         ("implementation", "form", "dtype", "checks", "failed", "largest error / bound"),
         [
             (
@@ -47,6 +43,7 @@ def claims_table(claims: Sequence[Mapping[str, Any]]) -> str:
             )
             for case in claims
         ],
+        text=3,
     )
 
 
@@ -86,12 +83,12 @@ def tf32_table(tf32: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]
         for name, settings in tf32.items()
         for form in settings["off"]
     ]
-    return make_table(headings, rows)
+    return table(headings, rows, text=2)
 
 
 def bench_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """List every case that was timed."""
-    return make_table(
+    return table(
         ("implementation", "form", "phase", "batch", "ms/sample", "samples/s"),
         [
             (
@@ -100,6 +97,7 @@ def bench_table(rows: Sequence[Mapping[str, Any]]) -> str:
             )
             for row in rows
         ],
+        text=3,
     )
 
 
@@ -121,7 +119,7 @@ def say_winners(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def run_table(run: Mapping[str, Any]) -> str:
     """Say how the training went, an implementation a line."""
-    return make_table(
+    return table(
         ("implementation", "training, s", "samples/s", "test accuracy", "test loss, nats"),
         [
             (

@@ -20,6 +20,7 @@ from compare.bench_report import (
     say_ratio,
 )
 from compare.bench_rows import Row
+from compare.markdown import table
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
 from shared.files import make_folder, write_json, write_text
@@ -136,27 +137,25 @@ def say_row(rows: Rows, row: Row) -> dict[str, str]:
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """Make the page's table: a line per case."""
-    names = ("implementation", "form", *HEADINGS)
-    lines = [f"| {' | '.join(names)} |", "| --- | --- |" + " ---: |" * len(HEADINGS)]
-    for row in rows:
-        cells = (row.implementation, f"`{row.form}`", *say_cells(row))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return table(
+        ("implementation", "form", *HEADINGS),
+        [(row.implementation, f"`{row.form}`", *say_cells(row)) for row in rows],
+        text=2,
+    )
 
 
 def goals_table(rows: Rows) -> str:
     """Hold what was aimed at against what was measured."""
-    lines = [
-        "| as many times as fast as | goal | aim | measured | lowest to highest round |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
+    lines: list[tuple[object, ...]] = []
     for name, form, batch, goal, aim in GOALS:
         row = rows.find(name, form, batch)
         spread = sorted(row.ratio_rounds or [])
         lines.append(
-            f"| `{form}`, {name}, step at batch {batch}: the seed's loop | {goal} | {aim} "
-            f"| {say_ratio(row.ratio_to_loop or float('nan'))} "
-            f"| {say_ratio(spread[0])} to {say_ratio(spread[-1])} |"
+            (
+                *(f"`{form}`, {name}, step at batch {batch}: the seed's loop", goal, aim),
+                say_ratio(row.ratio_to_loop or float("nan")),
+                f"{say_ratio(spread[0])} to {say_ratio(spread[-1])}",
+            )
         )
     for name, phase in dict.fromkeys((name, phase) for name, _, _, phase in rows.rows):
         said = ", ".join(
@@ -164,8 +163,9 @@ def goals_table(rows: Rows) -> str:
             for (other, form, batch, of), looped in rows.rows.items()
             if (other, form, of) == (name, "looped", phase)
         )
-        lines.append(f"| `vectorized`, {name}, {phase}: its own loop | 1 | 2 | {said} | |")
-    return "\n".join(lines)
+        lines.append((f"`vectorized`, {name}, {phase}: its own loop", 1, 2, said, ""))
+    heads = ("as many times as fast as", "goal", "aim", "measured", "lowest to highest round")
+    return table(heads, lines)
 
 
 def read_whole_job(path: Path) -> dict[str, Any]:

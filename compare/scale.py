@@ -17,6 +17,7 @@ from typing import Any, Literal
 from compare.bench import TOLERATED_CORES, cores_of_others
 from compare.implementations import PACKAGES, load_present
 from compare.machine import describe_machine, num_threads, seconds_of_others
+from compare.markdown import table
 from compare.report import library_versions
 from compare.scale_paper import BANDWIDTH, LATENCY, RATE, paper_table
 from shared.cli import make_console, parse_options
@@ -172,11 +173,7 @@ def measured_table(rounds: Mapping[Case, Sequence[float]]) -> str:
     """Make the table of medians, in Markdown: a line for each work, a column for each way."""
     ways = list(dict.fromkeys((case.processes, case.cores) for case in rounds))
     heads = [f"{n} process{'es' if n > 1 else ''}, {_count(cores)}" for n, cores in ways]
-    lines = [
-        f"| implementation | form | batch | {' | '.join(heads)} | several against one, all cores "
-        "| several against one, one core |",
-        "| --- | --- |" + " ---: |" * (len(heads) + 3),
-    ]
+    rows = []
     for name, form, size in dict.fromkeys((c.implementation, c.form, c.batch_size) for c in rounds):
         times = [median(rounds[Case(name, form, size, *way)]) for way in ways]
         spread = [rounds[Case(name, form, size, *way)] for way in ways]
@@ -184,9 +181,10 @@ def measured_table(rounds: Mapping[Case, Sequence[float]]) -> str:
             f"{middle:.3g} ms ({min(found):.3g} to {max(found):.3g})"
             for middle, found in zip(times, spread, strict=True)
         ]
-        ratios = f"{times[-2] / times[-1]:.2f}x | {times[0] / times[-1]:.2f}x"
-        lines.append(f"| {name} | `{form}` | {size} | {' | '.join(cells)} | {ratios} |")
-    return "\n".join(lines)
+        ratios = [f"{times[one] / times[-1]:.2f}x" for one in (-2, 0)]
+        rows.append((name, f"`{form}`", size, *cells, *ratios))
+    against = ("several against one, all cores", "several against one, one core")
+    return table(("implementation", "form", "batch", *heads, *against), rows, text=2)
 
 
 def say_command(rounds: Mapping[Case, Sequence[float]]) -> str:

@@ -5,10 +5,11 @@ bytes, in 2 (n - 1) messages (Patarasuk and Yuan, "Bandwidth optimal all-reduce 
 clusters of workstations", 2009). What is computed is what compare/machine.py counts, a share each.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from compare.machine import work_of
+from compare.markdown import table
 from shared.params import param_shapes
 
 # A network of 10 Gbit/s whose message takes 30 microseconds, and processes of 100 GFLOP/s: round
@@ -30,7 +31,7 @@ class Step:
     def gradient_bytes(self) -> int:
         """The size of the gradient by all parameters, in bytes."""
         shapes = param_shapes(784, self.channels, 10).values()
-        return ITEMSIZE * sum(_product(shape) for shape in shapes)
+        return ITEMSIZE * sum(prod(shape) for shape in shapes)
 
     @property
     def operations(self) -> int:
@@ -62,30 +63,20 @@ class Step:
         return max(((n, self.speedup(n)) for n in numbers), key=lambda found: found[1])
 
 
-def _product(shape: Sequence[int]) -> int:
-    size = 1
-    for axis in shape:
-        size *= axis
-    return size
-
-
 def paper_table() -> str:
     """Make the table, in Markdown."""
-    lines = [
-        "| form | channels | batch | gradient, KB | operations, millions | operations per byte "
-        "| 2 processes | 8 processes | best |",
-        "| --- |" + " ---: |" * 8,
-    ]
+    heads = ["form", "channels", "batch", "gradient, KB", "operations, millions"]
+    heads += ["operations per byte", "2 processes", "8 processes", "best"]
+    rows = []
     for form in FORMS:
         for channels in CHANNELS:
             for batch in BATCHES:
                 step = Step(form, channels, batch)
                 number, speedup = step.best()
-                lines.append(
-                    f"| `{form}` | {channels} | {batch:,} | {step.gradient_bytes / 1e3:,.0f} "
-                    f"| {step.operations / 1e6:,.0f} "
-                    f"| {step.operations / step.gradient_bytes:,.0f} "
-                    f"| {step.speedup(2):.2g}x | {step.speedup(8):.2g}x "
-                    f"| {f'{speedup:.3g}x with {number:,}' if number > 1 else 'one alone'} |"
-                )
-    return "\n".join(lines)
+                row = [f"`{form}`", channels, f"{batch:,}"]
+                row += [f"{step.gradient_bytes / 1e3:,.0f}", f"{step.operations / 1e6:,.0f}"]
+                row += [f"{step.operations / step.gradient_bytes:,.0f}"]
+                row += [f"{step.speedup(2):.2g}x", f"{step.speedup(8):.2g}x"]
+                row += [f"{speedup:.3g}x with {number:,}" if number > 1 else "one alone"]
+                rows.append(row)
+    return table(heads, rows)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log
 from typing import Any
 
+from compare.markdown import table
 from compare.results.plan import ABLATIONS, FIRST_EPOCHS, SEED_FORMS
 from compare.results.records import Record
 from compare.results.spread import Spread, differences
@@ -28,12 +29,6 @@ def select(runs: Iterable[Record], part: str, label: str | None = None) -> list[
 def done(runs: Iterable[Record]) -> list[Record]:
     """Choose the runs that came to their end."""
     return [run for run in runs if run["finished"]]
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, text: int = 1) -> str:
-    """Make a table: `text` columns of words, then numbers, aligned to the right."""
-    ruler = ["---"] * text + ["---:"] * (len(heads) - text)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ruler, *rows))
 
 
 def say(values: Sequence[float], form: Callable[[float], str]) -> str:
