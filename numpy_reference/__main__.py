@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from numpy_reference import ATTENTION, evaluate, from_params
-from shared.alone import describe
+import numpy_reference
+from shared.alone import describe, evaluate_params
 from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options, run_main
 from shared.config import EvaluationConfig
@@ -34,7 +34,7 @@ def trained_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
         settings = {name: config[name] for name in FROM_CHECKPOINT}
         if settings["mnist_dir"] is not None:
             settings["mnist_dir"] = Path(settings["mnist_dir"])
-        if settings["attention"] not in ATTENTION:  # "builtin"
+        if settings["attention"] not in numpy_reference.ATTENTION:  # "builtin"
             settings["attention"] = "vectorized"
     except (KeyError, TypeError, ValueError):
         return {}  # weights from elsewhere: the options' own defaults stand
@@ -56,14 +56,7 @@ def main(args: Sequence[str]) -> int:
         num_channels=len(params["K"]),
         mnist_dir=config.mnist_dir,
     )
-    model = from_params(params, config.attention, config.dtype, config.device)
-    result = evaluate(
-        model,
-        data.test.in_form(config.attention),
-        data.test.labels,
-        batch_size=config.eval_batch_size,
-        accuracy=config.accuracy,
-    )
+    result = evaluate_params(numpy_reference, params, data.test, config)
     console = make_console()
     console.print(f"{config.checkpoint} on the test split of {config.data} ({config.dtype}):")
     console.print(describe(result))

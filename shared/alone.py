@@ -13,7 +13,7 @@ from rich.console import Console
 
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
-from shared.config import Config, bad_option
+from shared.config import Config, EvaluationConfig, bad_option
 from shared.data import Dataset, Split, load_data
 from shared.errors import UserError
 from shared.launch import launch
@@ -66,7 +66,7 @@ def draw_config_params(config: Config) -> dict[str, np.ndarray]:
 
 
 def evaluate_params(
-    implementation: Any, params: Mapping[str, np.ndarray], split: Split, config: Config
+    implementation: Any, params: Mapping[str, np.ndarray], split: Split, config: EvaluationConfig
 ) -> Evaluation:
     """Evaluate parameters on a split, in a config's form, dtype and device."""
     return implementation.evaluate(
