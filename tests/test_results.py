@@ -14,6 +14,7 @@ from compare import results
 from compare.capture import capture_steps
 from compare.results import controls, plan
 from compare.results.controls import nudge, remap
+from compare.results.figures import draw_curves
 from compare.results.page import write_page
 from compare.results.plan import ABLATIONS, BOTH, Planned, ResultsConfig, make_plan, run_plan
 from compare.results.spread import Spread, differences, follow
@@ -232,3 +233,12 @@ def test_it_runs_what_is_missing_goes_on_with_what_was_stopped_and_repeats_nothi
     (again,) = trainings()
     assert again == ["run", "--resume", str(stopped.parent)]
     assert json.loads((tmp_path / "docs" / "results.json").read_text()) == numbers
+
+
+def test_the_curves_name_each_framework_and_each_seed_once():
+    runs = [fake_run("seed", name, 7, 0.5) for name in ("pytorch", "jax")]
+    legends = [axes.get_legend() for axes in draw_curves(runs).axes]
+    assert len(legends) == 2
+    for legend in legends:
+        assert [text.get_text() for text in legend.get_texts()] == ["pytorch", "jax"]
+        assert legend.get_title().get_text() == "seed 7"

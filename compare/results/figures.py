@@ -39,20 +39,18 @@ def draw_curves(runs: Sequence[Record]) -> Figure:
 def _draw_runs(axes: Axes, runs: Sequence[Record], quantity: str, factor: float) -> None:
     # PyTorch's line is wide and JAX's narrow: where they coincide, both can be seen.
     for name, color, width in zip(SEED_FORMS, COLORS, (3.0, 1.0), strict=False):
-        for run in runs:
-            one = run["implementations"].get(name)
-            if one is None:
-                continue
+        found = [run["implementations"][name] for run in runs if name in run["implementations"]]
+        for one in found:
             values = factor * np.array(one["epochs"][quantity])
-            line = name if run is runs[0] else None
+            label = name if one is found[0] else None
             epochs = np.arange(1, len(values) + 1)
             alpha = 0.45 if width > 2 else 1
-            axes.plot(epochs, values, color=color, linewidth=width, alpha=alpha, label=line)
+            axes.plot(epochs, values, color=color, linewidth=width, alpha=alpha, label=label)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.3)
-    axes.legend(title=f"seed {', '.join(str(run['seed']) for run in runs)}")
+    axes.legend(title=f"seed {', '.join(dict.fromkeys(str(run['seed']) for run in runs))}")
 
 
 def draw_trajectories(followed: Mapping[str, Mapping[str, Any]]) -> Figure:
