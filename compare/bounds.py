@@ -48,6 +48,10 @@ class Bounded:
         """Give the same numbers another shape."""
         return Bounded(*(array.reshape(*shape) for array in (self.value, self.bound, self.size)))
 
+    def take(self, rows: np.ndarray) -> "Bounded":
+        """Take these rows, along the first axis."""
+        return Bounded(*(array[rows] for array in (self.value, self.bound, self.size)))
+
     def sum(self, axis: int, *, keepdims: bool = False) -> "Bounded":
         """Add along an axis, with no rounding: whoever adds up counts it."""
         return Bounded(

@@ -10,10 +10,11 @@ import pytest
 from conftest import PACKAGES, import_or_skip
 from conftest import Case as ModelCase
 
-from compare.bounds import error_over_bound, exact
+from compare.bounds import ARITHMETIC, error_over_bound, exact
 from compare.capture import capture_steps
 from compare.catalogue import BUGS, Bug, plant
 from compare.contract import form_of
+from compare.expected import expect_logits, expect_steps, hold
 from compare.hints import find_hint
 from compare.problems import Problem, dim_digits, make_problem, real_digits
 from compare.steps import STEPS, Batch, Case, Judged, bound_steps, judge
@@ -55,6 +56,16 @@ class Exact:
 def expected(request: pytest.FixtureRequest) -> Exact:
     """One problem after the other, each for all cases: their steps are a hundred megabytes."""
     return Exact(batch_of(PROBLEMS[request.param]()))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logits_of_distinct_pixels_are_those_of_all_pixels(expected: Exact, dtype: str):
+    params, images = hold(expected.batch.params), expected.batch.images
+    found = expect_logits(expected.batch.params, images, ARITHMETIC[dtype])
+    steps = [expect_steps(params, exact(image), ARITHMETIC[dtype]) for image in images]
+    for name in ("value", "bound", "size"):
+        whole = [getattr(each["logits"], name) for each in steps]
+        np.testing.assert_allclose(getattr(found, name), whole, rtol=1e-11)
 
 
 def test_every_step_is_within_its_bound_by_itself_and_since_the_start(
