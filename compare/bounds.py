@@ -98,13 +98,13 @@ class Arithmetic:
         """
         n = a.value.shape[-1] if terms is None else terms
         size = a.size @ b.size
-        carried = a.bound @ b.size + a.size @ b.bound + a.bound @ b.bound
+        carried = a.bound @ b.size + a.reach @ b.bound  # so reach @ reach is size + carried
         relative = gamma(n, self.summed) + self.factor * (2 + self.factor)
         if self.stored > self.summed:
             relative += self.stored * (1 + relative)
         # A number or a product too small for the dtype is rounded to less, or flushed to zero.
         flushed = n * self.tiny * (1 + np.max(a.size, initial=0) + np.max(b.size, initial=0))
-        return Bounded(a.value @ b.value, carried + relative * (a.reach @ b.reach) + flushed, size)
+        return Bounded(a.value @ b.value, carried + relative * (size + carried) + flushed, size)
 
     def multiply(self, a: Bounded, b: Bounded) -> Bounded:
         """Multiply elementwise."""
