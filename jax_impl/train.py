@@ -229,10 +229,20 @@ def evaluate(
     )
 
 
+@nnx.jit
+def differentiate(
+    model: SelfAttentionModel, images: Images, labels: Array
+) -> tuple[Array, nnx.State]:
+    """Differentiate a batch's mean loss: compiled once for every shape of batch."""
+    (loss, _), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(model, images, labels)
+    return loss, gradients
+
+
 def loss_and_gradients(
     model: SelfAttentionModel, images: np.ndarray, labels: np.ndarray
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Compute a batch's mean loss (nats) and its gradient by every parameter, by name."""
     check_labels(labels, model.out.out_features)
-    (loss, _), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(model, images, labels)
+    targets = jnp.asarray(labels)  # [batch]
+    loss, gradients = differentiate(model, in_form(images, model.attention), targets)
     return float(loss), to_params(nnx.merge(nnx.graphdef(model), gradients))
