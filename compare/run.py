@@ -112,8 +112,11 @@ def _compare(
 ) -> int:
     """Train, test, judge, report and keep the result; return the exit status."""
     params = draw_config_params(config)
-    checks = check_float64_training(keep_comparable(trainers, console), params, data, config)
+    comparable = keep_comparable(trainers, console)
     train_side_by_side(trainers, params, data, config, run, console)
+    # Only now: a float64 model turns on 64 bits for all that JAX does after it, and optax then
+    # computes otherwise in float32 as well.
+    checks = check_float64_training(comparable, params, data, config)
     tested = {
         name: tested_epoch(epochs, config.tested_weights).params
         for name, epochs in run.epochs.items()

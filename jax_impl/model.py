@@ -185,7 +185,10 @@ def from_params(
     dtype: str = "float32",
     device: str = "cpu",
 ) -> SelfAttentionModel:
-    """Build the model that holds a copy of `params`, once their names and shapes are checked."""
+    """Build the model that holds a copy of `params`, once their names and shapes are checked.
+
+    One in float64 turns on `jax_enable_x64` for the whole process.
+    """
     sizes = check_params(params)
     if dtype == "float64":
         jax.config.update("jax_enable_x64", True)  # or JAX makes float32 of it, silently

@@ -111,15 +111,22 @@ def test_numpy_evaluates_a_checkpoint_of_another_run(compared):
 
 
 @pytest.mark.parametrize("name", ["pytorch", "jax"])
-def test_an_implementation_trains_alone(name: str, tmp_path: Path):
-    import_or_skip(name)
-    fast_form = {"pytorch": "builtin", "jax": "looped"}[name]
-    process = run(f"{name}_impl", *FAST, "--attention", fast_form, cwd=tmp_path)
+def test_an_implementation_trains_alone_as_it_does_beside_the_other(
+    name: str, compared, tmp_path: Path
+):
+    folder, _ = compared
+    process = run(f"{name}_impl", *FAST, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "epoch 1/1: training" in process.stdout
     assert "bits" in process.stdout
     assert "test (weights of epoch 1):" in process.stdout
-    load_params(tmp_path / "runs" / "latest" / f"{name}-best.safetensors")
+    alone, beside = (
+        load_params(home / "runs" / "latest" / f"{name}-best.safetensors")[0]
+        for home in (tmp_path, folder)
+    )
+    assert {key: array.tobytes() for key, array in alone.items()} == {
+        key: array.tobytes() for key, array in beside.items()
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
