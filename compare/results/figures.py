@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from compare.report import COLORS
 from compare.results.controls import remap
@@ -47,7 +47,7 @@ def _draw_runs(axes: Axes, runs: Sequence[Record], quantity: str, factor: float)
             alpha = 0.45 if width > 2 else 1
             axes.plot(epochs, values, color=color, linewidth=width, alpha=alpha, label=label)
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.3)
     axes.legend(title=f"seed {', '.join(dict.fromkeys(str(run['seed']) for run in runs))}")
