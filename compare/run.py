@@ -114,16 +114,21 @@ def _compare(
     params = draw_config_params(config)
     comparable = keep_comparable(trainers, console)
     train_side_by_side(trainers, params, data, config, run, console)
-    # Only now: a float64 model turns on 64 bits for all that JAX does after it, and optax then
-    # computes otherwise in float32 as well.
-    checks = check_float64_training(comparable, params, data, config)
     tested = {
         name: tested_epoch(epochs, config.tested_weights).params
         for name, epochs in run.epochs.items()
     }
     tests = evaluate_everywhere(implementations, tested, data, config)
-    for name, weights in tested.items():
-        checks += check_same_weights(implementations, weights, data.test, config, weights_of=name)
+    checks = [
+        check
+        for name, weights in tested.items()
+        for check in check_same_weights(
+            implementations, weights, data.test, config, weights_of=name
+        )
+    ]
+    # Only now: a float64 model turns on 64 bits for all that JAX does after it, and optax then
+    # computes otherwise in float32 as well.
+    checks = check_float64_training(comparable, params, data, config) + checks
     parity = Parity(checks, measure_drift(run.epochs))
     for name, results in tests.items():
         for weights_of, result in results.items():
