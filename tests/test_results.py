@@ -17,14 +17,17 @@ from compare.results.controls import nudge, remap
 from compare.results.figures import draw_curves
 from compare.results.page import write_page
 from compare.results.plan import ABLATIONS, BOTH, Planned, ResultsConfig, make_plan, run_plan
+from compare.results.records import NUMBERS, read_run
 from compare.results.spread import Spread, differences, follow
-from compare.results.tables import SCRIPT_EPOCHS, first_epochs, first_table
+from compare.results.tables import SCRIPT_EPOCHS, commands_table, first_epochs, first_table
 from compare.run import RunConfig
 from shared.alone import AloneConfig
 from shared.cli import make_console, parse_config
+from shared.config import Config
 from shared.data import load_data
 from shared.errors import UserError
 from shared.params import initial_params
+from shared.runs import config_to_json
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -233,6 +236,22 @@ def test_it_runs_what_is_missing_goes_on_with_what_was_stopped_and_repeats_nothi
     (again,) = trainings()
     assert again == ["run", "--resume", str(stopped.parent)]
     assert json.loads((tmp_path / "docs" / "results.json").read_text()) == numbers
+
+
+def test_an_unfinished_run_of_both_says_how_far_it_is(tmp_path: Path):
+    planned = make_plan(ResultsConfig(parts=("default",)))[0]
+    folder = planned.home(tmp_path) / "20260101-000000-compare"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config_to_json(Config())))
+    line = {"implementation": "jax", "epoch": 1} | dict.fromkeys(NUMBERS, 0.5)
+    (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    record = read_run(planned, tmp_path)
+    assert record is not None
+    assert not record["finished"]
+    assert record["implementations"]["jax"]["epochs"]["val_loss"] == [0.5]
+    assert "**1 of 128 epochs**" in commands_table([planned.command], [record])
+    (folder / "metrics.jsonl").unlink()
+    assert read_run(planned, tmp_path) is None
 
 
 def test_the_curves_name_each_framework_and_each_seed_once():
