@@ -41,9 +41,7 @@ def launch(package: str, args: Sequence[str], processes: int) -> int:
             wait_for(running[:1], SECONDS_TO_END)
             return 130
         except SystemExit:
-            for process in running[:1]:
-                process.terminate()
-            wait_for(running[:1], SECONDS_TO_SAVE)
+            end_first(running, SECONDS_TO_SAVE)
             raise
         finally:
             end_all(running)
@@ -120,12 +118,17 @@ def end_all(running: Sequence[subprocess.Popen[bytes]]) -> None:
     """End whoever still runs: the first is asked, and may write; the others have nothing to."""
     for process in running[1:]:
         process.kill()
-    for process in running[:1]:
-        process.terminate()
-    wait_for(running[:1], SECONDS_TO_END)
+    end_first(running, SECONDS_TO_END)
     for process in running:
         process.kill()
         process.wait()
+
+
+def end_first(running: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    """Ask the first process to end, and give it some time to."""
+    for process in running[:1]:
+        process.terminate()
+    wait_for(running[:1], seconds)
 
 
 def wait_for(running: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
