@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from compare.bounds import Arithmetic, Bounded, gamma
-from shared.records import AdamState
+from shared.training.records import AdamState
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # the paper's, and both libraries' defaults
 # Two products, a difference and a sum, and what they were held in; or an interpolation.

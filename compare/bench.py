@@ -25,12 +25,12 @@ from compare.machine import (
 )
 from compare.memory import measure_memory
 from compare.report import library_versions
-from shared.alone import load_config_data
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import write_json
+from shared.training.alone import load_config_data
 
 # Below this, other programs count as idle.
 TOLERATED_CORES = 0.1

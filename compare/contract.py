@@ -18,7 +18,7 @@ from shared.config import Attention, Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.levels import LevelImages
-from shared.records import Epoch, Evaluation
+from shared.training.records import Epoch, Evaluation
 
 KNOWN_DTYPES = ("float32", "float64", "bfloat16")
 KNOWN_DEVICES = ("cpu", "cuda")
@@ -86,10 +86,10 @@ class Trainer(Implementation, Protocol):
         """Train from `params` on data.train with Adam; yield each epoch once it is finished.
 
         Batches are those of shared.batches.epoch_batches for the epochs 1, 2, ...; what an Epoch
-        holds is said in shared.records. `on_steps` hears, now and then and at an epoch's end, how
-        many steps were taken since it last did, and the loss of the last. It may take two more,
+        holds is said in shared.training.records. `on_steps` hears, now and then and at an epoch's
+        end, how many steps were taken since it last did, and the loss of the last. It may take two more,
         `on_state` and `start`, as pytorch_impl's does: only then is it saved within an epoch, and
-        can go on with --resume. See shared.records.StateWatcher and TrainingState.
+        can go on with --resume. See shared.training.records.StateWatcher and TrainingState.
         """
 
 

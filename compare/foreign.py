@@ -23,7 +23,7 @@ from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.params import check_params
-from shared.records import (
+from shared.training.records import (
     AdamState,
     Epoch,
     Evaluation,
@@ -31,7 +31,7 @@ from shared.records import (
     TrainingState,
     ignore_state,
 )
-from shared.watched import can_go_on
+from shared.training.watched import can_go_on
 
 
 def import_foreign(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:

@@ -20,11 +20,11 @@ from compare.machine import describe_machine
 from compare.report import library_versions
 from compare.steps import Case
 from compare.tf32 import measure_tf32
-from shared.alone import load_config_data
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Attention, Config, bad_option
 from shared.errors import UserError
 from shared.files import make_folder, write_json, write_text
+from shared.training.alone import load_config_data
 
 DTYPES = ("float32", "float64")
 SETTINGS = ("off", "on")

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from compare.contract import Implementation, Trainer
-from shared.alone import draw_config_params
 from shared.config import Config
 from shared.data import Dataset, Split
+from shared.training.alone import draw_config_params
 
 Phase = Literal["forward", "step"]
 # Runs a job once; gives the seconds it took and the number of images it went through.

@@ -26,7 +26,7 @@ from compare.contract import device_of, form_of
 from compare.expected import expect_logits, expect_loss
 from shared.config import Config
 from shared.data import Dataset, Split
-from shared.records import Epoch
+from shared.training.records import Epoch
 
 JUDGED_IMAGES = 100  # the bound is computed for the first so many test images
 TRAJECTORY_STEPS = 20

@@ -14,7 +14,7 @@ from compare.expected import expect_gradients, expect_logits, expect_loss
 from compare.problems import Problem
 from shared.batches import epoch_batches
 from shared.config import Config
-from shared.records import AdamState
+from shared.training.records import AdamState
 
 
 @dataclass(frozen=True)

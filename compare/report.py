@@ -16,8 +16,8 @@ from compare.contract import Implementation, libraries_of
 from compare.machine import num_threads, platform_name
 from compare.parity import Parity
 from shared.files import replacing
-from shared.records import Epoch, Evaluation
-from shared.runs import epoch_to_json
+from shared.training.records import Epoch, Evaluation
+from shared.training.runs import epoch_to_json
 
 LIBRARIES = ("numpy", "torch", "torchmetrics", "jax", "jaxlib", "flax", "optax", "safetensors")
 # Okabe and Ito's palette (2008), which readers with colour-blindness can tell apart.

@@ -25,18 +25,18 @@ from compare.page import write_after_run
 from compare.parity import Parity, check_float64_training, check_same_weights, measure_drift
 from compare.report import print_report, result_to_json, save_loss_curves
 from compare.step_losses import save_step_losses
-from shared.alone import draw_config_params, evaluate_params, load_config_data
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
 from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import write_json
-from shared.progress import training_progress, watch_steps
-from shared.records import Evaluation, tested_epoch
-from shared.runs import RunFolder, config_to_json
-from shared.stopping import stopping_at_sigterm
-from shared.watched import explaining_out_of_memory, steps_left, train_watched
+from shared.training.alone import draw_config_params, evaluate_params, load_config_data
+from shared.training.progress import training_progress, watch_steps
+from shared.training.records import Evaluation, tested_epoch
+from shared.training.runs import RunFolder, config_to_json
+from shared.training.stopping import stopping_at_sigterm
+from shared.training.watched import explaining_out_of_memory, steps_left, train_watched
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from compare.claims.training import TRAJECTORY_TOLERANCE, check_adam_steps
 from compare.problems import few_levels, make_dataset, make_problem
 from compare.steps import Case
 from shared.files import write_json
-from shared.processes import Place, find_place, run_or_leave
+from shared.training.processes import Place, find_place, run_or_leave
 
 BATCH = 8  # which 1, 2, 4 and 8 devices can share
 TRAINED_ON, EPOCHS = 67, 5  # 40 steps, and three samples left out of every epoch

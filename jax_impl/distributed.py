@@ -22,8 +22,8 @@ from jax_impl.train import mean_loss
 from jax_impl.train import train as train_alone
 from shared.config import Config
 from shared.data import Dataset
-from shared.processes import Place, check_share
-from shared.records import Epoch, StateWatcher, TrainingState, ignore_state
+from shared.training.processes import Place, check_share
+from shared.training.records import Epoch, StateWatcher, TrainingState, ignore_state
 
 SECONDS_TO_WAIT = 1800  # for the others, at the end: PyTorch's default
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import tyro
 
 import numpy_reference
-from shared.alone import describe, evaluate_params
 from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options, run_main
 from shared.config import EvaluationConfig
 from shared.data import load_data
+from shared.training.alone import describe, evaluate_params
 
 # What a checkpoint says of the digits it was trained on is the default of these options.
 FROM_CHECKPOINT = ("data", "mnist_dir", "normalization", "accuracy", "attention")

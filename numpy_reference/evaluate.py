@@ -5,7 +5,7 @@ import numpy as np
 from numpy_reference.model import SelfAttentionModel
 from shared.levels import LevelImages, in_form
 from shared.params import check_labels
-from shared.records import Evaluation
+from shared.training.records import Evaluation
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

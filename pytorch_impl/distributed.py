@@ -19,8 +19,8 @@ from pytorch_impl.train import train as train_alone
 from pytorch_impl.train import train_steps
 from shared.config import Config
 from shared.data import Dataset
-from shared.processes import Place, check_share
-from shared.records import Epoch, StateWatcher, TrainingState, ignore_state
+from shared.training.processes import Place, check_share
+from shared.training.records import Epoch, StateWatcher, TrainingState, ignore_state
 
 
 def join(place: Place, device: str) -> None:

@@ -25,7 +25,7 @@ from shared.config import Config
 from shared.data import Dataset
 from shared.levels import LevelImages, in_form
 from shared.params import check_labels
-from shared.records import (
+from shared.training.records import (
     AdamState,
     Epoch,
     Evaluation,

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from shared.config import PRESETS, Config
 from shared.errors import Stopped, UserError
-from shared.resume import check_unchanged, resumed_config
+from shared.training.resume import check_unchanged, resumed_config
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 Options = TypeVar("Options")

@@ -12,7 +12,7 @@ import pytest
 from compare.claims import CLAIMS
 from compare.contract import KNOWN_DEVICES, KNOWN_DTYPES, OPTIONAL, REQUIRED
 from compare.steps import STEPS
-from shared.records import Epoch, Evaluation
+from shared.training.records import Epoch, Evaluation
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "add_a_framework.md").read_text()

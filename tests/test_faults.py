@@ -22,15 +22,15 @@ from shared import mnist, runs
 from shared.config import Config
 from shared.digits import Digits
 from shared.errors import UserError
-from shared.resume import (
+from shared.training.resume import (
     check_has_checkpoint,
     checkpoint_path,
     find_folder,
     resumed_config,
 )
-from shared.runs import RunFolder
-from shared.states import load_training
-from shared.watched import explaining_out_of_memory
+from shared.training.runs import RunFolder
+from shared.training.states import load_training
+from shared.training.watched import explaining_out_of_memory
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = Config(batch_size=5)
@@ -54,8 +54,8 @@ from pathlib import Path
 from shared.cli import run_main
 from shared.config import Config
 from shared.params import initial_params
-from shared.records import begin_training
-from shared.runs import RunFolder
+from shared.training.records import begin_training
+from shared.training.runs import RunFolder
 
 def main(args):
     config = Config(resume=Path({resume!r}) if {resume!r} else None)

@@ -15,7 +15,7 @@ from compare.foreign import guard
 from compare.problems import make_dataset, make_problem
 from shared.config import Config
 from shared.errors import UserError
-from shared.records import AdamState, Epoch
+from shared.training.records import AdamState, Epoch
 
 NOT_MET = {
     "lacks_to_params": ("def to_params", "def give_params", "lacks `to_params`: see docs/"),

@@ -13,8 +13,8 @@ from test_resume import assert_same_run, finish, interrupt, make_config
 
 from compare.foreign import guard
 from shared.errors import UserError
-from shared.resume import checkpoint_path
-from shared.states import load_training
+from shared.training.resume import checkpoint_path
+from shared.training.states import load_training
 
 
 @pytest.fixture

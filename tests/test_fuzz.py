@@ -23,11 +23,11 @@ from shared.errors import UserError
 from shared.idx import read_idx
 from shared.mnist import read_cache, write_cache
 from shared.params import initial_params
-from shared.records import begin_training
-from shared.resume import config_from_json
-from shared.runs import _read_lines, config_to_json
 from shared.sample import load_sample
-from shared.states import KEY, SavedTraining, load_training, save_training
+from shared.training.records import begin_training
+from shared.training.resume import config_from_json
+from shared.training.runs import _read_lines, config_to_json
+from shared.training.states import KEY, SavedTraining, load_training, save_training
 
 FUZZ = settings(
     max_examples=150,

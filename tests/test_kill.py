@@ -14,9 +14,9 @@ import pytest
 from conftest import TRAINERS, import_or_skip
 
 from shared.checkpoints import load_params
-from shared.records import TrainingState
-from shared.resume import checkpoint_path, find_training
-from shared.states import SavedTraining, load_training
+from shared.training.records import TrainingState
+from shared.training.resume import checkpoint_path, find_training
+from shared.training.states import SavedTraining, load_training
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -140,8 +140,8 @@ from pathlib import Path
 import numpy as np
 from shared.config import Config
 from shared.params import initial_params
-from shared.records import begin_training, begin_next_epoch
-from shared.states import SavedTraining, save_training
+from shared.training.records import begin_training, begin_next_epoch
+from shared.training.states import SavedTraining, save_training
 from dataclasses import replace
 
 state = begin_training(initial_params(), Config())

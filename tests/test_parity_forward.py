@@ -12,7 +12,7 @@ from compare.checks import hold_against
 from compare.expected import expect_logits, expect_loss
 from compare.problems import Problem, dim_digits, make_problem, real_digits, scaled
 from shared.levels import MODERATE_SCORE
-from shared.records import Evaluation
+from shared.training.records import Evaluation
 
 PROBLEMS = {
     "primes": lambda: make_problem(),

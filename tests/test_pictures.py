@@ -11,7 +11,7 @@ from compare.pictures import choose_pixels, draw_attention, main
 from compare.report import save_loss_curves
 from compare.steps import Batch, bound_steps
 from shared.errors import UserError
-from shared.records import AdamState, Epoch, Evaluation
+from shared.training.records import AdamState, Epoch, Evaluation
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

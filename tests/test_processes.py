@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.launch import launch, share_of_cores
-from shared.processes import Place, check_share, find_place, is_loss
+from shared.training.processes import Place, check_share, find_place, is_loss
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = {
@@ -77,7 +77,7 @@ def test_a_lost_connection_is_told_from_an_error():
 PROGRAM = """
 import os, signal, sys, time
 from shared.errors import UserError
-from shared.processes import find_place, run_or_leave
+from shared.training.processes import find_place, run_or_leave
 place, what = find_place(os.environ), sys.argv[1]
 def run():
     if place.rank == 1 and what == "sentence":

@@ -21,13 +21,13 @@ from compare.results.records import NUMBERS, read_run
 from compare.results.spread import Spread, differences, follow
 from compare.results.tables import SCRIPT_EPOCHS, commands_table, first_epochs, first_table
 from compare.run import RunConfig
-from shared.alone import AloneConfig
 from shared.cli import make_console, parse_config
 from shared.config import Config
 from shared.data import load_data
 from shared.errors import UserError
 from shared.params import initial_params
-from shared.runs import config_to_json
+from shared.training.alone import AloneConfig
+from shared.training.runs import config_to_json
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -15,12 +15,12 @@ from compare.problems import make_dataset, make_problem
 from shared.checkpoints import load_params
 from shared.config import Config
 from shared.errors import Stopped, UserError
-from shared.records import Epoch
-from shared.resume import checkpoint_path, config_from_json, find_training, previous_path
-from shared.runs import RunFolder, config_to_json
-from shared.states import load_training
-from shared.stopping import Stop
-from shared.watched import train_watched
+from shared.training.records import Epoch
+from shared.training.resume import checkpoint_path, config_from_json, find_training, previous_path
+from shared.training.runs import RunFolder, config_to_json
+from shared.training.states import load_training
+from shared.training.stopping import Stop
+from shared.training.watched import train_watched
 
 PROBLEM = make_problem(batch=23)
 DATA = make_dataset(PROBLEM)

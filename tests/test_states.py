@@ -12,10 +12,10 @@ from test_resume import DATA, PROBLEM
 from shared.checkpoints import load_arrays, save_arrays
 from shared.config import Config
 from shared.errors import UserError
-from shared.records import begin_training
-from shared.resume import check_fits
-from shared.runs import config_to_json
-from shared.states import SavedTraining, load_training, save_training
+from shared.training.records import begin_training
+from shared.training.resume import check_fits
+from shared.training.runs import config_to_json
+from shared.training.states import SavedTraining, load_training, save_training
 
 CONFIG = Config(batch_size=5)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from shared.params import check_images, check_labels, check_params
-from shared.records import Evaluation
+from shared.training.records import Evaluation
 
 ATTENTION = ("textbook",)
 LIBRARIES = ("rich",)

@@ -12,7 +12,7 @@ from compare.expected import expect_logits, expect_loss
 from compare.problems import Problem, few_levels, make_problem
 from compare.steps import Case
 from shared.config import Config
-from shared.records import Evaluation
+from shared.training.records import Evaluation
 
 # Distinct primes for every axis, so that no swap of axes hides; three channels, since with one a
 # missing scale, or key and query swapped, change nothing; and one channel, which the seed has.

@@ -20,11 +20,11 @@ from compare.page.speed import speed_data
 from compare.page.training import training_data
 from compare.page.traps import read_traps
 from compare.steps import Batch
-from shared.alone import load_config_data
 from shared.cli import make_console, parse_options
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import write_text
+from shared.training.alone import load_config_data
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VIEWS = (

@@ -15,11 +15,11 @@ from compare.memory import measure_evaluation
 from compare.results.plan import RATE_EPOCHS, RATES, ResultsConfig
 from compare.results.records import load
 from compare.step_losses import read_step_losses, save_step_losses
-from shared.alone import draw_config_params
 from shared.batches import epoch_batches
 from shared.config import Config
 from shared.data import Dataset
 from shared.files import make_folder, write_json
+from shared.training.alone import draw_config_params
 
 MEMORY_IMAGES = 10_000  # as many as the seed validates in one call
 MEMORY_FORM = "looped"  # the seed's own

@@ -10,12 +10,12 @@ from typing import Any
 from compare.contract import Trainer
 from compare.report import library_versions
 from compare.results.plan import BOTH, Planned, ResultsConfig
-from shared.alone import evaluate_params
 from shared.checkpoints import load_params
 from shared.config import Config
 from shared.data import Dataset, load_data
 from shared.errors import UserError
-from shared.resume import config_from_json
+from shared.training.alone import evaluate_params
+from shared.training.resume import config_from_json
 
 NUMBERS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_seconds")
 Record = dict[str, Any]  # see `read_run`

@@ -11,9 +11,9 @@ import numpy as np
 from shared.config import Config
 from shared.data import Dataset
 from shared.errors import Stopped, UserError
-from shared.records import Epoch, StateWatcher, TrainingState, begin_next_epoch
-from shared.runs import RunFolder
-from shared.stopping import Stop
+from shared.training.records import Epoch, StateWatcher, TrainingState, begin_next_epoch
+from shared.training.runs import RunFolder
+from shared.training.stopping import Stop
 
 
 def train_watched(

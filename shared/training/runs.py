@@ -18,8 +18,8 @@ from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import remove_leftovers, to_json, write_json, write_text
-from shared.records import Epoch, TrainingState, begin_training, tested_epoch
-from shared.resume import (
+from shared.training.records import Epoch, TrainingState, begin_training, tested_epoch
+from shared.training.resume import (
     check_fits,
     checkpoint_path,
     find_folder,
@@ -27,7 +27,7 @@ from shared.resume import (
     previous_path,
     saved_names,
 )
-from shared.states import SavedTraining, save_training
+from shared.training.states import SavedTraining, save_training
 
 NOT_OF_THE_RUN = ("resume", "resume_from")  # options that say how to go on with it
 

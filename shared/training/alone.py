@@ -19,13 +19,13 @@ from shared.errors import UserError
 from shared.launch import launch
 from shared.mnist import cache_path
 from shared.params import initial_params
-from shared.processes import Place, check_share, find_place, run_or_leave
-from shared.progress import training_progress, watch_steps
-from shared.records import Epoch, Evaluation, tested_epoch
-from shared.resume import check_has_checkpoint, find_folder, find_training
-from shared.runs import RunFolder
-from shared.stopping import stopping_at_sigterm
-from shared.watched import explaining_out_of_memory, steps_left, train_watched
+from shared.training.processes import Place, check_share, find_place, run_or_leave
+from shared.training.progress import training_progress, watch_steps
+from shared.training.records import Epoch, Evaluation, tested_epoch
+from shared.training.resume import check_has_checkpoint, find_folder, find_training
+from shared.training.runs import RunFolder
+from shared.training.stopping import stopping_at_sigterm
+from shared.training.watched import explaining_out_of_memory, steps_left, train_watched
 
 
 @dataclass(frozen=True)

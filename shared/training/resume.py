@@ -10,8 +10,8 @@ import msgspec
 from shared.config import Config, bad_option
 from shared.data import Dataset
 from shared.errors import UserError
-from shared.records import TrainingState
-from shared.states import SavedTraining, load_training
+from shared.training.records import TrainingState
+from shared.training.states import SavedTraining, load_training
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 

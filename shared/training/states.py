@@ -16,7 +16,7 @@ import numpy as np
 from shared.checkpoints import load_arrays, save_arrays
 from shared.errors import UserError
 from shared.params import PARAM_NAMES, check_params
-from shared.records import AdamState, Epoch, Evaluation, TrainingState
+from shared.training.records import AdamState, Epoch, Evaluation, TrainingState
 
 Params = dict[str, np.ndarray]
 

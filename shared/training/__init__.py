@@ -1,0 +1,1 @@
+"""Training, once for every framework: epochs, checkpoints, run folders, progress, processes."""
