@@ -24,7 +24,7 @@ from compare.implementations import keep_with_dtype, load_present
 from compare.page import write_after_run
 from compare.parity import Parity, check_float64_training, check_same_weights, measure_drift
 from compare.report import print_report, result_to_json, save_loss_curves
-from compare.step_losses import save_step_losses
+from shared.training.step_losses import save_step_losses
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
 from shared.config import Config

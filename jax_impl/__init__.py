@@ -1,27 +1,21 @@
 """The model in JAX and Flax NNX."""
 
+from jax_impl.convert import DEVICES, DTYPES, find_device, from_params, to_params
 from jax_impl.eager import eagerly
-from jax_impl.model import (
-    ATTENTION,
-    DEVICES,
-    DTYPES,
-    SelfAttentionModel,
-    find_device,
-    from_params,
-    to_params,
-)
-from jax_impl.train import evaluate, loss_and_gradients, train
+from jax_impl.forms import ATTENTION
+from jax_impl.model import SelfAttentionModel
+from jax_impl.train import Training, evaluate, loss_and_gradients
 
 __all__ = [
     "ATTENTION",
     "DEVICES",
     "DTYPES",
     "SelfAttentionModel",
+    "Training",
     "eagerly",
     "evaluate",
     "find_device",
     "from_params",
     "loss_and_gradients",
     "to_params",
-    "train",
 ]

@@ -45,7 +45,7 @@ def forward(query: Array, key: Array, value: Array) -> tuple[Array, Residuals]:
 # Autodiff would hand the forward pass's precision on; what is written by hand asks for its own.
 @jax.default_matmul_precision("highest")
 def backward(residuals: Residuals, gradient: Array) -> tuple[Array, Array, Array]:
-    """Give the gradient by query, key and value, from that by attended."""
+    """Compute the gradient by query, key and value from that by attended."""
     query, key, value, attended, log_totals = residuals
     weights = jnp.exp(query @ key.mT - log_totals)  # [steps, steps]
     by_value = weights.mT @ gradient  # [steps, channels]

@@ -4,8 +4,7 @@ Every device holds the whole model and takes its own rows of each batch. They ex
 in a step, the mean of their gradients, and so all stay the same and as one device alone would be.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,13 +16,16 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jax_impl.model import Images, SelfAttentionModel
-from jax_impl.train import mean_loss
-from jax_impl.train import train as train_alone
+from jax_impl import train
+from jax_impl.convert import Images, computing_in
+from jax_impl.model import SelfAttentionModel
+from jax_impl.train import evaluate, mean_loss
 from shared.config import Config
-from shared.data import Dataset
+from shared.data import Split
 from shared.training.processes import Place, check_share
-from shared.training.records import Epoch, StateWatcher, TrainingState, ignore_state
+from shared.training.records import AdamState
+
+__all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
 
 SECONDS_TO_WAIT = 1800  # for the others, at the end: PyTorch's default
 
@@ -63,59 +65,52 @@ def train_step(
     return loss, logits
 
 
-def steps_together(
-    model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
-) -> Callable[[Array], tuple[Array, Array]]:
-    """Give what train_steps would do, done on each device's rows of every batch."""
-    devices = jax.devices(next(iter(labels.devices())).platform)
-    mesh = jax.make_mesh((len(devices),), ("devices",), devices=devices)
-    everywhere, by_column = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "devices"))
-    graph = nnx.graphdef((model, optimizer))
+class Training(train.Training):
+    """A training under way on one device of several, with the same result as on one alone."""
 
-    @partial(jax.jit, out_shardings=everywhere)
-    @partial(
-        jax.shard_map,
-        mesh=mesh,
-        in_specs=(P(), P(), P(), P(None, "devices")),
-        out_specs=(P(), P(), P(None, "devices")),
-    )
-    def train_steps(state: Any, images: Images, labels: Array, batches: Array) -> Any:
-        @nnx.scan(in_axes=(nnx.Carry, 0))
-        def step(carry: tuple[SelfAttentionModel, nnx.Optimizer], rows: Array) -> Any:
-            return carry, train_step(*carry, images[rows], labels[rows])
+    def __init__(
+        self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
+    ) -> None:
+        """Go on as one device does; raise UserError for a batch that is not shared evenly."""
+        check_share(config.batch_size, count_devices(config.device))
+        super().__init__(params, adam, data, config)
+        devices = jax.devices(config.device)
+        mesh = jax.make_mesh((len(devices),), ("devices",), devices=devices)
+        self.everywhere = NamedSharding(mesh, P())
+        self.by_column = NamedSharding(mesh, P(None, "devices"))
+        with computing_in(self.dtype):
+            self.data = self.to_all((self.images, self.labels))  # on every device
+        graph = nnx.graphdef((self.model, self.optimizer))
 
-        carry, (losses, logits) = step(nnx.merge(graph, state), batches)
-        return nnx.state(carry), losses, logits
+        @partial(jax.jit, out_shardings=self.everywhere)
+        @partial(
+            jax.shard_map,
+            mesh=mesh,
+            in_specs=(P(), P(), P(), P(None, "devices")),
+            out_specs=(P(), P(), P(None, "devices")),
+        )
+        def train_steps(state: Any, images: Images, labels: Array, batches: Array) -> Any:
+            @nnx.scan(in_axes=(nnx.Carry, 0))
+            def step(carry: tuple[SelfAttentionModel, nnx.Optimizer], rows: Array) -> Any:
+                return carry, train_step(*carry, images[rows], labels[rows])
 
-    to_all = partial(jax.tree.map, partial(jax.make_array_from_process_local_data, everywhere))
-    images, labels = to_all(jax.device_get((images, labels)))
+            carry, (losses, logits) = step(nnx.merge(graph, state), batches)
+            return nnx.state(carry), losses, logits
 
-    def take_steps(batches: Array) -> tuple[Array, Array]:
-        rows = np.asarray(batches)
-        columns = jax.make_array_from_callback(rows.shape, by_column, lambda own: rows[own])
-        state = to_all(jax.device_get(nnx.state((model, optimizer))))
-        results = train_steps(state, images, labels, columns)
+        self.train_steps_together = train_steps
+
+    def to_all(self, arrays: Any) -> Any:
+        """Copy a tree of arrays that every process has to all devices."""
+        to_one = partial(jax.make_array_from_process_local_data, self.everywhere)
+        return jax.tree.map(to_one, jax.device_get(arrays))
+
+    def train_steps(self, batches: Array) -> tuple[Array, Array]:
+        """Take the steps on each device's rows of every batch; exchange losses and logits."""
+        rows = np.asarray(batches)  # [steps, batch]
+        columns = jax.make_array_from_callback(rows.shape, self.by_column, lambda own: rows[own])
+        state = self.to_all(nnx.state((self.model, self.optimizer)))
+        results = self.train_steps_together(state, *self.data, columns)
         # All of them stand on every device whole: this process goes on with its own.
         state, losses, logits = jax.tree.map(lambda array: array.addressable_data(0), results)
-        nnx.update((model, optimizer), state)
+        nnx.update((self.model, self.optimizer), state)
         return losses, logits  # [steps], [steps, batch, outputs]
-
-    return take_steps
-
-
-def train(
-    params: Mapping[str, np.ndarray],
-    data: Dataset,
-    config: Config,
-    on_steps: Callable[[int, Array], None] = lambda number, loss: None,
-    on_state: StateWatcher = ignore_state,
-    start: TrainingState | None = None,
-) -> Iterator[Epoch]:
-    """Train as one device alone does, to the same result; raises UserError for an uneven share.
-
-    Process 0 evaluates, once for all: the others give a single image's validation.
-    """
-    check_share(config.batch_size, count_devices(config.device))
-    if jax.process_index() > 0:
-        data = replace(data, validation=data.validation.first(1))
-    return train_alone(params, data, config, on_steps, on_state, start, steps_together)

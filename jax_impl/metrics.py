@@ -1,50 +1,35 @@
-"""The metrics of training and evaluation, from Flax NNX."""
+"""The accuracy of training and evaluation."""
 
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax import Array
 
 
+@partial(jax.jit, static_argnames="accuracy")
+def measure_accuracy(logits: Array, labels: Array, accuracy: str) -> Array:
+    """Compute the accuracy of each of several batches, 0 to 1: [batches].
+
+    Takes logits [batches, batch, outputs] and labels [batches, batch]. "micro" is the fraction of
+    samples that are right, "macro" the mean over the classes that were meant or guessed.
+    """
+    measure = {"micro": micro_accuracy, "macro": macro_accuracy}[accuracy]
+    return jax.vmap(measure)(logits, labels)
+
+
+def micro_accuracy(logits: Array, labels: Array) -> Array:
+    """Compute the fraction of samples whose largest logit is their label's: []."""
+    return (logits.argmax(-1) == labels).mean(dtype=jnp.float32)
+
+
 def macro_accuracy(logits: Array, labels: Array) -> Array:
-    """Average a batch's accuracy by class: over the classes that were meant or guessed."""
+    """Average the accuracy by class, over the classes that were meant or guessed: []."""
     num_classes = logits.shape[-1]
     guesses = logits.argmax(-1)  # [batch]
-    meant = jnp.bincount(labels, length=num_classes)  # [classes]
-    guessed = jnp.bincount(guesses, length=num_classes)  # [classes]
+    meant = jnp.bincount(labels, length=num_classes)  # [outputs]
+    guessed = jnp.bincount(guesses, length=num_classes)  # [outputs]
     is_right = (guesses == labels).astype(jnp.float32)  # [batch]
-    right = jnp.bincount(labels, weights=is_right, length=num_classes)  # [classes]
-    recall = right / jnp.maximum(meant, 1)  # [classes]
+    right = jnp.bincount(labels, weights=is_right, length=num_classes)  # [outputs]
+    recall = right / jnp.maximum(meant, 1)  # [outputs]
     return recall.sum() / jnp.count_nonzero(meant + guessed)
-
-
-class MeanLoss(nnx.metrics.Average):
-    """The mean of the batches' losses; like TorchMetrics', it adds up in float32."""
-
-    def update(self, **batches: Any) -> None:  # type: ignore[override]
-        """Count the `losses` [batches], in nats."""
-        super().update(values=batches["losses"].astype(jnp.float32))
-
-
-class BatchMacroAccuracy(nnx.metrics.Average):
-    """The seed's quirk: the mean over batches of each batch's accuracy averaged by class."""
-
-    def update(self, **batches: Any) -> None:  # type: ignore[override]
-        """Count each batch of `logits` [batches, batch, outputs] and `labels` [batches, batch]."""
-        accuracies = jax.vmap(macro_accuracy)(batches["logits"], batches["labels"])  # [batches]
-        super().update(values=accuracies.astype(jnp.float32))
-
-
-def measure(losses: Array, logits: Array, labels: Array, accuracy: str) -> tuple[float, float]:
-    """Give the mean loss and the accuracy, of the kind asked for, over several batches.
-
-    Takes the batches' losses [batches] in nats, logits [batches, batch, outputs] and labels
-    [batches, batch]; measuring them together spares each training step the cost.
-    """
-    kinds = {"micro": nnx.metrics.Accuracy, "macro": BatchMacroAccuracy}
-    metrics = nnx.MultiMetric(loss=MeanLoss(), accuracy=kinds[accuracy]())
-    metrics.update(losses=losses, logits=logits, labels=labels)
-    means = metrics.compute()
-    return float(means["loss"]), float(means["accuracy"])

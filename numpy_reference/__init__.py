@@ -1,15 +1,10 @@
 """The model in plain NumPy: forward only, the arbiter."""
 
-from numpy_reference.evaluate import cross_entropy, evaluate
-from numpy_reference.model import (
-    ATTENTION,
-    DEVICES,
-    DTYPES,
-    SelfAttentionModel,
-    find_device,
-    from_params,
-    to_params,
-)
+from numpy_reference.convert import DEVICES, DTYPES, find_device, from_params, to_params
+from numpy_reference.evaluate import evaluate
+from numpy_reference.forms import ATTENTION
+from numpy_reference.metrics import cross_entropy
+from numpy_reference.model import SelfAttentionModel
 
 __all__ = [
     "ATTENTION",

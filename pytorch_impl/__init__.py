@@ -1,25 +1,19 @@
 """The model in PyTorch."""
 
-from pytorch_impl.model import (
-    ATTENTION,
-    DEVICES,
-    DTYPES,
-    SelfAttentionModel,
-    find_device,
-    from_params,
-    to_params,
-)
-from pytorch_impl.train import evaluate, loss_and_gradients, train
+from pytorch_impl.convert import DEVICES, DTYPES, find_device, from_params, to_params
+from pytorch_impl.forms import ATTENTION
+from pytorch_impl.model import SelfAttentionModel
+from pytorch_impl.train import Training, evaluate, loss_and_gradients
 
 __all__ = [
     "ATTENTION",
     "DEVICES",
     "DTYPES",
     "SelfAttentionModel",
+    "Training",
     "evaluate",
     "find_device",
     "from_params",
     "loss_and_gradients",
     "to_params",
-    "train",
 ]

@@ -6,7 +6,6 @@ more than what is computed in it. Here two small tables serve the whole batch, a
 pass computes the weights once more, as FlashAttention does (Dao et al., 2022, section 3.1).
 """
 
-import threading
 from typing import Any
 
 import torch
@@ -17,8 +16,6 @@ from torch.autograd.function import once_differentiable
 # Samples in a block: at 784 steps in float32 its two tables take 20 MB, which a cache can hold.
 BLOCK = 4
 
-kept = threading.local()  # the tables of each thread
-
 
 def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Compute softmax(query keyᵀ) value; all are [batch, steps, channels]."""
@@ -27,24 +24,14 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def blocks_of(batch: Tensor) -> list[slice]:
-    """Cut [batch, ...] into slices of at most BLOCK samples."""
+    """Return slices of [batch, ...] of at most BLOCK samples each."""
     return [slice(start, start + BLOCK) for start in range(0, len(batch), BLOCK)]
 
 
 def make_tables(query: Tensor) -> Tensor:
-    """Give room for the scores and the weights of a block: [2, block, steps, steps].
-
-    A thread keeps it for its next call. Given back after each, the C library's heap may not find
-    room for it where it was, and grows: by 1.6 GB, once, in evaluating 10,000 images.
-    """
-    shape = (2, min(BLOCK, len(query)), query.shape[1], query.shape[1])
-    wanted = (shape, query.dtype, query.device)
-    tables: Tensor | None = getattr(kept, "tables", None)
-    if tables is None or (tuple(tables.shape), tables.dtype, tables.device) != wanted:
-        with torch.inference_mode(False):  # or it could not be written to in training
-            tables = torch.empty(shape, dtype=query.dtype, device=query.device)
-        kept.tables = tables
-    return tables
+    """Return room for the scores and the weights of a block: [2, block, steps, steps]."""
+    block, steps = min(BLOCK, len(query)), query.shape[1]
+    return query.new_empty((2, block, steps, steps))
 
 
 def write_weights(query: Tensor, key: Tensor, tables: Tensor) -> Tensor:
@@ -55,7 +42,7 @@ def write_weights(query: Tensor, key: Tensor, tables: Tensor) -> Tensor:
 
 
 def thin_product(table: Tensor, thin: Tensor) -> Tensor:
-    """Compute table @ thin, [block, steps, steps] by [block, steps, channels], turned round.
+    """Compute table @ thin, [block, steps, steps] by [block, steps, channels], as a transpose.
 
     PyTorch's batched product on a CPU is up to 13 times faster with the thin factor on the left.
     """
@@ -66,20 +53,24 @@ class AttentionInBlocks(Function):
     """The forward and the backward pass of `attend_in_blocks`."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # type: ignore[override]
         """Attend block by block; nothing that is [steps, steps] is kept."""
         attended = torch.empty_like(value)  # [batch, steps, channels]
         tables = make_tables(query)
         for block in blocks_of(query):
             weights = write_weights(query[block], key[block], tables)  # [block, steps, steps]
             attended[block] = thin_product(weights, value[block])
-        ctx.save_for_backward(query, key, value, attended)
         return attended
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Save what the backward pass needs: query, key, value and attended."""
+        ctx.save_for_backward(*inputs, output)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the gradient by query, key and value, from that by attended."""
+        """Compute the gradient by query, key and value from that by attended."""
         query, key, value, attended = ctx.saved_tensors
         by_query, by_key, by_value = (torch.empty_like(x) for x in (query, key, value))
         tables = make_tables(query)

@@ -4,23 +4,22 @@ Every process holds the whole model and takes its own rows of each batch. They e
 in a step, the mean of their gradients, and so all stay the same and as one process alone would be.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Optimizer
 
-from pytorch_impl.model import Images, SelfAttentionModel
-from pytorch_impl.train import train as train_alone
-from pytorch_impl.train import train_steps
+from pytorch_impl import train
+from pytorch_impl.train import evaluate, train_steps
 from shared.config import Config
-from shared.data import Dataset
+from shared.data import Split
 from shared.training.processes import Place, check_share
-from shared.training.records import Epoch, StateWatcher, TrainingState, ignore_state
+from shared.training.records import AdamState
+
+__all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
 
 
 def join(place: Place, device: str) -> None:
@@ -42,38 +41,26 @@ def count_devices(device: str) -> int:
     return dist.get_world_size()
 
 
-def steps_together(
-    model: SelfAttentionModel, optimizer: Optimizer, images: Images, labels: Tensor
-) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Give what train_steps would do, done on this process's rows of every batch."""
-    rank, size = dist.get_rank(), dist.get_world_size()
-    # Its backward pass ends with the mean of all processes' gradients, in every one of them.
-    replica = DistributedDataParallel(model)
+class Training(train.Training):
+    """A training under way in one process of several, with the same result as in one alone."""
 
-    def take_steps(batches: Tensor) -> tuple[Tensor, Tensor]:
+    def __init__(
+        self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
+    ) -> None:
+        """Go on as one process does; raise UserError for a batch that is not shared evenly."""
+        check_share(config.batch_size, count_devices(config.device))
+        super().__init__(params, adam, data, config)
+        # Its backward pass ends with the mean of all processes' gradients, in every one of them.
+        self.replica = DistributedDataParallel(self.model)
+
+    def train_steps(self, batches: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the steps on this process's rows of every batch; exchange losses and logits."""
+        rank, size = dist.get_rank(), dist.get_world_size()
         rows = batches.chunk(size, dim=1)[rank]  # [steps, batch / processes]
-        losses, logits = train_steps(replica, optimizer, images, labels, rows)
+        losses, logits = train_steps(
+            self.replica, self.optimizer, self.images, self.labels, rows
+        )
         dist.all_reduce(losses)
         parts = [torch.empty_like(logits) for _ in range(size)]
         dist.all_gather(parts, logits)
         return losses / size, torch.cat(parts, dim=1)  # [steps], [steps, batch, outputs]
-
-    return take_steps
-
-
-def train(
-    params: Mapping[str, np.ndarray],
-    data: Dataset,
-    config: Config,
-    on_steps: Callable[[int, Tensor], None] = lambda number, loss: None,
-    on_state: StateWatcher = ignore_state,
-    start: TrainingState | None = None,
-) -> Iterator[Epoch]:
-    """Train as one process alone does, to the same result; raises UserError for an uneven share.
-
-    Process 0 evaluates, once for all: the others give a single image's validation.
-    """
-    check_share(config.batch_size, count_devices(config.device))
-    if dist.get_rank() > 0:
-        data = replace(data, validation=data.validation.first(1))
-    return train_alone(params, data, config, on_steps, on_state, start, steps_together)

@@ -29,6 +29,13 @@ def epoch_batches(
     return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)
 
 
+def batches_in_order(num_samples: int, batch_size: int) -> list[np.ndarray]:
+    """Return the sample indices of batches in order, for evaluation; the last may be short."""
+    if batch_size < 1:
+        raise UserError(f"The batch size is {batch_size}: give 1 or more.")
+    return np.split(np.arange(num_samples), range(batch_size, num_samples, batch_size))
+
+
 def in_parts(batches: np.ndarray, taken: int, checkpoint_every: int) -> list[np.ndarray]:
     """Cut the batches of an epoch, but for those `taken` already, into parts.
 

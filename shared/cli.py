@@ -55,7 +55,7 @@ def parse_config(
     if choice.resume is not None:
         begun = resumed_config(config_type, choice.resume, choice.resume_from)
         config = parse_options(begun, args, prog=prog, description=description)
-        check_unchanged(begun, config)
+        check_unchanged(config)
         return config
     preset = PRESETS.get(choice.preset, PRESETS["default"])
     settings = {field.name: getattr(preset, field.name) for field in fields(preset)}

@@ -7,7 +7,7 @@ from typing import Literal
 
 from shared.errors import UserError
 
-Attention = Literal["textbook", "looped", "vectorized", "builtin", "histogram"]
+Attention = Literal["looped", "vectorized", "blocked", "builtin", "histogram"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class EvaluationConfig:
             raise UserError(
                 f"--attention histogram does not hold for --normalization {self.normalization}: "
                 "it computes once per grey level, so a level must become the same number at every "
-                "pixel; give another --attention, such as vectorized."
+                "pixel; give another --attention, such as blocked."
             )
 
 

@@ -73,8 +73,16 @@ def find_levels(images: np.ndarray) -> LevelImages:
     return level_images(indices.reshape(images.shape[:2]).astype(np.uint8), levels)
 
 
-def in_form(images: Any, attention: str) -> Any:
-    """Give images as a form of attention takes them: LevelImages for "histogram" alone."""
-    if attention == "histogram":
-        return images if isinstance(images, LevelImages) else find_levels(np.asarray(images))
+def to_levels(images: np.ndarray | LevelImages) -> LevelImages:
+    """Return images [n, steps, channels] as LevelImages, whichever of the two they are."""
+    return images if isinstance(images, LevelImages) else find_levels(images)
+
+
+def to_pixels(images: np.ndarray | LevelImages) -> np.ndarray:
+    """Return images as pixels [n, steps, channels], whichever of the two they are."""
     return images.levels[images.indices] if isinstance(images, LevelImages) else images
+
+
+def in_form(images: np.ndarray | LevelImages, attention: str) -> Any:
+    """Return images as a form of attention takes them: LevelImages for "histogram" alone."""
+    return to_levels(images) if attention == "histogram" else to_pixels(images)

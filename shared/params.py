@@ -83,21 +83,23 @@ def _check_shapes(found: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
     return sizes
 
 
-def check_labels(labels: np.ndarray, num_outputs: int) -> None:
-    """Check that every label is a whole number from 0 to num_outputs - 1.
+def check_batch(
+    images_shape: tuple[int, ...], labels: np.ndarray, image_shape: tuple[int, int], outputs: int
+) -> None:
+    """Check that images are [batch, steps, channels] of a model, and labels [batch] its classes.
 
-    The frameworks do not do this alike: PyTorch raises for most labels out of range but leaves
-    out -100, optax makes NaN of some, and JAX reads the last class for others.
+    Raises UserError. The frameworks do not do this alike: PyTorch raises for most labels out of
+    range but leaves out -100, optax makes NaN of some, and JAX reads the last class for others.
     """
+    if len(images_shape) != 3 or tuple(images_shape[1:]) != image_shape:
+        expected = ", ".join(str(size) for size in image_shape)
+        raise UserError(f"The images have shape {tuple(images_shape)}: give [batch, {expected}].")
+    if np.shape(labels) != (images_shape[0],):
+        raise UserError(
+            f"The labels have shape {np.shape(labels)}: give [{images_shape[0]}], one per image."
+        )
     if not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"The labels have dtype {labels.dtype}: give whole numbers.")
-    wrong = labels[(labels < 0) | (labels >= num_outputs)]
+    wrong = labels[(labels < 0) | (labels >= outputs)]
     if wrong.size:
-        raise UserError(f"A label is {wrong[0]}: give labels from 0 to {num_outputs - 1}.")
-
-
-def check_images(found: tuple[int, ...], image_shape: tuple[int, int]) -> None:
-    """Check that images of shape `found` are [batch, steps, channels] for this model."""
-    if len(found) != 3 or tuple(found[1:]) != image_shape:
-        expected = ", ".join(str(size) for size in image_shape)
-        raise UserError(f"The images have shape {tuple(found)}: give [batch, {expected}].")
+        raise UserError(f"A label is {wrong[0]}: give labels from 0 to {outputs - 1}.")

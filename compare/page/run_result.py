@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 
 from compare.page.fields import Fields, WrongFieldError, read_fields
-from compare.step_losses import read_step_losses
+from shared.training.step_losses import read_step_losses
 from shared.checkpoints import load_params
 from shared.config import Config
 from shared.digits import NUM_CLASSES, NUM_PIXELS

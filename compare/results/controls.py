@@ -14,7 +14,7 @@ from compare.contract import Trainer
 from compare.memory import measure_evaluation
 from compare.results.plan import RATE_EPOCHS, RATES, ResultsConfig
 from compare.results.records import load
-from compare.step_losses import read_step_losses, save_step_losses
+from shared.training.step_losses import read_step_losses, save_step_losses
 from shared.batches import epoch_batches
 from shared.config import Config
 from shared.data import Dataset

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import log
 from types import ModuleType
 from typing import Any
@@ -13,33 +13,19 @@ from rich.console import Console
 
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
-from shared.config import Config, EvaluationConfig, bad_option
+from shared.config import Config, EvaluationConfig
 from shared.data import Dataset, Split, load_data
-from shared.errors import UserError
-from shared.launch import launch
 from shared.mnist import cache_path
 from shared.params import initial_params
+from shared.training.loop import train
+from shared.training.metrics import TestLine
 from shared.training.processes import Place, check_share, find_place, run_or_leave
 from shared.training.progress import training_progress, watch_steps
-from shared.training.records import Epoch, Evaluation, tested_epoch
-from shared.training.resume import check_has_checkpoint, find_folder, find_training
+from shared.training.records import Epoch, Evaluation
+from shared.training.resume import check_has_checkpoint, find_folder, find_state
 from shared.training.runs import RunFolder
 from shared.training.stopping import stopping_at_sigterm
 from shared.training.watched import explaining_out_of_memory, steps_left, train_watched
-
-
-@dataclass(frozen=True)
-class AloneConfig(Config):
-    """What training one implementation needs to know."""
-
-    processes: int | None = None
-    """Train in so many processes on this machine, each on its rows of every batch; the result is
-    that of one process. Not needed under torchrun, or where another launcher sets RANK."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.processes is not None and self.processes < 1:
-            raise UserError(bad_option("processes", self.processes, "1 or more"))
 
 
 def load_config_data(config: Config) -> Dataset:
@@ -86,22 +72,14 @@ def train_alone(
     `distributed` is its module of that name, for a training in several processes.
     """
     config = parse_config(
-        AloneConfig,
+        Config,
         args,
         prog=f"python -m {implementation.__name__}",
         description=f"{implementation.__doc__} Trains it, reports every epoch and tests it.",
     )
     place = find_place(os.environ)
-    if place is None and config.processes is not None:
-        return launch(implementation.__name__, args, config.processes)
     if place is None:
         return _train_and_test(implementation, implementation, name, config)
-    if config.resume is None and config.processes not in (None, place.size):
-        raise UserError(
-            f"--processes is {config.processes}, but WORLD_SIZE says that {place.size} were "
-            "started: leave --processes out."
-        )
-    config = replace(config, processes=place.size)
     run_or_leave(place, lambda: _train_together(implementation, distributed, name, config, place))
     return 0
 
@@ -110,7 +88,7 @@ def _train_together(
     implementation: ModuleType,
     distributed: ModuleType,
     name: str,
-    config: AloneConfig,
+    config: Config,
     place: Place,
 ) -> int:
     """Train in this process among others; the first does all else that there is to do."""
@@ -126,13 +104,13 @@ def _train_together(
     return status
 
 
-def _train_along(distributed: ModuleType, name: str, config: AloneConfig) -> None:
-    """Train for the first process, from where it does."""
+def _train_along(distributed: ModuleType, name: str, config: Config) -> None:
+    """Train for the first process, which evaluates for all, from where it does."""
     data, start = load_config_data(config), None
+    data = replace(data, validation=data.validation.first(1))
     if config.resume is not None:
-        saved, _ = find_training(find_folder(config.resume), config.resume_from or name)
-        start = saved.state
-    for _ in distributed.train(draw_config_params(config), data, config, start=start):
+        start, _ = find_state(find_folder(config.resume), config.resume_from or name)
+    for _ in train(distributed, draw_config_params(config), data, config, start=start):
         pass
 
 
@@ -166,13 +144,15 @@ def _test(
     console: Console,
 ) -> int:
     """Test the weights that the config asks for; return the exit status."""
-    epoch = tested_epoch(run.epochs[name], config.tested_weights)
+    epoch = run.tested_epoch(name)
     result = evaluate_params(implementation, epoch.params, data.test, config)
-    run.record_metrics(
-        implementation=name,
-        tested_epoch=epoch.number,
-        test_loss=result.loss,
-        test_accuracy=result.accuracy,
+    run.record_test(
+        TestLine(
+            implementation=name,
+            tested_epoch=epoch.number,
+            test_loss=result.loss,
+            test_accuracy=result.accuracy,
+        )
     )
     console.print(
         f"test (weights of epoch {epoch.number}): {describe(result, config.nats_per_bit)}"

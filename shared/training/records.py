@@ -1,12 +1,10 @@
 """What training and evaluation hand back, in NumPy terms."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-
-from shared.config import Config
 
 
 class Evaluation(NamedTuple):
@@ -23,6 +21,22 @@ class AdamState(NamedTuple):
     step: int  # how many steps were taken
     first_moment: dict[str, np.ndarray]  # m, the moving average of gradients, by parameter
     second_moment: dict[str, np.ndarray]  # v, the moving average of their squares
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a training needs to go on as if it had never stopped, between two of its steps.
+
+    What is random needs no state: an epoch's batches follow from the config and its number.
+    """
+
+    params: dict[str, np.ndarray]
+    adam: AdamState
+    epoch: int = 1  # the number, from 1, of the epoch under way
+    # [steps], of the steps taken in this epoch, before each: nats per image, and 0 to 1.
+    step_losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+    step_accuracies: np.ndarray = field(default_factory=lambda: np.empty(0))
+    seconds: float = 0.0  # spent on them
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,7 @@ class Epoch:
         return self.samples / self.train_seconds
 
     def without_arrays(self) -> "Epoch":
-        """Let go of all but the numbers and the step losses; the rest is left empty."""
+        """Keep the numbers and the step losses alone; the rest is left empty."""
         return replace(
             self,
             validation=self.validation._replace(logits=self.validation.logits[:0]),
@@ -54,53 +68,16 @@ class Epoch:
         )
 
 
-@dataclass(frozen=True)
-class TrainingState:
-    """All that a training needs to go on as if it had never stopped, between two of its steps.
-
-    What is random needs no state: an epoch's batches follow from the config and its number.
-    """
-
-    epoch: int  # the number, from 1, of the epoch under way
-    params: dict[str, np.ndarray]
-    adam: AdamState
-    step_losses: np.ndarray  # [steps], of the steps taken in this epoch, nats per image
-    logits: np.ndarray  # [steps, batch, outputs], likewise: accuracy is counted at the end
-    seconds: float = 0.0  # spent on them
-
-
-# Called after some steps with their number and a function that copies out the state: copying
-# waits for the device, so it is done only where the state is wanted.
-StateWatcher = Callable[[int, Callable[[], TrainingState]], None]
-
-
-def ignore_state(steps: int, copy_state: Callable[[], TrainingState]) -> None:
-    """Watch no states: a StateWatcher that does nothing."""
-
-
-def begin_training(params: Mapping[str, np.ndarray], config: Config) -> TrainingState:
-    """Give the state that training from `params` begins in: no step taken."""
-    held = {name: np.asarray(array, config.dtype) for name, array in params.items()}
+def begin_training(params: Mapping[str, np.ndarray], dtype: str) -> TrainingState:
+    """Return the state that training from `params` begins in: no step taken."""
+    held = {name: np.array(array, dtype) for name, array in params.items()}
     zeros = {name: np.zeros_like(array) for name, array in held.items()}
-    return _begin_epoch(1, held, AdamState(0, zeros, zeros), config)
+    return TrainingState(held, AdamState(0, zeros, zeros))
 
 
-def begin_next_epoch(epoch: Epoch, config: Config) -> TrainingState:
-    """Give the state that a finished epoch leaves behind: no step taken of the next."""
-    return _begin_epoch(epoch.number + 1, epoch.params, epoch.adam, config)
-
-
-def _begin_epoch(
-    number: int, params: Mapping[str, np.ndarray], adam: AdamState, config: Config
-) -> TrainingState:
-    outputs = len(params["out.bias"])
-    return TrainingState(
-        epoch=number,
-        params=dict(params),
-        adam=adam,
-        step_losses=np.empty(0, config.dtype),
-        logits=np.empty((0, config.batch_size, outputs), config.dtype),
-    )
+def begin_next_epoch(epoch: Epoch) -> TrainingState:
+    """Return the state that a finished epoch leaves behind: no step taken of the next."""
+    return TrainingState(epoch.params, epoch.adam, epoch.number + 1)
 
 
 def tested_epoch(epochs: Sequence[Epoch], tested_weights: str) -> Epoch:

@@ -1,6 +1,5 @@
 """`--resume RUN`: find a run's checkpoints, the options it was begun with, and where to go on."""
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,14 +10,16 @@ from shared.config import Config, bad_option
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.training.records import TrainingState
-from shared.training.states import SavedTraining, load_training
+from shared.training.states import load_state
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 SUFFIX = "-checkpoint.safetensors"
+# What names a path or code: it is given anew, never taken from a folder that may be a stranger's.
+GIVEN_ANEW = ("runs_dir", "json", "mnist_dir", "implementation")
 # What may differ when a run is resumed; all else decides what is computed.
-CHANGEABLE = {"resume", "resume_from", "epochs", "device", "eval_batch_size", "checkpoint_every"}
-CHANGEABLE |= {"runs_dir", "json", "mnist_dir", "processes"}
+CHANGEABLE = {"epochs", "device", "eval_batch_size", "checkpoint_every", "resume", "resume_from"}
+CHANGEABLE |= set(GIVEN_ANEW) - {"implementation"}
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:
@@ -49,25 +50,25 @@ def saved_names(folder: Path) -> list[str]:
     )
 
 
-def find_training(folder: Path, name: str) -> tuple[SavedTraining, str | None]:
+def find_state(folder: Path, name: str) -> tuple[TrainingState, str | None]:
     """Read the newest good checkpoint, and say what is wrong if it is not the newest.
 
     Raises UserError if there is none, or none that is good.
     """
     newest = checkpoint_path(folder, name)
     try:
-        return load_training(newest), None
+        return load_state(newest), None
     except UserError as error:
         previous = previous_path(newest)
         if not previous.is_file():
             raise
         reason = str(error)
-    saved = load_training(previous)
-    return saved, f"{reason} Going on from the one before it, {previous}."
+    state = load_state(previous)
+    return state, f"{reason} Going on from the one before it, {previous}."
 
 
 def resumed_config(config_type: type[AnyConfig], given: Path, source: str | None) -> AnyConfig:
-    """Give the options that the run in a folder was begun with, as its checkpoint holds them."""
+    """Read the options that the run in a folder was begun with; paths and code have defaults."""
     folder = find_folder(given)
     names = saved_names(folder)
     if not names:
@@ -76,9 +77,21 @@ def resumed_config(config_type: type[AnyConfig], given: Path, source: str | None
         raise UserError(
             f"{folder} holds no checkpoint of {source}: give --resume-from {' or '.join(names)}."
         )
-    saved, _ = find_training(folder, source or names[0])
-    config = config_from_json(config_type, saved.config)
-    return replace(config, resume=given, resume_from=source)
+    begun = read_config(config_type, folder)
+    default = config_type()
+    anew = {name: getattr(default, name) for name in GIVEN_ANEW if hasattr(default, name)}
+    return replace(begun, **anew, resume=given, resume_from=source)
+
+
+def read_config(config_type: type[AnyConfig], folder: Path) -> AnyConfig:
+    """Read a run's config.json; options of another command are left out, missing ones default."""
+    path = folder / "config.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=config_type, dec_hook=_decode_path)
+    except OSError as error:
+        raise UserError(f"Could not read {path}: {error.strerror}.") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
 
 
 def check_has_checkpoint(config: Config, name: str) -> None:
@@ -93,23 +106,14 @@ def check_has_checkpoint(config: Config, name: str) -> None:
         )
 
 
-def config_from_json(config_type: type[AnyConfig], found: Mapping[str, Any]) -> AnyConfig:
-    """Read a config from what config_to_json made of it; UserError says what is wrong.
-
-    Options of another command are left out, and what is missing has its default.
-    """
-    try:
-        return msgspec.convert(dict(found), type=config_type, dec_hook=_decode_path)
-    except msgspec.ValidationError as error:
-        raise UserError(f"The run's config cannot be read: {error}.") from error
-
-
-def check_unchanged(begun: Config, config: Config) -> None:
+def check_unchanged(config: Config) -> None:
     """Raise UserError for an option that a run in progress cannot change."""
+    assert config.resume is not None
+    begun = read_config(type(config), find_folder(config.resume))
     for name in (field.name for field in fields(config)):
         before, now = getattr(begun, name), getattr(config, name)
         if name not in CHANGEABLE and before != now:
-            raise UserError(bad_option(name, now, f"{before}, as the run was begun, or none"))
+            raise UserError(bad_option(name, now, f"{before}, as the run was begun"))
 
 
 def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
@@ -117,7 +121,6 @@ def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
     steps, channels = data.train.images.shape[1:]
     batches = len(data.train.labels) // config.batch_size
     found = (*start.params["out.weight"].shape[1:], *start.params["K"].shape)
-    outputs = len(start.params["out.bias"])
     if found != (steps * channels, channels, channels):
         raise UserError(
             f"The checkpoint's parameters are for {found[1]} channels and {found[0] // found[1]} "
@@ -128,14 +131,16 @@ def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
             f"The checkpoint is in {start.params['K'].dtype}, the run in {config.dtype}: "
             "it is not of this run."
         )
-    if start.logits.shape[1:] != (config.batch_size, outputs) or len(start.logits) > batches:
+    taken = (start.epoch - 1) * batches + len(start.step_losses)
+    if start.adam.step != taken or len(start.step_losses) > batches:
         raise UserError(
-            f"The checkpoint's logits are {list(start.logits.shape)}, not [at most {batches}, "
-            f"{config.batch_size}, {outputs}]: it is not of this run."
+            f"The checkpoint stands after {start.adam.step} steps, {len(start.step_losses)} of "
+            f"them in epoch {start.epoch}; an epoch has {batches}: it is not of this run."
         )
     if start.epoch > config.epochs + 1:
         raise UserError(
-            f"--epochs is {config.epochs}, and {start.epoch - 1} are done: give that or more."
+            f"--epochs is {config.epochs}, and {start.epoch - 1} epochs are done: give at least "
+            f"{start.epoch - 1}."
         )
 
 

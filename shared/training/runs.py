@@ -1,35 +1,46 @@
-"""Run folders: `runs/<time>-<name>/` with the config, the metrics and the weights of a run."""
+"""Run folders: `runs/<time>-<name>/` with the config, the metrics and the parameters of a run."""
 
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
-from math import inf
+from math import nan
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from filelock import FileLock, Timeout
 
-from shared.checkpoints import save_params
+from shared.checkpoints import load_params, save_params
 from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
-from shared.files import remove_leftovers, to_json, write_json, write_text
-from shared.training.records import Epoch, TrainingState, begin_training, tested_epoch
+from shared.files import remove_leftovers, to_json, write_json
+from shared.training.loop import draw_batches
+from shared.training.metrics import EpochLine, TestLine, epoch_line, read_metrics, write_metrics
+from shared.training.records import (
+    AdamState,
+    Epoch,
+    Evaluation,
+    TrainingState,
+    begin_next_epoch,
+    begin_training,
+    tested_epoch,
+)
 from shared.training.resume import (
     check_fits,
     checkpoint_path,
     find_folder,
-    find_training,
+    find_state,
     previous_path,
     saved_names,
 )
-from shared.training.states import SavedTraining, save_training
+from shared.training.states import save_state
+from shared.training.step_losses import read_step_losses, save_step_losses
 
 NOT_OF_THE_RUN = ("resume", "resume_from")  # options that say how to go on with it
+WHICH = ("best", "last")  # the epochs whose parameters are kept
 
 
 def config_to_json(config: Config) -> dict[str, Any]:
@@ -48,7 +59,8 @@ class RunFolder:
         """Create `<runs_dir>/<time>-<name>/`, or open the folder of the run that is resumed."""
         self.config = config
         self.epochs: dict[str, list[Epoch]] = {}
-        self._lines: list[dict[str, Any]] = []
+        self._lines: list[EpochLine | TestLine] = []
+        self._step_losses: dict[str, np.ndarray] = {}
         if config.resume is None:
             self.path = _create(config.runs_dir, name)
         else:
@@ -56,97 +68,166 @@ class RunFolder:
         self._lock = _lock(self.path)  # let go of with this object, or with the process
         if config.resume is not None:
             remove_leftovers(self.path)
-            self._lines = _read_lines(self.path / "metrics.jsonl")
+            if self.metrics_path.exists():
+                lines = read_metrics(self.metrics_path)
+                self._lines = [line for line in lines if isinstance(line, EpochLine)]
+            self._step_losses = read_step_losses(self.path)
         write_json(self.path / "config.json", config_to_json(config))
 
+    @property
+    def metrics_path(self) -> Path:
+        """Where the metrics are kept."""
+        return self.path / "metrics.jsonl"
+
+    def params_path(self, name: str, which: str) -> Path:
+        """Return where the "final" or the "best" parameters of an implementation are kept."""
+        return self.path / f"{name}-{which}.safetensors"
+
     def start_of(self, name: str, params: Mapping[str, np.ndarray], data: Dataset) -> TrainingState:
-        """Give the state that an implementation's training starts from.
+        """Return the state that an implementation's training starts from.
 
         That of its checkpoint where the run is resumed, else the beginning, with `params`. Raises
         UserError if the checkpoint is damaged or is not one of this run and its data.
         """
         source = self.config.resume_from or name
-        self._lines = [line for line in self._lines if line.get("implementation") != name]
-        if self.config.resume is None or source not in saved_names(self.path):
-            start = begin_training(params, self.config)
-        else:
-            start = self._restore(name, source, data)
+        start, epochs = begin_training(params, self.config.dtype), []
+        if self.config.resume is not None and source in saved_names(self.path):
+            start, problem = find_state(self.path, source)
+            check_fits(start, data, self.config)
+            epochs = self._read_epochs(source, start, data)
+            if problem is not None:
+                self._set_aside(checkpoint_path(self.path, source), problem)
+        self.epochs[name] = epochs
+        self._lines = [line for line in self._lines if line.implementation != name]
+        self._lines += [epoch_line(name, epoch) for epoch in epochs]
+        self._lines.sort(key=_epoch_of)  # as they came, by turns
+        self._write_numbers()
         self.save_state(name, start)
+        if epochs:
+            self._save_params(name, "final", epochs[-1])
+            self._save_params(name, "best", tested_epoch(epochs, "best"))
         return start
 
-    def _restore(self, name: str, source: str, data: Dataset) -> TrainingState:
-        """Bring all that the folder holds of an implementation to where its checkpoint stands."""
-        saved, problem = find_training(self.path, source)
-        check_fits(saved.state, data, self.config)
-        if problem is not None:
-            print(problem, file=sys.stderr)
-            newest = checkpoint_path(self.path, source)
-            if newest.exists():  # or it would be kept as the one before the next
-                os.replace(newest, newest.with_name(f"{newest.stem}-damaged.safetensors"))
-        if not saved.epochs:
-            return saved.state
-        self.epochs[name] = saved.epochs
-        self._save(name, "final", saved.epochs[-1])
-        self._save(name, "best", tested_epoch(saved.epochs, "best"))
-        if source == name:
-            self._lines += [{"implementation": name, **epoch_to_json(e)} for e in saved.epochs]
-            self._lines.sort(key=lambda line: line.get("epoch", inf))  # as they came, by turns
-        self._write_lines()
-        return saved.state
-
     def record_epoch(self, name: str, epoch: Epoch) -> None:
-        """Keep a finished epoch: a line of metrics, the final weights and the best so far.
+        """Keep a finished epoch: its numbers, the state after it, its parameters and the best.
 
         Of all epochs but the best and the last the numbers alone are kept in memory.
         """
-        epochs = [*self.epochs.get(name, []), epoch]
+        epochs = [*self.epochs[name], epoch]
         best = tested_epoch(epochs, "best")
         self.epochs[name] = [e if e is best or e is epoch else e.without_arrays() for e in epochs]
-        self.record_metrics(implementation=name, **epoch_to_json(epoch))
-        self._save(name, "final", epoch)
+        self._lines.append(epoch_line(name, epoch))
+        self._write_numbers()
+        # In this order: what a kill leaves out of the files below, the state still holds.
+        self.save_state(name, begin_next_epoch(epoch))
+        self._save_params(name, "final", epoch)
         if best is epoch:
-            self._save(name, "best", best)
+            self._save_params(name, "best", epoch)
 
-    def record_metrics(self, **metrics: Any) -> None:
-        """Add one line to metrics.jsonl."""
-        self._lines.append(metrics)
-        self._write_lines()
-
-    def _write_lines(self) -> None:
-        lines = (to_json(line) + "\n" for line in self._lines)
-        write_text(self.path / "metrics.jsonl", "".join(lines))
+    def record_test(self, line: TestLine) -> None:
+        """Keep a result on the test split."""
+        self._lines.append(line)
+        self._write_numbers()
 
     def save_state(self, name: str, state: TrainingState) -> None:
-        """Write a checkpoint, with the epochs finished so far, and keep the one before it."""
+        """Write a checkpoint, and keep the one before it."""
         path = checkpoint_path(self.path, name)
-        config = config_to_json(self.config)
-        saved = SavedTraining(name, config, state, self.epochs.get(name, []))
-        save_training(path, saved, previous=previous_path(path))
+        save_state(path, state, previous=previous_path(path))
 
-    def weights_path(self, name: str, which: str) -> Path:
-        """Say where the "final" or the "best" weights of an implementation are kept."""
-        return self.path / f"{name}-{which}.safetensors"
+    def tested_epoch(self, name: str) -> Epoch:
+        """Return the epoch whose parameters are tested; raise UserError if they are not kept."""
+        epoch = tested_epoch(self.epochs[name], self.config.tested_weights)
+        if not epoch.params:
+            raise UserError(
+                f"{self.path} no longer holds {name}'s parameters of epoch {epoch.number}, which "
+                "are to be tested: train on, with more --epochs."
+            )
+        return epoch
 
-    def _save(self, name: str, which: str, epoch: Epoch) -> None:
-        metadata: Mapping[str, str] = {
+    def _read_epochs(self, source: str, start: TrainingState, data: Dataset) -> list[Epoch]:
+        """Read the epochs that were finished when a state was saved, as far as they are kept."""
+        batches = draw_batches(len(data.train.labels), 1, self.config)  # as many in every epoch
+        lines = [
+            line
+            for line in self._lines
+            if isinstance(line, EpochLine)
+            and line.implementation == source
+            and line.epoch < start.epoch
+        ]
+        losses = self._step_losses.get(source, np.empty(0))[: len(lines) * len(batches)]
+        is_whole = [line.epoch for line in lines] == list(range(1, start.epoch))
+        if not is_whole or len(losses) != len(lines) * len(batches):
+            raise UserError(
+                f"{self.path} does not hold the numbers of all epochs of {source} before epoch "
+                f"{start.epoch}: start a new run."
+            )
+        by_epoch = losses.astype(self.config.dtype).reshape(len(lines), len(batches))
+        no_logits = np.empty((0, len(start.params["out.bias"])), self.config.dtype)
+        epochs = [
+            Epoch(
+                number=line.epoch,
+                train_loss=_number(line.train_loss),
+                train_accuracy=line.train_accuracy,
+                validation=Evaluation(_number(line.val_loss), line.val_accuracy, no_logits),
+                train_seconds=line.train_seconds,
+                samples=batches.size,
+                step_losses=step_losses,
+                params={},
+                adam=AdamState(line.epoch * len(batches), {}, {}),
+            )
+            for line, step_losses in zip(lines, by_epoch, strict=True)
+        ]
+        for index in {tested_epoch(epochs, which).number - 1 for which in WHICH if epochs}:
+            params = self._find_params(source, index + 1, start)
+            epochs[index] = replace(epochs[index], params=params)
+        return epochs
+
+    def _find_params(self, source: str, epoch: int, start: TrainingState) -> dict[str, np.ndarray]:
+        """Find the parameters at an epoch's end; none where they are no longer kept."""
+        if epoch == start.epoch - 1 and not start.step_losses.size:
+            return dict(start.params)
+        for path in (self.params_path(source, which) for which in ("final", "best")):
+            if path.exists():
+                params, metadata = load_params(path)
+                if metadata.get("epoch") == str(epoch):
+                    return params
+        return {}
+
+    def _set_aside(self, newest: Path, problem: str) -> None:
+        """Say what is wrong with the newest checkpoint, and keep it from replacing the good one."""
+        print(problem, file=sys.stderr)
+        if newest.exists():
+            os.replace(newest, newest.with_name(f"{newest.stem}-damaged.safetensors"))
+
+    def _write_numbers(self) -> None:
+        """Write the metrics, and the losses of the steps of all finished epochs."""
+        write_metrics(self.metrics_path, self._lines)
+        losses = {
+            name: np.concatenate([epoch.step_losses for epoch in epochs])
+            for name, epochs in self.epochs.items()
+            if epochs
+        }
+        self._step_losses |= losses
+        save_step_losses(self.path, self._step_losses)
+
+    def _save_params(self, name: str, which: str, epoch: Epoch) -> None:
+        """Write the "final" or the "best" parameters, where an epoch still has them."""
+        metadata = {
             "implementation": name,
             "epoch": str(epoch.number),
             "config": to_json(config_to_json(self.config)),
         }
-        save_params(self.weights_path(name, which), epoch.params, metadata)
+        if epoch.params:
+            save_params(self.params_path(name, which), epoch.params, metadata)
 
 
-def epoch_to_json(epoch: Epoch) -> dict[str, Any]:
-    """Give the numbers of an epoch: losses in nats, accuracies 0 to 1, times in seconds."""
-    return {
-        "epoch": epoch.number,
-        "train_loss": epoch.train_loss,
-        "train_accuracy": epoch.train_accuracy,
-        "val_loss": epoch.validation.loss,
-        "val_accuracy": epoch.validation.accuracy,
-        "train_seconds": epoch.train_seconds,
-        "samples_per_second": epoch.samples_per_second,
-    }
+def _number(loss: float | None) -> float:
+    """Read a loss of metrics.jsonl: JSON has no NaN."""
+    return nan if loss is None else loss
+
+
+def _epoch_of(line: EpochLine | TestLine) -> int:
+    return line.epoch if isinstance(line, EpochLine) else sys.maxsize
 
 
 def _create(runs_dir: Path, name: str) -> Path:
@@ -178,19 +259,6 @@ def _lock(folder: Path) -> FileLock:
             f"Could not write in the run folder {folder}: {error.strerror}; make it writable."
         ) from error
     return lock
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read what can be read of a metrics.jsonl; what cannot, checkpoints give again."""
-    lines = []
-    for text in path.read_bytes().splitlines() if path.is_file() else ():
-        try:
-            line = msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.DecodeError:
-            continue
-        if isinstance(line.get("epoch", 1), int):
-            lines.append(line)
-    return lines
 
 
 def _create_new_folder(runs_dir: Path, stem: str) -> Path:

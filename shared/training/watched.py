@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy as np
 from shared.config import Config
 from shared.data import Dataset
 from shared.errors import Stopped, UserError
-from shared.training.records import Epoch, StateWatcher, TrainingState, begin_next_epoch
+from shared.training.loop import EpochUnderWay, train
+from shared.training.records import Epoch, TrainingState, begin_next_epoch
 from shared.training.runs import RunFolder
 from shared.training.stopping import Stop
 
@@ -24,80 +24,45 @@ def train_watched(
     config: Config,
     run: RunFolder,
     stop: Stop,
-    on_steps: Callable[[int, Any], None],
+    on_steps: Callable[[int, float], None],
 ) -> Iterator[Epoch]:
     """Train from `start` and yield every epoch, once the run folder holds it.
 
     Raises Stopped once a stop was asked for and the state is saved, and UserError where a loss or
     a parameter is no longer a number.
     """
-    watch = _Watch(name, config, run, stop, start)
+    saved, steps_since = start, 0
+
+    def on_part(steps: int, epoch: EpochUnderWay) -> None:
+        """Save the state if it is time to, or if a stop was asked for, which then comes."""
+        nonlocal saved, steps_since
+        on_steps(steps, epoch.losses[-1])
+        steps_since += steps
+        if steps_since >= config.checkpoint_every or stop.is_requested:
+            state = epoch.copy_state()
+            check_finite(state)
+            run.save_state(name, state)
+            saved, steps_since = state, 0
+            stop_if_asked(state)
+
+    def stop_if_asked(state: TrainingState) -> None:
+        if stop.is_requested:
+            raise Stopped(
+                f"Stopped by SIGTERM: {name} stands after {len(state.step_losses)} steps of "
+                f"epoch {state.epoch}, and all is saved; go on with --resume {run.path}"
+            )
+
     try:
-        for epoch in _train(implementation, name, start, data, config, on_steps, watch):
-            state = begin_next_epoch(epoch, config)
+        epochs = train(implementation, start.params, data, config, start=start, on_part=on_part)
+        for epoch in epochs:
+            state = begin_next_epoch(epoch)
             check_finite(replace(state, epoch=epoch.number, step_losses=epoch.step_losses))
             run.record_epoch(name, epoch)
-            watch.save(state)
-            watch.stop_if_asked(state)
+            saved, steps_since = state, 0
+            stop_if_asked(state)
             yield epoch
     except _NotFinite as found:
-        raise UserError(say_what_broke(implementation, watch.saved, found, data, config)) from None
-
-
-def can_go_on(implementation: Any) -> bool:
-    """Tell whether a training can start from any state; one from elsewhere need not."""
-    return "start" in signature(implementation.train).parameters
-
-
-def _train(
-    implementation: Any,
-    name: str,
-    start: TrainingState,
-    data: Dataset,
-    config: Config,
-    on_steps: Callable[[int, Any], None],
-    on_state: StateWatcher,
-) -> Iterator[Epoch]:
-    train: Callable[..., Iterator[Epoch]] = implementation.train
-    if can_go_on(implementation):
-        return train(start.params, data, config, on_steps, on_state, start)
-    if start.adam.step:
-        raise UserError(f"{name} cannot go on with a training: only begin one, without --resume.")
-    return train(start.params, data, config, on_steps)
-
-
-class _Watch:
-    """Hears of the states of one training, and saves those that are due."""
-
-    def __init__(
-        self, name: str, config: Config, run: RunFolder, stop: Stop, start: TrainingState
-    ) -> None:
-        self.name, self.config, self.run, self.stop = name, config, run, stop
-        self.saved = start
-        self.steps = 0  # taken since
-
-    def __call__(self, steps: int, copy_state: Callable[[], TrainingState]) -> None:
-        """Save the state if it is time to, or if a stop was asked for, which then comes."""
-        self.steps += steps
-        if self.steps < self.config.checkpoint_every and not self.stop.is_requested:
-            return
-        state = copy_state()
-        check_finite(state)
-        self.save(state)
-        self.stop_if_asked(state)
-
-    def save(self, state: TrainingState) -> None:
-        """Write a checkpoint."""
-        self.run.save_state(self.name, state)
-        self.saved, self.steps = state, 0
-
-    def stop_if_asked(self, state: TrainingState) -> None:
-        """Raise Stopped if a stop was asked for; `state` is saved."""
-        if self.stop.is_requested:
-            raise Stopped(
-                f"Stopped by SIGTERM: {self.name} stands after {len(state.step_losses)} steps of "
-                f"epoch {state.epoch}, and all is saved; go on with --resume {self.run.path}"
-            )
+        raise UserError(say_what_broke(implementation, saved, found, data, config)) from None
 
 
 class _NotFinite(Exception):  # noqa: N818  caught here
@@ -145,15 +110,13 @@ def find_first(
     implementation: Any, before: TrainingState, data: Dataset, config: Config
 ) -> TrainingState | None:
     """Repeat a training, one step at a time, up to the first state that is not finite."""
-    if not can_go_on(implementation):
-        return None
 
-    def look(_: int, copy_state: Callable[[], TrainingState]) -> None:
-        check_finite(copy_state())
+    def look(_: int, epoch: EpochUnderWay) -> None:
+        check_finite(epoch.copy_state())
 
     slow = replace(config, checkpoint_every=1, epochs=before.epoch)
     try:
-        for _ in implementation.train(before.params, data, slow, on_state=look, start=before):
+        for _ in train(implementation, before.params, data, slow, start=before, on_part=look):
             pass
     except _NotFinite as found:
         return found.state

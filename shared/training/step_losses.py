@@ -14,7 +14,7 @@ STEP_LOSSES = "step-losses.safetensors"
 
 
 def save_step_losses(folder: Path, losses: Mapping[str, np.ndarray]) -> None:
-    """Keep the loss of every training step, [steps] by implementation, in a run folder."""
+    """Write the loss of every training step, [steps] by implementation, into a run folder."""
     arrays = {name: np.ascontiguousarray(array) for name, array in losses.items()}
     with replacing(folder / STEP_LOSSES) as temporary:
         temporary.write_bytes(save(arrays))

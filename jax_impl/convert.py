@@ -1,0 +1,83 @@
+"""NumPy in and out of the JAX model: parameters, images and labels, checked and copied here."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from jax_impl.forms import ATTENTION, attend_histogram
+from jax_impl.model import SelfAttentionModel
+from shared.errors import UserError, check_choice
+from shared.levels import LevelImages, to_levels, to_pixels
+from shared.params import PARAM_NAMES, check_batch, check_params
+
+DTYPES = ("float32", "float64", "bfloat16")
+DEVICES = ("cpu", "cuda")
+Images = Array | LevelImages  # of arrays
+
+
+def find_device(name: str) -> jax.Device:
+    """Return the device called "cpu" or "cuda"; raise UserError if it is not there."""
+    try:
+        return jax.local_devices(backend=name)[0]
+    except RuntimeError:
+        raise UserError(f"JAX finds no {name!r} device here: use --device cpu.") from None
+
+
+@contextmanager
+def computing_in(dtype: str) -> Iterator[None]:
+    """Compute in a dtype within the block, and change nothing for the rest of the process.
+
+    Without `jax_enable_x64` JAX makes float32 of float64; with it, optax rounds float32 otherwise.
+    By default a GPU rounds the factors of float32 products to TF32.
+    """
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        yield
+
+
+def from_params(
+    params: Mapping[str, np.ndarray],
+    attention: str = "looped",
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> SelfAttentionModel:
+    """Build the model that holds a copy of `params`, once their names and shapes are checked."""
+    sizes = check_params(params)
+    attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+    to = {"dtype": dtype, "device": find_device(device)}
+    with computing_in(dtype):
+        model = nnx.eval_shape(lambda: SelfAttentionModel(*sizes, attend, rngs=nnx.Rngs(0)))
+        arrays = {name: jnp.array(array, **to) for name, array in params.items()}
+        kernel, bias = arrays.pop("out.weight").T, arrays.pop("out.bias")
+        nnx.update(model, {**arrays, "out": {"kernel": kernel, "bias": bias}})
+    return model
+
+
+def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
+    """Copy the parameters out as NumPy arrays: `nnx.state()` itself aliases the live ones."""
+    arrays = (model.K, model.Q, model.V, np.asarray(model.out.kernel).T, model.out.bias)
+    return {name: np.array(array) for name, array in zip(PARAM_NAMES, arrays, strict=True)}
+
+
+def to_batch(
+    model: SelfAttentionModel, images: np.ndarray | LevelImages, labels: np.ndarray
+) -> tuple[Images, Array]:
+    """Copy images and labels as the model takes them: in its form, dtype and device.
+
+    Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
+    """
+    channels, features = len(model.K), model.out.in_features
+    check_batch(images.shape, labels, (features // channels, channels), model.out.out_features)
+    (device,) = model.K.devices()
+    like = {"dtype": model.K.dtype, "device": device}
+    targets = jnp.array(labels, device=device)  # [batch]
+    if model.attend is not attend_histogram:
+        return jnp.array(to_pixels(images), **like), targets
+    x = to_levels(images)
+    indices = jnp.array(x.indices, device=device)  # [batch, steps]
+    counts = jnp.array(x.counts, **like)  # [batch, levels]
+    return LevelImages(indices, counts, jnp.array(x.levels, **like)), targets

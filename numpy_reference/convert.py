@@ -1,0 +1,63 @@
+"""NumPy in and out of the NumPy model: parameters, images and labels, checked and copied here."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from numpy_reference.forms import ATTENTION, attend_histogram
+from numpy_reference.model import SelfAttentionModel
+from shared.errors import UserError, check_choice
+from shared.levels import LevelImages, to_levels, to_pixels
+from shared.params import PARAM_NAMES, check_batch, check_params
+
+DTYPES = ("float32", "float64")
+DEVICES = ("cpu",)
+Images = np.ndarray | LevelImages
+
+
+def find_device(name: str) -> str:
+    """Return "cpu", the one device that NumPy knows; raise UserError for another."""
+    if name != "cpu":
+        raise UserError(f"NumPy computes on the CPU alone, not on {name!r}: use --device cpu.")
+    return name
+
+
+def from_params(
+    params: Mapping[str, np.ndarray],
+    attention: str = "looped",
+    dtype: str = "float64",
+    device: str = "cpu",
+) -> SelfAttentionModel:
+    """Build the model that holds a copy of `params`, once their names and shapes are checked."""
+    sizes = check_params(params)
+    attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+    find_device(device)
+    model = SelfAttentionModel(*sizes, attend, rng=np.random.default_rng(0))
+    arrays = [np.array(params[name], dtype=dtype) for name in PARAM_NAMES]
+    model.K, model.Q, model.V, model.out_weight, model.out_bias = arrays
+    return model
+
+
+def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
+    """Copy the parameters out as NumPy arrays."""
+    arrays = (model.K, model.Q, model.V, model.out_weight, model.out_bias)
+    return {name: np.array(array) for name, array in zip(PARAM_NAMES, arrays, strict=True)}
+
+
+def to_batch(
+    model: SelfAttentionModel, images: np.ndarray | LevelImages, labels: np.ndarray
+) -> tuple[Images, np.ndarray]:
+    """Copy images and labels as the model takes them: in its form and dtype.
+
+    Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
+    """
+    channels, (outputs, features) = len(model.K), model.out_weight.shape
+    check_batch(images.shape, labels, (features // channels, channels), outputs)
+    like = {"dtype": model.K.dtype}
+    targets = np.array(labels)  # [batch]
+    if model.attend is not attend_histogram:
+        return np.array(to_pixels(images), **like), targets
+    x = to_levels(images)
+    indices = np.array(x.indices)  # [batch, steps]
+    counts = np.array(x.counts, **like)  # [batch, levels]
+    return LevelImages(indices, counts, np.array(x.levels, **like)), targets

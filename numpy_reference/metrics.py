@@ -1,0 +1,33 @@
+"""Loss and accuracy in plain NumPy."""
+
+import numpy as np
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Compute each sample's -log(probability of its label), in nats: [batch]."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)  # [batch, outputs]
+    log_sum = np.log(np.exp(shifted).sum(axis=-1))  # [batch]
+    return log_sum - shifted[np.arange(len(labels)), labels]  # [batch]
+
+
+def measure_accuracy(logits: np.ndarray, labels: np.ndarray, accuracy: str) -> float:
+    """Compute the accuracy of a batch, 0 to 1, from logits [batch, outputs] and labels [batch].
+
+    "micro" is the fraction of samples that are right, "macro" the mean over the classes that were
+    meant or guessed.
+    """
+    return {"micro": micro_accuracy, "macro": macro_accuracy}[accuracy](logits, labels)
+
+
+def micro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Compute the fraction of samples whose largest logit is their label's."""
+    return float((logits.argmax(axis=-1) == labels).mean())
+
+
+def macro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Average the accuracy by class, over the classes that were meant or guessed."""
+    guesses = logits.argmax(axis=-1)  # [batch]
+    seen = np.union1d(labels, guesses)  # [classes]
+    right = [((guesses == label) & (labels == label)).sum() for label in seen]
+    meant = [(labels == label).sum() for label in seen]
+    return float(np.mean(np.array(right) / np.maximum(meant, 1)))

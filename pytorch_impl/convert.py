@@ -1,0 +1,71 @@
+"""NumPy in and out of the PyTorch model: parameters, images and labels, checked and copied here."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pytorch_impl.forms import ATTENTION, attend_histogram
+from pytorch_impl.model import SelfAttentionModel
+from shared.errors import UserError, check_choice
+from shared.levels import LevelImages, to_levels, to_pixels
+from shared.params import check_batch, check_params
+
+DTYPES = ("float32", "float64", "bfloat16")
+DEVICES = ("cpu", "cuda")
+Images = Tensor | LevelImages  # of tensors
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device called "cpu" or "cuda"; raise UserError if it is not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("PyTorch finds no 'cuda' device here: use --device cpu.")
+    return torch.device(name)
+
+
+def from_params(
+    params: Mapping[str, np.ndarray],
+    attention: str = "looped",
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> SelfAttentionModel:
+    """Build the model that holds a copy of `params`, once their names and shapes are checked."""
+    sizes = check_params(params)
+    attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+    with torch.device("meta"):  # the shapes alone: nothing is drawn or allocated
+        model = SelfAttentionModel(*sizes, attend)
+    to = {"dtype": getattr(torch, dtype), "device": find_device(device)}
+    arrays = {name: torch.tensor(array, **to) for name, array in params.items()}
+    model.load_state_dict(arrays, assign=True)
+    return model
+
+
+def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
+    """Copy the parameters out as NumPy arrays: `state_dict()` itself aliases the live ones."""
+    return {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
+
+
+def to_batch(
+    model: SelfAttentionModel, images: np.ndarray | LevelImages, labels: np.ndarray
+) -> tuple[Images, Tensor]:
+    """Copy images and labels as the model takes them: in its form, dtype and device.
+
+    Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
+    """
+    channels, features = len(model.K), model.out.in_features
+    check_batch(images.shape, labels, (features // channels, channels), model.out.out_features)
+    like = {"dtype": model.K.dtype, "device": model.K.device}
+    targets = torch.tensor(labels, device=model.K.device)  # [batch]
+    if model.attend is not attend_histogram:
+        return torch.tensor(to_pixels(images), **like), targets
+    x = to_levels(images)
+    indices = torch.tensor(x.indices, device=model.K.device)  # [batch, steps]
+    counts = torch.tensor(x.counts, **like)  # [batch, levels]
+    return LevelImages(indices, counts, torch.tensor(x.levels, **like)), targets
+
+
+def to_numpy(tensor: Tensor) -> np.ndarray:
+    """Return a tensor's numbers to NumPy, which has no bfloat16: float32 holds it exactly."""
+    kept = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return kept.numpy(force=True)

@@ -1,0 +1,96 @@
+"""The loop around every training: epochs of batches, each epoch validated at its end."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shared.batches import epoch_batches, in_parts
+from shared.config import Config
+from shared.data import Dataset
+from shared.training.records import Epoch, TrainingState, begin_next_epoch, begin_training
+
+
+@dataclass
+class EpochUnderWay:
+    """An epoch under way, between two of its parts: what its steps have come to so far."""
+
+    training: Any  # an implementation's Training
+    number: int
+    losses: np.ndarray  # [steps], nats per image, in the model's dtype
+    accuracies: np.ndarray  # [steps], 0 to 1
+    seconds: float
+
+    def take_steps(self, batches: np.ndarray) -> None:
+        """Take a step on every batch of sample indices [steps, batch], and wait for the last."""
+        began = time.perf_counter()
+        losses, accuracies = self.training.take_steps(batches)
+        self.seconds += time.perf_counter() - began
+        self.losses = np.concatenate([self.losses.astype(losses.dtype), losses])
+        self.accuracies = np.concatenate([self.accuracies, accuracies])
+
+    def copy_state(self) -> TrainingState:
+        """Copy out the state to go on from."""
+        so_far = (self.number, self.losses, self.accuracies, self.seconds)
+        return TrainingState(*self.training.state(), *so_far)
+
+
+# Called after each part of an epoch with the number of its steps.
+PartWatcher = Callable[[int, EpochUnderWay], None]
+
+
+def train(
+    implementation: Any,
+    params: Mapping[str, np.ndarray],
+    data: Dataset,
+    config: Config,
+    *,
+    start: TrainingState | None = None,
+    on_part: PartWatcher = lambda steps, epoch: None,
+) -> Iterator[Epoch]:
+    """Train from `params`, or go on from `start`, and yield every finished epoch.
+
+    `implementation` is a module with `Training` and `evaluate`, see compare/contract.py. Once the
+    first epoch is asked for, changing `params` or `data` changes nothing.
+    """
+    state = start or begin_training(params, config.dtype)
+    training = implementation.Training(state.params, state.adam, data.train, config)
+    validation = deepcopy((data.validation.in_form(config.attention), data.validation.labels))
+    num_samples = len(data.train.labels)
+    while state.epoch <= config.epochs:
+        so_far = (state.epoch, state.step_losses, state.step_accuracies, state.seconds)
+        epoch = EpochUnderWay(training, *so_far)
+        batches = draw_batches(num_samples, state.epoch, config)  # [batches, batch]
+        for part in in_parts(batches, len(state.step_losses), config.checkpoint_every):
+            epoch.take_steps(part)
+            on_part(len(part), epoch)
+        result = implementation.evaluate(
+            training.model,
+            *validation,
+            batch_size=config.eval_batch_size,
+            accuracy=config.accuracy,
+        )
+        reached = epoch.copy_state()
+        finished = Epoch(
+            number=epoch.number,
+            train_loss=float(epoch.losses.mean(dtype=np.float64)),
+            train_accuracy=float(epoch.accuracies.mean(dtype=np.float64)),
+            validation=result,
+            train_seconds=epoch.seconds,
+            samples=batches.size,
+            step_losses=epoch.losses,
+            params=reached.params,
+            adam=reached.adam,
+        )
+        yield finished
+        state = begin_next_epoch(finished)
+
+
+def draw_batches(num_samples: int, epoch: int, config: Config) -> np.ndarray:
+    """Draw the batches of an epoch as sample indices: int64 [batches, batch]."""
+    return epoch_batches(
+        num_samples, config.batch_size, sampling=config.sampling, seed=config.seed, epoch=epoch
+    )
