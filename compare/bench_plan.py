@@ -29,7 +29,7 @@ QUICK_BATCH_SIZES, QUICK_ROUNDS = (16,), 3
 QUICK_ALSO = ("histogram", 256)
 # About how long a sample takes, in milliseconds, in the slower of the frameworks: decides only
 # how many images a pass takes, never a result.
-ROUGH_MS = {"textbook": 5.0, "looped": 1.5, "vectorized": 1.0, "builtin": 4.0, "histogram": 0.03}
+ROUGH_MS = {"looped": 1.5, "vectorized": 5.0, "blocked": 1.0, "builtin": 4.0, "histogram": 0.03}
 PASS_SECONDS, QUICK_PASS_SECONDS = 0.3, 0.1
 
 

@@ -20,7 +20,7 @@ from compare.report import COLORS
 from shared.errors import UserError
 from shared.files import replacing
 
-FORMS = ("textbook", "looped", "vectorized", "builtin", "histogram")
+FORMS = ("looped", "vectorized", "blocked", "builtin", "histogram")
 TITLES = {"forward": "Forward pass", "step": "Training step"}
 HEADINGS = (
     *("batch", "ms/sample", "lowest - highest", "samples/s", "x the loop"),

@@ -17,7 +17,7 @@ import numpy as np
 
 from compare.contract import Implementation, eagerly
 from shared.errors import UserError
-from shared.levels import LevelImages, in_form
+from shared.levels import LevelImages
 
 PROJECTIONS = ("query", "key", "value", "attended")
 TABLES = ("scores", "weights")
@@ -27,7 +27,9 @@ CALLS = ("forward", "__call__")
 def capture_steps(
     implementation: Implementation, model: Any, images: np.ndarray | LevelImages
 ) -> dict[str, np.ndarray]:
-    """Evaluate a model on images [batch, steps, channels]; give its steps by name, in NumPy.
+    """Evaluate a model on images [batch, steps, channels]; return its steps by name, in NumPy.
+
+    The images are as the model's form takes them: LevelImages for the histogram form.
 
     They are query, key, value and attended [batch, steps, channels], scores and weights [batch,
     steps, steps] and logits [batch, outputs]. A step that a form does not compute as such, or not
@@ -35,8 +37,7 @@ def capture_steps(
     the histogram form computes once per level is given once per pixel, like everyone's. An
     implementation with a function `steps` is asked for them instead.
     """
-    default = "histogram" if isinstance(images, LevelImages) else "textbook"
-    x = in_form(images, getattr(model, "attention", default))
+    x = images
     own = getattr(implementation, "steps", None)
     if own is not None:
         return _check_steps(own(model, x), x)

@@ -8,17 +8,17 @@ Parameters are a dict of NumPy arrays, in the order of shared.params.PARAM_NAMES
 """
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol, SupportsFloat, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
 from shared.config import Attention, Config
-from shared.data import Dataset
+from shared.data import Split
 from shared.errors import UserError
 from shared.levels import LevelImages
-from shared.training.records import Epoch, Evaluation
+from shared.training.records import AdamState, Evaluation
 
 KNOWN_DTYPES = ("float32", "float64", "bfloat16")
 KNOWN_DEVICES = ("cpu", "cuda")
@@ -76,21 +76,31 @@ class Trainer(Implementation, Protocol):
         have the parameters' names, order and shapes, and the model's dtype.
         """
 
-    def train(
-        self,
-        params: Mapping[str, np.ndarray],
-        data: Dataset,
-        config: Config,
-        on_steps: Callable[[int, SupportsFloat], None] = ...,
-    ) -> Iterator[Epoch]:
-        """Train from `params` on data.train with Adam; yield each epoch once it is finished.
+    def Training(  # noqa: N802 - a class of the module
+        self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
+    ) -> "Training":
+        """Begin a training, or go on with one, from parameters and Adam's state.
 
-        Batches are those of shared.batches.epoch_batches for the epochs 1, 2, ...; what an Epoch
-        holds is said in shared.training.records. `on_steps` hears, now and then and at an epoch's
-        end, how many steps were taken since it last did, and the loss of the last. It may take two more,
-        `on_state` and `start`, as pytorch_impl's does: only then is it saved within an epoch, and
-        can go on with --resume. See shared.training.records.StateWatcher and TrainingState.
+        It works on copies: changing what was given changes nothing. Of `config` count attention,
+        dtype, device, learning_rate and accuracy. Raises ValueError for labels outside 0 to
+        outputs - 1.
         """
+
+
+class Training(Protocol):
+    """A training under way. Epochs, batches, checkpoints and the rest are shared.training's."""
+
+    model: Any  # that `evaluate` takes
+
+    def take_steps(self, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take a step of Adam on every batch of sample indices, int64 [steps, batch].
+
+        Returns each batch's mean loss (nats), in the model's dtype, and its accuracy, both before
+        its step and [steps]; what is still being computed is waited for.
+        """
+
+    def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
+        """Copy out the parameters and Adam's state, as the constructor takes them."""
 
 
 # What a module may say of itself, and what holds where it does not: DTYPES, those it computes in
@@ -110,7 +120,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "loss_and_gradients": ("model", "images", "labels"),
-    "train": ("params", "data", "config"),
+    "Training": ("params", "adam", "data", "config"),
     "find_device": ("name",),
     "eagerly": (),
     "steps": ("model", "images"),
@@ -153,13 +163,13 @@ def eagerly(implementation: Implementation) -> AbstractContextManager[None]:
 
 def can_train(implementation: Implementation) -> bool:
     """Tell whether an implementation trains, or is forward only like the NumPy reference."""
-    return hasattr(implementation, "train")
+    return hasattr(implementation, "Training")
 
 
 def form_of(implementation: Implementation, attention: str) -> str:
-    """Choose the form: the one asked for, else "vectorized" or else the first there is."""
+    """Choose the form: the one asked for, else "blocked" or else the first there is."""
     forms = implementation.ATTENTION
-    return next(form for form in (attention, "vectorized", *forms) if form in forms)
+    return next(form for form in (attention, "blocked", *forms) if form in forms)
 
 
 def check_implementation(module: Any, name: str) -> None:

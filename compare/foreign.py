@@ -9,29 +9,21 @@ import os
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NoReturn, SupportsFloat
+from typing import Any, NoReturn
 
 import numpy as np
 
 from compare.capture import is_file_of
 from compare.contract import HELP, check_implementation
 from shared.config import Config
-from shared.data import Dataset
+from shared.data import Split
 from shared.errors import UserError
 from shared.params import check_params
-from shared.training.records import (
-    AdamState,
-    Epoch,
-    Evaluation,
-    StateWatcher,
-    TrainingState,
-    ignore_state,
-)
-from shared.training.watched import can_go_on
+from shared.training.records import AdamState, Evaluation
 
 
 def import_foreign(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:
@@ -90,13 +82,11 @@ def guard(module: ModuleType, name: str) -> ModuleType:
     guarded, watch = ModuleType(module.__name__, module.__doc__), _Watch(module, name)
     vars(guarded).update(vars(module))
     for function in (
-        *("from_params", "to_params", "evaluate", "loss_and_gradients", "train"),
-        *("find_device", "eagerly", "steps"),
+        *("from_params", "to_params", "evaluate", "loss_and_gradients"),
+        *("Training", "find_device", "eagerly", "steps"),
     ):
         if hasattr(module, function):
             setattr(guarded, function, getattr(watch, function))
-    if hasattr(module, "train") and can_go_on(module):
-        vars(guarded)["train"] = watch.train_from
     return guarded
 
 
@@ -121,27 +111,27 @@ class _Watch:
         self, params: Mapping[str, np.ndarray], attention: str, dtype: str, device: str
     ) -> _Model:
         _, _, num_outputs = check_params(params)
-        with self._reporting("from_params"):
+        with self.reporting("from_params"):
             own = self.module.from_params(params, attention, dtype, device)
         return _Model(own, attention, dtype, num_outputs)
 
     def to_params(self, model: _Model) -> Any:
-        with self._reporting("to_params"):
+        with self.reporting("to_params"):
             return self.module.to_params(model.own)
 
     def find_device(self, name: str) -> Any:
-        with self._reporting("find_device"):
+        with self.reporting("find_device"):
             return self.module.find_device(name)
 
     @contextmanager
     def eagerly(self) -> Iterator[None]:
         with ExitStack() as stack:
-            with self._reporting("eagerly"):
+            with self.reporting("eagerly"):
                 stack.enter_context(self.module.eagerly())
             yield
 
     def steps(self, model: _Model, images: Any) -> dict[str, np.ndarray]:
-        with self._reporting("steps"):
+        with self.reporting("steps"):
             found = dict(self.module.steps(model.own, images))
             return {name: np.asarray(array) for name, array in found.items()}
 
@@ -154,123 +144,99 @@ class _Watch:
         batch_size: int = Config.eval_batch_size,
         accuracy: str = "micro",
     ) -> Evaluation:
-        with self._reporting("evaluate"):
+        with self.reporting("evaluate"):
             result = self.module.evaluate(
                 model.own, images, labels, batch_size=batch_size, accuracy=accuracy
             )
         return self._check(result, "evaluate", (len(images), model.num_outputs), model.dtype)
 
     def loss_and_gradients(self, model: _Model, images: np.ndarray, labels: np.ndarray) -> Any:
-        with self._reporting("loss_and_gradients"):
+        with self.reporting("loss_and_gradients"):
             return self.module.loss_and_gradients(model.own, images, labels)
 
-    def train(
-        self,
-        params: Mapping[str, np.ndarray],
-        data: Dataset,
-        config: Config,
-        on_steps: Callable[[int, SupportsFloat], None] = lambda number, loss: None,
-    ) -> Iterator[Epoch]:
-        """Train as a module does that begins a training, and goes on with none."""
-        given = (params, data, config, on_steps)
-        return self._watch_epochs(given, range(1, config.epochs + 1), [])
-
-    def train_from(
-        self,
-        params: Mapping[str, np.ndarray],
-        data: Dataset,
-        config: Config,
-        on_steps: Callable[[int, SupportsFloat], None] = lambda number, loss: None,
-        on_state: StateWatcher = ignore_state,
-        start: TrainingState | None = None,
-    ) -> Iterator[Epoch]:
-        """Train as a module does that tells of its states and goes on from one."""
-        heard: list[Exception] = []  # what whoever watches the states raises is no error of its own
-
-        def hear(steps: int, copy_state: Callable[[], Any]) -> None:
-            try:
-                on_state(steps, lambda: self._check_copied(copy_state()))
-            except Exception as error:
-                heard.append(error)
-                raise
-
-        given = (params, data, config, on_steps, hear, start)
-        first = 1 if start is None else start.epoch
-        return self._watch_epochs(given, range(first, config.epochs + 1), heard)
-
-    def _watch_epochs(
-        self, given: tuple[Any, ...], numbers: range, heard: list[Exception]
-    ) -> Iterator[Epoch]:
-        """Train with the arguments `given`; let pass what was `heard` of, and check each epoch."""
-        params, data, config = given[:3]
-        _, _, num_outputs = check_params(params)
-        shape = (len(data.validation.labels), num_outputs)
-        with self._reporting("train", heard):
-            epochs = iter(self.module.train(*given))
-        for number in numbers:
-            with self._reporting("train", heard):
-                epoch = next(epochs, None)
-            if not isinstance(epoch, Epoch):
-                self._refuse("train", f"{_kind(epoch)} for epoch {number}", "an Epoch")
-            self._check(epoch.validation, "train", shape, config.dtype)
-            if epoch.number != number:
-                self._refuse("train", f"an Epoch of number {epoch.number}", f"number {number}")
-            if not (epoch.train_seconds > 0 and epoch.samples > 0):
-                found = f"train_seconds {epoch.train_seconds} and samples {epoch.samples}"
-                self._refuse("train", found, "more than 0")
-            if np.ndim(epoch.step_losses) != 1:
-                self._refuse("train", "no row of step_losses", "a NumPy array [batches]")
-            self._check_state(epoch)
-            yield epoch
+    def Training(  # noqa: N802 - a class of the module
+        self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
+    ) -> "_Training":
+        with self.reporting("Training"):
+            own = self.module.Training(params, adam, data, config)
+            return _Training(self, own, config.attention, config.dtype, len(params["out.bias"]))
 
     def _check(self, result: Any, function: str, shape: tuple[int, int], dtype: str) -> Evaluation:
         """Give an evaluation back if it is one, with logits of this shape and dtype."""
         if not isinstance(result, Evaluation):
-            self._refuse(function, _kind(result), "an Evaluation")
+            self.refuse(function, _kind(result), "an Evaluation")
         for what, value in (("loss", result.loss), ("accuracy", result.accuracy)):
             if not isinstance(value, float):
-                self._refuse(function, f"{_kind(value)} as {what}", "a float")
+                self.refuse(function, f"{_kind(value)} as {what}", "a float")
         # NumPy has no bfloat16; float32 holds its numbers exactly.
         dtypes = (dtype, "float32") if dtype == "bfloat16" else (dtype,)
         wanted = f"a NumPy array of shape {shape} and dtype {dtype}"
         if not isinstance(result.logits, np.ndarray):
-            self._refuse(function, f"{_kind(result.logits)} as logits", wanted)
+            self.refuse(function, f"{_kind(result.logits)} as logits", wanted)
         if result.logits.shape != shape or result.logits.dtype.name not in dtypes:
             found = f"logits of shape {result.logits.shape} and dtype {result.logits.dtype}"
-            self._refuse(function, found, wanted)
+            self.refuse(function, found, wanted)
         return result
 
-    def _check_copied(self, state: Any) -> TrainingState:
-        """Refuse what is copied out and is no state."""
-        if not isinstance(state, TrainingState):
-            self._refuse("train", f"{_kind(state)} to on_state", "a TrainingState")
-        return state
-
-    def _check_state(self, epoch: Epoch) -> None:
-        """Refuse an epoch whose parameters, or whose moments, are not parameters' arrays."""
-        if not isinstance(epoch.adam, AdamState):
-            self._refuse("train", f"{_kind(epoch.adam)} as adam", "an AdamState")
-        held = (epoch.params, epoch.adam.first_moment, epoch.adam.second_moment)
-        for what, arrays in zip(("params", "first_moment", "second_moment"), held, strict=True):
-            try:
-                check_params(arrays)
-            except (UserError, TypeError) as error:
-                raise UserError(f"{self.name}.train gave {what} of no use: {error}") from error
-
-    def _refuse(self, function: str, found: str, wanted: str) -> NoReturn:
+    def refuse(self, function: str, found: str, wanted: str) -> NoReturn:
+        """Raise UserError that says what a function gave, and what it must give."""
         raise UserError(f"{self.name}.{function} gave {found}: it must be {wanted}; {HELP}.")
 
     @contextmanager
-    def _reporting(self, function: str, heard: list[Exception] | None = None) -> Iterator[None]:
+    def reporting(self, function: str) -> Iterator[None]:
+        """Turn what is raised within the block into a sentence that names the function."""
         try:
             yield
         except UserError:
             raise
         except Exception as error:
-            if heard and error is heard.pop():  # kept no longer, nor are its frames
-                raise
             said = say_error(error, self.module)
             raise UserError(f"{self.name}.{function} raised {said}.") from error
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A training of a foreign implementation, each result of which is checked."""
+
+    watch: _Watch
+    own: Any
+    attention: str
+    dtype: str
+    num_outputs: int
+
+    @property
+    def model(self) -> _Model:
+        """The model that is trained."""
+        return _Model(self.own.model, self.attention, self.dtype, self.num_outputs)
+
+    def take_steps(self, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take the steps; raise UserError unless a loss and an accuracy of each come back."""
+        name = "Training.take_steps"
+        with self.watch.reporting(name):
+            losses, accuracies = self.own.take_steps(batches)
+        for what, array in (("losses", losses), ("accuracies", accuracies)):
+            if not isinstance(array, np.ndarray) or array.shape != (len(batches),):
+                found = f"{_kind(array)} of shape {np.shape(array)} as {what}"
+                self.watch.refuse(name, found, f"a NumPy array of shape {(len(batches),)}")
+        if losses.dtype != self.dtype:
+            self.watch.refuse(name, f"losses of dtype {losses.dtype}", f"of dtype {self.dtype}")
+        return losses, accuracies
+
+    def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
+        """Copy out the state; raise UserError unless its arrays are parameters' and moments'."""
+        name = "Training.state"
+        with self.watch.reporting(name):
+            params, adam = self.own.state()
+        if not isinstance(adam, AdamState):
+            self.watch.refuse(name, f"{_kind(adam)} as adam", "an AdamState")
+        held = {"params": params, "first_moment": adam.first_moment}
+        held["second_moment"] = adam.second_moment
+        for what, arrays in held.items():
+            try:
+                check_params(arrays)
+            except (UserError, TypeError) as error:
+                raise UserError(f"{self.watch.name}.{name} gave no {what}: {error}") from error
+        return params, adam
 
 
 def _kind(value: Any) -> str:

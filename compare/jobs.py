@@ -13,6 +13,7 @@ from compare.contract import Implementation, Trainer
 from shared.config import Config
 from shared.data import Dataset, Split
 from shared.training.alone import draw_config_params
+from shared.training.loop import train
 
 Phase = Literal["forward", "step"]
 # Runs a job once; gives the seconds it took and the number of images it went through.
@@ -91,7 +92,7 @@ def _prepare_step(job: Job, implementation: Trainer, data: Dataset) -> Run:
         validation=data.validation.first(1),
         test=data.test.first(1),
     )
-    training = implementation.train(draw_config_params(job.config), few, job.config)
+    training = train(implementation, draw_config_params(job.config), few, job.config)
 
     def run() -> tuple[float, int]:
         epoch = next(training)

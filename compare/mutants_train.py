@@ -9,6 +9,7 @@ from compare.catalogue import Bug, plant
 from shared.config import Config
 from shared.data import Dataset, load_data
 from shared.params import initial_params
+from shared.training.loop import train
 
 CHANNELS = 3  # with one, half of these bugs change nothing
 # The bugs of a step of the forward pass, in PyTorch, whose every form trains in a minute.
@@ -48,7 +49,7 @@ def _load() -> Dataset:
 def _train(module: Any, form: str, epochs: int) -> float:
     config = Config(epochs=epochs, num_channels=CHANNELS, attention=form)  # type: ignore[arg-type]
     data = _load()
-    *_, last = module.train(initial_params(num_channels=CHANNELS), data, config)
+    *_, last = train(module, initial_params(num_channels=CHANNELS), data, config)
     model = module.from_params(last.params, form, config.dtype, config.device)
     accuracy: float = module.evaluate(model, data.test.in_form(form), data.test.labels).accuracy
     return accuracy

@@ -11,7 +11,7 @@ A third is only reported, as "drift": how far apart the runs ended in their own 
 rounding, amplified over hundreds of steps, is not to be told from a small difference of method.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from types import ModuleType
@@ -26,6 +26,7 @@ from compare.contract import device_of, form_of
 from compare.expected import expect_logits, expect_loss
 from shared.config import Config
 from shared.data import Dataset, Split
+from shared.training.loop import train
 from shared.training.records import Epoch
 
 JUDGED_IMAGES = 100  # the bound is computed for the first so many test images
@@ -123,7 +124,7 @@ def check_float64_training(
     for name, trainer in trainers.items():
         form: Any = form_of(trainer, config.attention)
         float64 = replace(config, attention=form, dtype="float64", epochs=1)
-        epochs[name] = next(trainer.train(params, few, float64))
+        epochs[name] = next(train(trainer, params, few, float64))
     checks = []
     for (name_a, a), (name_b, b) in combinations(epochs.items(), 2):
         where = f"{name_a} against {name_b} after {len(a.step_losses)} steps in float64"
@@ -135,10 +136,10 @@ def check_float64_training(
     return checks
 
 
-def measure_drift(epochs: Mapping[str, Sequence[Epoch]]) -> dict[str, float]:
-    """Measure how far apart the implementations ended: the largest difference over all pairs."""
+def measure_drift(last: Mapping[str, Epoch]) -> dict[str, float]:
+    """Measure how far apart the last epochs ended: the largest difference over all pairs."""
     drift = {"logits": 0.0, "loss": 0.0, "parameters": 0.0}
-    for a, b in combinations([runs[-1] for runs in epochs.values()], 2):
+    for a, b in combinations(last.values(), 2):
         pair = {
             "logits": float(np.abs(a.validation.logits - b.validation.logits).max()),
             "loss": abs(a.validation.loss - b.validation.loss),

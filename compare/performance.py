@@ -159,11 +159,11 @@ def goals_table(rows: Rows) -> str:
         )
     for name, phase in dict.fromkeys((name, phase) for name, _, _, phase in rows.rows):
         said = ", ".join(
-            f"{rows.ratio(rows.find(name, 'vectorized', batch, phase), looped):.2f} at {batch}"
+            f"{rows.ratio(rows.find(name, 'blocked', batch, phase), looped):.2f} at {batch}"
             for (other, form, batch, of), looped in rows.rows.items()
             if (other, form, of) == (name, "looped", phase)
         )
-        lines.append((f"`vectorized`, {name}, {phase}: its own loop", 1, 2, said, ""))
+        lines.append((f"`blocked`, {name}, {phase}: its own loop", 1, 2, said, ""))
     heads = ("as many times as fast as", "goal", "aim", "measured", "lowest to highest round")
     return table(heads, lines)
 

@@ -79,7 +79,7 @@ def draw_attention(params: Mapping[str, np.ndarray], digits: Split) -> Figure:
     """
     index = int(np.flatnonzero(digits.labels == LABEL)[0])
     pixels = digits.pixels[index]
-    model = numpy_reference.from_params(params, "textbook")
+    model = numpy_reference.from_params(params, "vectorized")
     seen = capture_steps(numpy_reference, model, digits.images[index : index + 1])
     chosen = choose_pixels(pixels)
     heat = {name: len(pixels) * seen["weights"][0, pixel] for name, pixel in chosen.items()}

@@ -7,6 +7,7 @@ from math import log
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -16,8 +17,8 @@ from compare.contract import Implementation, libraries_of
 from compare.machine import num_threads, platform_name
 from compare.parity import Parity
 from shared.files import replacing
+from shared.training.metrics import epoch_line
 from shared.training.records import Epoch, Evaluation
-from shared.training.runs import epoch_to_json
 
 LIBRARIES = ("numpy", "torch", "torchmetrics", "jax", "jaxlib", "flax", "optax", "safetensors")
 # Okabe and Ito's palette (2008), which readers with colour-blindness can tell apart.
@@ -132,7 +133,7 @@ def _implementation_to_json(
     seconds = sum(epoch.train_seconds for epoch in epochs)
     samples = sum(epoch.samples for epoch in epochs)
     return {
-        "epochs": [epoch_to_json(epoch) for epoch in epochs],
+        "epochs": [_epoch_to_json(name, epoch) for epoch in epochs],
         "train_seconds": seconds if epochs else None,
         "samples_per_second": samples / seconds if epochs else None,
         "val_accuracy": epochs[-1].validation.accuracy if epochs else None,
@@ -143,6 +144,11 @@ def _implementation_to_json(
             for weights_of, result in tests.items()
         },
     }
+
+
+def _epoch_to_json(name: str, epoch: Epoch) -> dict[str, Any]:
+    numbers = msgspec.structs.asdict(epoch_line(name, epoch))
+    return {key: value for key, value in numbers.items() if key != "implementation"}
 
 
 def library_versions(implementations: Iterable[Implementation] = ()) -> dict[str, str]:

@@ -24,7 +24,6 @@ from compare.implementations import keep_with_dtype, load_present
 from compare.page import write_after_run
 from compare.parity import Parity, check_float64_training, check_same_weights, measure_drift
 from compare.report import print_report, result_to_json, save_loss_curves
-from shared.training.step_losses import save_step_losses
 from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
 from shared.config import Config
@@ -32,8 +31,9 @@ from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import write_json
 from shared.training.alone import draw_config_params, evaluate_params, load_config_data
+from shared.training.metrics import TestLine
 from shared.training.progress import training_progress, watch_steps
-from shared.training.records import Evaluation, tested_epoch
+from shared.training.records import Epoch, Evaluation
 from shared.training.runs import RunFolder, config_to_json
 from shared.training.stopping import stopping_at_sigterm
 from shared.training.watched import explaining_out_of_memory, steps_left, train_watched
@@ -114,10 +114,7 @@ def _compare(
     params = draw_config_params(config)
     comparable = keep_comparable(trainers, console)
     train_side_by_side(trainers, params, data, config, run, console)
-    tested = {
-        name: tested_epoch(epochs, config.tested_weights).params
-        for name, epochs in run.epochs.items()
-    }
+    tested = {name: run.tested_epoch(name).params for name in trainers}
     tests = evaluate_everywhere(implementations, tested, data, config)
     checks = [
         check
@@ -126,26 +123,19 @@ def _compare(
             implementations, weights, data.test, config, weights_of=name
         )
     ]
-    # Only now: a float64 model turns on 64 bits for all that JAX does after it, and optax then
-    # computes otherwise in float32 as well.
     checks = check_float64_training(comparable, params, data, config) + checks
-    parity = Parity(checks, measure_drift(run.epochs))
+    parity = Parity(checks, measure_drift(find_last_epochs(trainers, data, config, run)))
     for name, results in tests.items():
         for weights_of, result in results.items():
-            run.record_metrics(
-                implementation=name,
-                weights_of=weights_of,
-                test_loss=result.loss,
-                test_accuracy=result.accuracy,
+            run.record_test(
+                TestLine(
+                    implementation=name,
+                    weights_of=weights_of,
+                    test_loss=result.loss,
+                    test_accuracy=result.accuracy,
+                )
             )
     save_loss_curves(run.path, run.epochs)
-    save_step_losses(
-        run.path,
-        {
-            name: np.concatenate([epoch.step_losses for epoch in epochs])
-            for name, epochs in run.epochs.items()
-        },
-    )
     used = implementations.values()
     report = result_to_json(config_to_json(config), run.epochs, tests, parity, used)
     for path in filter(None, (run.path / "result.json", config.json)):
@@ -190,6 +180,22 @@ def train_side_by_side(
             for name, training in trainings.items():
                 if number >= starts[name].epoch:
                     next(training)
+
+
+def find_last_epochs(
+    trainers: Mapping[str, Implementation], data: Dataset, config: Config, run: RunFolder
+) -> dict[str, Epoch]:
+    """Return every last epoch; one that an earlier run finished is validated again."""
+    last = {}
+    for name, trainer in trainers.items():
+        epoch = run.epochs[name][-1]
+        if not epoch.validation.logits.size:
+            form: Any = form_of(trainer, config.attention)
+            own = replace(config, attention=form)
+            validation = evaluate_params(trainer, epoch.params, data.validation, own)
+            epoch = replace(epoch, validation=validation)
+        last[name] = epoch
+    return last
 
 
 def evaluate_everywhere(

@@ -19,6 +19,7 @@ from compare.claims.training import TRAJECTORY_TOLERANCE, check_adam_steps
 from compare.problems import few_levels, make_dataset, make_problem
 from compare.steps import Case
 from shared.files import write_json
+from shared.training.loop import train
 from shared.training.processes import Place, find_place, run_or_leave
 
 BATCH = 8  # which 1, 2, 4 and 8 devices can share
@@ -35,8 +36,8 @@ def check_together(package: str, case: Case, place: Place) -> Checks:
     yield from check_adam_steps(case, distributed, problem)
     yield from check_same_training(case, distributed, alone, place)
     if devices > 1:
-        uneven = config_of(case, batch_size=devices + 1)
-        refused = refuses(distributed.train, problem.params, make_dataset(problem), uneven)
+        data, uneven = make_dataset(problem), config_of(case, batch_size=devices + 1)
+        refused = refuses(lambda: next(train(distributed, problem.params, data, uneven)))
         yield must("an uneven share is refused", str(case), refused)
 
 
@@ -47,8 +48,8 @@ def check_same_training(
     problem = few_levels(make_problem(TRAINED_ON, 7, 3, 5), 31)
     config = config_of(case, epochs=EPOCHS, batch_size=BATCH)
     data = make_dataset(problem)
-    together = list(distributed.train(problem.params, data, config))
-    for a, b in zip(together, alone.train(problem.params, data, config), strict=True):
+    together = list(train(distributed, problem.params, data, config))
+    for a, b in zip(together, train(alone, problem.params, data, config), strict=True):
         where = f"{case}, process {place.rank} of {place.size}, epoch {a.number}"
         pairs = {"losses": (a.step_losses, b.step_losses)}
         for kind, found, expected in (
@@ -61,8 +62,8 @@ def check_same_training(
             pairs["validation logits"] = (a.validation.logits, b.validation.logits)
             same = a.validation.accuracy == b.validation.accuracy
             yield must("validation accuracy", where, same)
-        for quantity, (found, expected) in pairs.items():
-            error = relative_difference(found, expected)
+        for quantity, pair in pairs.items():
+            error = relative_difference(*pair)
             yield Check(quantity, where, error, error / TRAJECTORY_TOLERANCE)
         yield must("Adam's step", where, a.adam.step == b.adam.step)
         yield must("train accuracy", where, a.train_accuracy == b.train_accuracy)

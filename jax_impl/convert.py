@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ from shared.params import PARAM_NAMES, check_batch, check_params
 
 DTYPES = ("float32", "float64", "bfloat16")
 DEVICES = ("cpu", "cuda")
-Images = Array | LevelImages  # of arrays
+Images = Any  # an array, or LevelImages of arrays
 
 
 def find_device(name: str) -> jax.Device:
@@ -73,11 +75,11 @@ def to_batch(
     channels, features = len(model.K), model.out.in_features
     check_batch(images.shape, labels, (features // channels, channels), model.out.out_features)
     (device,) = model.K.devices()
-    like = {"dtype": model.K.dtype, "device": device}
+    copy = partial(jnp.array, dtype=model.K.dtype, device=device)
     targets = jnp.array(labels, device=device)  # [batch]
     if model.attend is not attend_histogram:
-        return jnp.array(to_pixels(images), **like), targets
+        return copy(to_pixels(images)), targets
     x = to_levels(images)
     indices = jnp.array(x.indices, device=device)  # [batch, steps]
-    counts = jnp.array(x.counts, **like)  # [batch, levels]
-    return LevelImages(indices, counts, jnp.array(x.levels, **like)), targets
+    counts = copy(x.counts)  # [batch, levels]
+    return LevelImages(indices, counts, copy(x.levels)), targets

@@ -36,11 +36,11 @@ def attend_builtin(x: Array, K: Array, Q: Array, V: Array) -> Array:
     query = (x @ Q)[:, :, None]  # [batch, steps, heads, channels]
     key = (x @ K)[:, :, None]  # [batch, steps, heads, channels]
     value = (x @ V)[:, :, None]  # [batch, steps, heads, channels]
-    if x.dtype != jnp.float64:
-        return dot_product_attention(query, key, value)[:, :, 0]  # [batch, steps, channels]
-    # jax.nn's call takes its softmax in float32 whatever it is given; Flax's keeps float64.
-    weights = dot_product_attention_weights(query, key)  # [batch, heads, steps, steps]
-    attended = weights[:, 0] @ value[:, :, 0]  # [batch, steps, channels]
+    if x.dtype == jnp.float64:  # where jax.nn's call takes its softmax in float32, Flax's does not
+        weights = dot_product_attention_weights(query, key)  # [batch, heads, steps, steps]
+        attended = weights[:, 0] @ value[:, :, 0]  # [batch, steps, channels]
+    else:
+        attended = dot_product_attention(query, key, value)[:, :, 0]  # [batch, steps, channels]
     return attended
 
 

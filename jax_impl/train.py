@@ -113,7 +113,7 @@ def set_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer, adam: Ad
 
 
 @nnx.jit
-def predict(model: SelfAttentionModel, images: Images, rows: Array) -> Array:
+def predict(model: SelfAttentionModel, images: Images, rows: np.ndarray) -> Array:
     """Compute the logits of a batch: compiled once for every shape of batch."""
     return model(images[rows])
 

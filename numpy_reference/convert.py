@@ -1,6 +1,8 @@
 """NumPy in and out of the NumPy model: parameters, images and labels, checked and copied here."""
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from shared.params import PARAM_NAMES, check_batch, check_params
 
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu",)
-Images = np.ndarray | LevelImages
+Images = Any  # an array, or LevelImages
 
 
 def find_device(name: str) -> str:
@@ -53,11 +55,11 @@ def to_batch(
     """
     channels, (outputs, features) = len(model.K), model.out_weight.shape
     check_batch(images.shape, labels, (features // channels, channels), outputs)
-    like = {"dtype": model.K.dtype}
+    copy = partial(np.array, dtype=model.K.dtype)
     targets = np.array(labels)  # [batch]
     if model.attend is not attend_histogram:
-        return np.array(to_pixels(images), **like), targets
+        return copy(to_pixels(images)), targets
     x = to_levels(images)
     indices = np.array(x.indices)  # [batch, steps]
-    counts = np.array(x.counts, **like)  # [batch, levels]
-    return LevelImages(indices, counts, np.array(x.levels, **like)), targets
+    counts = copy(x.counts)  # [batch, levels]
+    return LevelImages(indices, counts, copy(x.levels)), targets

@@ -53,7 +53,7 @@ class AttentionInBlocks(Function):
     """The forward and the backward pass of `attend_in_blocks`."""
 
     @staticmethod
-    def forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attend block by block; nothing that is [steps, steps] is kept."""
         attended = torch.empty_like(value)  # [batch, steps, channels]
         tables = make_tables(query)

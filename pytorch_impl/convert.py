@@ -1,6 +1,8 @@
 """NumPy in and out of the PyTorch model: parameters, images and labels, checked and copied here."""
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from shared.params import check_batch, check_params
 
 DTYPES = ("float32", "float64", "bfloat16")
 DEVICES = ("cpu", "cuda")
-Images = Tensor | LevelImages  # of tensors
+Images = Any  # a tensor, or LevelImages of tensors
 
 
 def find_device(name: str) -> torch.device:
@@ -55,14 +57,14 @@ def to_batch(
     """
     channels, features = len(model.K), model.out.in_features
     check_batch(images.shape, labels, (features // channels, channels), model.out.out_features)
-    like = {"dtype": model.K.dtype, "device": model.K.device}
+    copy = partial(torch.tensor, dtype=model.K.dtype, device=model.K.device)
     targets = torch.tensor(labels, device=model.K.device)  # [batch]
     if model.attend is not attend_histogram:
-        return torch.tensor(to_pixels(images), **like), targets
+        return copy(to_pixels(images)), targets
     x = to_levels(images)
     indices = torch.tensor(x.indices, device=model.K.device)  # [batch, steps]
-    counts = torch.tensor(x.counts, **like)  # [batch, levels]
-    return LevelImages(indices, counts, torch.tensor(x.levels, **like)), targets
+    counts = copy(x.counts)  # [batch, levels]
+    return LevelImages(indices, counts, copy(x.levels)), targets
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:

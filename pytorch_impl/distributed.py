@@ -57,9 +57,7 @@ class Training(train.Training):
         """Take the steps on this process's rows of every batch; exchange losses and logits."""
         rank, size = dist.get_rank(), dist.get_world_size()
         rows = batches.chunk(size, dim=1)[rank]  # [steps, batch / processes]
-        losses, logits = train_steps(
-            self.replica, self.optimizer, self.images, self.labels, rows
-        )
+        losses, logits = train_steps(self.replica, self.optimizer, self.images, self.labels, rows)
         dist.all_reduce(losses)
         parts = [torch.empty_like(logits) for _ in range(size)]
         dist.all_gather(parts, logits)

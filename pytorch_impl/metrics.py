@@ -1,10 +1,12 @@
 """The accuracy of training and evaluation, from TorchMetrics."""
 
+from typing import Any
+
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy
 
 
-def measure_accuracy(logits: Tensor, labels: Tensor, accuracy: str) -> Tensor:
+def measure_accuracy(logits: Tensor, labels: Tensor, accuracy: Any) -> Tensor:
     """Compute the accuracy of each of several batches, 0 to 1: [batches].
 
     Takes logits [batches, batch, outputs] and labels [batches, batch]. "micro" is the fraction of

@@ -200,7 +200,7 @@ NUMBERS = (
         sources=("https://github.com/cleanlab/cleanlab/pull/667",),
         claim="inputs",
         step="attended",
-        form="vectorized",
+        form="blocked",
         small=ORDINARY + "`inputs` shows it by scores of thousands.",
     ),
     Bug(

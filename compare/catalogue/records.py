@@ -19,6 +19,6 @@ class Bug:
     sources: tuple[str, ...]  # public pages that say so
     claim: str  # the claim of compare.claims.CLAIMED that should catch it
     step: str | None = None  # the step of STEPS that a trace should name, if it is one
-    form: str = "textbook"  # a form of attention in which it shows
+    form: str = "vectorized"  # a form of attention in which it shows
     equivalent: str = ""  # where it computes the same all the same: the proof
     small: str = ""  # why float64 does not show it as 1,000 bounds, and which claim does show it

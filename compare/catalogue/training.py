@@ -98,7 +98,7 @@ TRAINING = (
             "https://github.com/huggingface/candle/pull/3724",
         ),
         claim="gradients",
-        form="vectorized",
+        form="blocked",
     ),
     Bug(
         name="gradient_by_key_not_turned",
@@ -111,7 +111,7 @@ TRAINING = (
         "it wants it turned.",
         sources=("https://arxiv.org/abs/2205.14135",),
         claim="gradients",
-        form="vectorized",
+        form="blocked",
     ),
     Bug(
         name="gradients_not_zeroed",

@@ -78,22 +78,22 @@ CLAIMS = (
     ),
     Claim(
         "adam",
-        "a few steps of `train` are Adam by hand in float64, parameters and both moments",
+        "a few steps of training are Adam by hand in float64, parameters and both moments",
         check_adam,
-        needs="train",
+        needs="Training",
     ),
     Claim(
         "trajectory",
-        "500 float64 steps of `train` stay with the same training in NumPy",
+        "500 float64 steps of training stay with the same training in NumPy",
         check_trajectory,
-        needs="train",
+        needs="Training",
         dtypes=("float64",),
     ),
     Claim(
         "epochs",
         "every epoch takes its own batches, and reports what happened in it",
         check_epochs,
-        needs="train",
+        needs="Training",
     ),
     Claim(
         "parameters",

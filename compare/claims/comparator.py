@@ -115,7 +115,7 @@ def _run_passes(compare: ModuleType, implementation: Any) -> bool:
 
 def _claim_passes(compare: ModuleType, implementation: Any) -> bool:
     (logits,) = (claim for claim in compare.claims.CLAIMS if claim.name == "logits")
-    case = compare.steps.Case("numpy", "textbook", "float64")
+    case = compare.steps.Case("numpy", "vectorized", "float64")
     return _passes(lambda: all(check.passed for check in logits.put(case, implementation)))
 
 
@@ -125,7 +125,7 @@ def _trace_passes(compare: ModuleType, implementation: Any) -> bool:
         "--implementations",
         "numpy",
         "--forms",
-        "textbook",
+        "vectorized",
         "--dtypes",
         "float64",
         "--images",

@@ -18,7 +18,8 @@ from compare.claims.common import (
 )
 from compare.problems import Problem, make_dataset, make_problem, scaled
 from compare.steps import Batch, Case, bound_steps, judge
-from numpy_reference.evaluate import macro_accuracy, micro_accuracy
+from numpy_reference.metrics import macro_accuracy, micro_accuracy
+from shared.training.loop import train
 
 
 def check_steps(case: Case, implementation: ModuleType, seed: int) -> Checks:
@@ -113,8 +114,8 @@ def check_labels(case: Case, implementation: ModuleType, seed: int) -> Checks:
         if hasattr(implementation, "loss_and_gradients"):
             refused = refuses(implementation.loss_and_gradients, model, put.images, labels)
             yield must("loss_and_gradients refuses", where, refused)
-        if hasattr(implementation, "train"):
-            training = implementation.train(put.params, make_dataset(put), config_of(case))
+        if hasattr(implementation, "Training"):
+            training = train(implementation, put.params, make_dataset(put), config_of(case))
             yield must("train refuses", where, refuses(next, training))
 
 

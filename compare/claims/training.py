@@ -22,9 +22,10 @@ from compare.expected import expect_gradients, expect_logits, expect_loss
 from compare.problems import Problem, few_levels, make_dataset, make_problem
 from compare.reference import ExactTraining, train_exactly
 from compare.steps import Case
-from numpy_reference.evaluate import macro_accuracy, micro_accuracy
+from numpy_reference.metrics import macro_accuracy, micro_accuracy
 from shared.batches import epoch_batches
 from shared.config import Config
+from shared.training.loop import train
 
 TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5, two samples left out by turns
 # What 500 steps may differ in float64, relatively: far above rounding, which has grown to some
@@ -60,7 +61,7 @@ def check_adam_steps(case: Case, implementation: ModuleType, problem: Problem) -
     arithmetic = ARITHMETIC[case.dtype]
     config = config_of(case, epochs=ADAM_STEPS, batch_size=len(problem.labels))
     params, state = dict(problem.params), start_of_adam(problem.params)
-    for epoch in implementation.train(problem.params, make_dataset(problem), config):
+    for epoch in train(implementation, problem.params, make_dataset(problem), config):
         gradients = expect_gradients(params, problem.images, problem.labels, arithmetic)
         moments = expect_moments(state, gradients, arithmetic)
         where = f"{case}, step {epoch.number}"
@@ -84,7 +85,7 @@ def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Check
     problem = trajectory_problem(seed)
     config = config_of(case, epochs=TRAJECTORY_EPOCHS, batch_size=5, seed=seed)
     exact_training = exact_trajectory(seed)
-    epochs = list(implementation.train(problem.params, make_dataset(problem), config))
+    epochs = list(train(implementation, problem.params, make_dataset(problem), config))
     losses, last = np.concatenate([epoch.step_losses for epoch in epochs]), epochs[-1]
     where = f"{case} after {len(losses)} steps"
     yield must("number of steps", where, last.adam.step == len(exact_training.losses))
@@ -109,7 +110,7 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Checks:
     data, start = make_dataset(problem), {n: a.copy() for n, a in problem.params.items()}
     kept = [  # what an epoch held when it came, beside what it holds once others followed
         (epoch, {name: array.copy() for name, array in epoch.params.items()})
-        for epoch in implementation.train(problem.params, data, config)
+        for epoch in train(implementation, problem.params, data, config)
     ]
     where = str(case)
     yield must("number of epochs", where, [e.number for e, _ in kept] == [1, 2, 3])
@@ -149,8 +150,8 @@ def check_train_accuracy(
     labels = np.split(exact_training.labels, config.epochs)
     logits = np.split(exact_training.logits, config.epochs)
     for kind in ("micro", "macro"):
-        training = implementation.train(
-            problem.params, make_dataset(problem), replace(config, accuracy=kind)
+        training = train(
+            implementation, problem.params, make_dataset(problem), replace(config, accuracy=kind)
         )
         for epoch, outputs, targets in zip(training, logits, labels, strict=True):
             if kind == "micro":
@@ -173,7 +174,7 @@ def check_nan_loss(
     data = make_dataset(problem)
     broken = replace(data, train=replace(data.train, images=images))
     with np.errstate(invalid="ignore"):
-        epoch = next(iter(implementation.train(problem.params, broken, config)))
+        epoch = next(iter(train(implementation, problem.params, broken, config)))
     is_nan = np.isnan([*epoch.step_losses, epoch.train_loss]).tolist()
     yield must("NaN makes the train loss NaN", str(case), is_nan == [False, True, True])
 

@@ -19,7 +19,7 @@ from compare.sources import Source, read_source
 from compare.steps import STEPS, Batch, Case, bound_steps, judge
 
 DTYPES = ("float32", "float64")
-FORM = "textbook"  # whose steps are all there to see
+FORM = "vectorized"  # whose steps are all there to see
 MOST_CHANNELS = 4  # of a step's picture
 # Where each implementation takes the mean loss of a batch, which is no part of its model.
 LOSS_FILES = {"pytorch": "train.py", "jax": "train.py", "numpy": "evaluate.py"}
@@ -80,7 +80,8 @@ def steps_data(
 ) -> dict[str, Any]:
     """Trace one digit and give of each step its shape, values, and everyone's error over its bound.
 
-    `batch` holds one image; the values are NumPy's in float64, and the errors of the textbook form.
+    `batch` holds one image; the values are NumPy's in float64, and the errors of the form
+    "vectorized".
     """
     exact = batch.held_in("float64")
     model = numpy_reference.from_params(exact.params, FORM, "float64")

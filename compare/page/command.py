@@ -28,7 +28,7 @@ from shared.training.alone import load_config_data
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VIEWS = (
-    ("steps", "the eight steps", ("textbook", "forward", "loss")),
+    ("steps", "the eight steps", ("attend", "forward", "loss")),
     *((form, f"attention {form}", (form,)) for form in FORMS if form != "textbook"),
     ("all", "all of model.py", ()),
 )

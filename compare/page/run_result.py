@@ -9,12 +9,12 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 
 from compare.page.fields import Fields, WrongFieldError, read_fields
-from shared.training.step_losses import read_step_losses
 from shared.checkpoints import load_params
 from shared.config import Config
 from shared.digits import NUM_CLASSES, NUM_PIXELS
 from shared.errors import UserError
 from shared.params import check_params
+from shared.training.step_losses import read_step_losses
 
 NAME = re.compile(r"\w+(\.\w+)*")  # of an implementation: it is part of a file's name
 EPOCH_NUMBERS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from compare.contract import Trainer
 from compare.memory import measure_evaluation
 from compare.results.plan import RATE_EPOCHS, RATES, ResultsConfig
 from compare.results.records import load
-from shared.training.step_losses import read_step_losses, save_step_losses
 from shared.batches import epoch_batches
 from shared.config import Config
 from shared.data import Dataset
 from shared.files import make_folder, write_json
 from shared.training.alone import draw_config_params
+from shared.training.loop import train
+from shared.training.step_losses import read_step_losses, save_step_losses
 
 MEMORY_IMAGES = 10_000  # as many as the seed validates in one call
 MEMORY_FORM = "looped"  # the seed's own
@@ -41,8 +41,8 @@ def nudged_losses(config: ResultsConfig) -> np.ndarray:
     kept = read_step_losses(folder)
     if not kept:
         training = Config(data=config.data, epochs=config.epochs)
-        jax_impl: Trainer = import_module("jax_impl")
-        epochs = jax_impl.train(nudge(draw_config_params(training)), load(config), training)
+        start = nudge(draw_config_params(training))
+        epochs = train(import_module("jax_impl"), start, load(config), training)
         kept = {"jax": np.concatenate([epoch.step_losses for epoch in epochs])}
         make_folder(folder)
         save_step_losses(folder, kept)

@@ -22,7 +22,7 @@ Part = Literal["default", "float64", "first", "rates", "ablations", "seed"]
 PARTS: tuple[Part, ...] = get_args(Part)
 # The fastest form that is exact for the seed's normalization, which "histogram" is not: see
 # docs/performance.md.
-SEED_FORMS = {"pytorch": "builtin", "jax": "vectorized"}
+SEED_FORMS = {"pytorch": "builtin", "jax": "blocked"}
 BOTH = ("compare", "run")
 FIRST_EPOCHS = 3  # so many the seed script's own numbers are known of
 RATES = (0.003, 0.001, 0.0003, 0.0001)  # the default's, and smaller ones

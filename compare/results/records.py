@@ -15,7 +15,7 @@ from shared.config import Config
 from shared.data import Dataset, load_data
 from shared.errors import UserError
 from shared.training.alone import evaluate_params
-from shared.training.resume import config_from_json
+from shared.training.resume import read_config as read_run_config
 
 NUMBERS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_seconds")
 Record = dict[str, Any]  # see `read_run`
@@ -60,7 +60,7 @@ def read_run(planned: Planned, runs: Path) -> Record | None:
 
 def read_config(folder: Path) -> Config:
     """Read the options that a run was begun with."""
-    return config_from_json(Config, json.loads((folder / "config.json").read_text()))
+    return read_run_config(Config, folder)
 
 
 def _read_implementations(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

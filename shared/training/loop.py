@@ -34,8 +34,8 @@ class EpochUnderWay:
 
     def copy_state(self) -> TrainingState:
         """Copy out the state to go on from."""
-        so_far = (self.number, self.losses, self.accuracies, self.seconds)
-        return TrainingState(*self.training.state(), *so_far)
+        params, adam = self.training.state()
+        return TrainingState(params, adam, self.number, self.losses, self.accuracies, self.seconds)
 
 
 # Called after each part of an epoch with the number of its steps.

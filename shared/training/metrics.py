@@ -58,8 +58,10 @@ def read_metrics(path: Path) -> list[EpochLine | TestLine]:
     lines: list[EpochLine | TestLine] = []
     try:
         for text in path.read_bytes().splitlines():
-            is_epoch = msgspec.json.decode(text, type=_Line).epoch is not None
-            lines.append(msgspec.json.decode(text, type=EpochLine if is_epoch else TestLine))
+            if msgspec.json.decode(text, type=_Line).epoch is None:
+                lines.append(msgspec.json.decode(text, type=TestLine))
+            else:
+                lines.append(msgspec.json.decode(text, type=EpochLine))
     except OSError as error:
         raise UserError(f"Could not read {path}: {error.strerror}.") from error
     except (msgspec.DecodeError, RecursionError) as error:
