@@ -33,7 +33,7 @@ class Row:
     """Lines that belong together, one per implementation."""
 
     lines: dict[str, Line | None]  # by implementation, in the order asked for; None for a gap
-    landmark: str | None  # "attend_textbook.scores", where every line of the row is that landmark's
+    landmark: str | None  # "attend.scores", where every line of the row is that landmark's
     kind: Kind  # "renamed": differing only in a name, as compare/tokens.py says; a gap is different
     marks: dict[str, list[tuple[int, int]]]  # by implementation, the columns [start, end) to mark
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import unified_diff
 from io import TextIOWrapper
 from itertools import combinations
 from pathlib import Path
@@ -13,12 +14,10 @@ from rich.text import Text
 
 from compare.aligned import align, count_kinds
 from compare.diff_columns import WIDTHS, column_lines, columns_that_fit
-from compare.diff_html import write_html
 from compare.diff_svg import draw_columns
-from compare.diff_unified import unified_lines
 from compare.implementations import PACKAGES
 from compare.sources import Source, excerpt_form, files_of, forms_of, read_source, used_siblings
-from shared.cli import complete_flag, make_console, parse_options
+from shared.cli import make_console, parse_options
 from shared.config import Attention, bad_option
 from shared.errors import UserError, check_choice
 
@@ -29,17 +28,13 @@ class DiffConfig:
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] | None = None
     """Two or three of them, in this order (default: every one that has the file and the form)."""
-    file: str = "model.py"
-    """Which file of each package: model.py, train.py, blocks.py, metrics.py or
-    distributed.py."""
+    file: str | None = None
+    """Which file of each package: model.py (the default), forms.py, convert.py, train.py,
+    metrics.py, blocks.py or distributed.py."""
     form: Attention | None = None
-    """Of model.py this form of attention alone, and what it needs."""
-    unified: bool = False
-    """Print a unified diff instead, which pipes well and which `patch` takes. Needs no value."""
+    """This form of attention alone, and what its file holds that it needs."""
     width: int | None = None
     """Columns of text to fit into (default: the terminal's, or 160 where there is none)."""
-    html: Path | None = None
-    """Write the columns to this file instead: one HTML page that needs nothing else."""
     svg: Path | None = None
     """Draw the columns into this file instead, as a picture (.svg) of a terminal."""
 
@@ -56,7 +51,7 @@ def main(args: Sequence[str]) -> int:
     """Show the code side by side, and count the lines that differ."""
     config = parse_options(
         DiffConfig(),
-        complete_flag(args, "--unified"),
+        args,
         prog="python -m compare diff",
         description=(
             "Shows the code of the implementations side by side, the same step on one row, and "
@@ -70,12 +65,12 @@ def main(args: Sequence[str]) -> int:
     console = make_console()
     width = config.width or (console.width if console.is_terminal else WIDTHS[3])
     summary = [*count_lines(sources), *name_elsewhere(sources, config)]
-    if config.html or config.svg:
-        summary += write_files(sources, width, summary, config)
-    elif config.unified or columns_that_fit(width) == 0:
+    if config.svg:
+        draw_columns(config.svg, align(sources), sources, width)
+        summary.append(f"Written: {config.svg}")
+    elif columns_that_fit(width) == 0:
         print_unified(sources, console)
-        console = Console(stderr=True, highlight=False)  # so that `patch` does not see the rest
-        summary += [] if config.unified else advise(sources, 0, width)
+        summary += advise(sources, 0, width)
     else:
         shown = sources[: columns_that_fit(width)]
         for line in column_lines(align(shown), shown, width):
@@ -86,28 +81,17 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def write_files(
-    sources: Sequence[Source], width: int, summary: Sequence[str], config: DiffConfig
-) -> list[str]:
-    """Write the page and the picture that were asked for, and say so."""
-    rows = align(sources)
-    if config.html:
-        write_html(config.html, rows, sources, summary)
-    if config.svg:
-        draw_columns(config.svg, rows, sources, width)
-    return [f"Written: {path}" for path in (config.html, config.svg) if path]
-
-
 def choose_sources(config: DiffConfig) -> list[Source]:
     """Read the files that were asked for, or those there are; UserError if there are not two."""
+    file = config.file or find_file(config.form)
     if config.implementations:
-        sources = [read_source(name, config.file) for name in config.implementations]
+        sources = [read_source(name, file) for name in config.implementations]
         return [excerpt_form(source, config.form) if config.form else source for source in sources]
-    names = [name for name in PACKAGES if config.file in files_of(name)]
+    names = [name for name in PACKAGES if file in files_of(name)]
     if not names:
         there = sorted({file for name in PACKAGES for file in files_of(name)})
-        check_choice("file", config.file, there)
-    sources = [read_source(name, config.file) for name in names]
+        check_choice("file", file, there)
+    sources = [read_source(name, file) for name in names]
     if config.form and any(config.form in forms_of(source) for source in sources):
         sources = [source for source in sources if config.form in forms_of(source)]
     if config.form:
@@ -115,6 +99,11 @@ def choose_sources(config: DiffConfig) -> list[Source]:
     if len(sources) < 2:
         raise UserError(f"Only {sources[0].path} is there: nothing can be laid beside it.")
     return sources
+
+
+def find_file(form: str | None) -> str:
+    """Name the file that defines a form of attention: model.py, or forms.py for the faster ones."""
+    return "model.py" if form in (None, *forms_of(read_source("jax"))) else "forms.py"
 
 
 def count_lines(sources: Sequence[Source]) -> list[str]:
@@ -142,7 +131,7 @@ def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
     left_out = [name for name in PACKAGES if name not in {s.implementation for s in sources}]
     sentences = [f"{name} is in {file}: see --file {file}" for name, file in used.items()]
     if config.implementations is None:
-        what = f"form {config.form}" if config.form else config.file
+        what = f"form {config.form}" if config.form else config.file or "model.py"
         sentences += [f"{name} is left out: it has no {what}." for name in left_out]
     return sentences
 
@@ -152,11 +141,9 @@ def print_unified(sources: Sequence[Source], console: Console) -> None:
     colors = {"@": "cyan", "-": "red", "+": "green"}
     first, *others = sources
     for other in others:
-        for index, line in enumerate(unified_lines(align([first, other]), first, other)):
-            if not console.is_terminal:
-                print(line)  # as it is: Rich would make spaces of a tab
-                continue
-            console.print(Text(line, style="bold" if index < 3 else colors.get(line[:1], "")))
+        old, new = ([line.text for line in source.lines] for source in (first, other))
+        for line in unified_diff(old, new, first.path, other.path, lineterm=""):
+            console.print(Text(line, style=colors.get(line[:1], "")))
 
 
 def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
@@ -166,10 +153,10 @@ def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
     if shown == 0:
         return [
             f"Side by side, two files take {WIDTHS[2]} columns of text and three take {WIDTHS[3]}; "
-            f"here are {width}. --html FILE lays them side by side in a page."
+            f"here are {width}. `python -m compare page` lays them side by side in a page."
         ]
     first, rest = sources[0].implementation, sources[shown].implementation
     return [
         f"{rest} does not fit beside them: three files take {WIDTHS[3]} columns of text; here are "
-        f"{width}. See --implementations {first} {rest}, or --html FILE for all three in a page."
+        f"{width}. See --implementations {first} {rest}, or `python -m compare page` for all three."
     ]

@@ -1,7 +1,7 @@
 """The landmarks of a Python file, which are held on one row however the files around them differ.
 
 A landmark is a function, a class, or a step: the first `name = ...` in its function, as
-`scores = ...` is. It is called by its place: `attend_textbook`, `attend_textbook.scores`,
+`scores = ...` is. It is called by its place: `attend`, `attend.scores`,
 `SelfAttentionModel.forward.logits`, `SelfAttentionModel.__init__.self.K`.
 """
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+ROOT = Path(__file__).resolve().parent.parent
 MATRIX_SIZE = 1024
 COPY_BYTES = 64 * 2**20  # the copy and what is copied are more than a cache holds
 # A training step is the forward pass and, for every product of it, two more: the gradient by
@@ -185,3 +186,8 @@ def _cpu_model() -> str | None:
         return None
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, None)
+
+
+def search_path() -> str:
+    """Return the PYTHONPATH by which a new process finds this project's packages anywhere."""
+    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from compare.implementations import load_foreign, load_implementations
 from compare.jobs import Job, prepare
+from compare.machine import search_path
 from shared.config import Config
 from shared.data import load_data
 from shared.errors import UserError
-from shared.launch import search_path
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 

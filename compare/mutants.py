@@ -14,10 +14,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+from unittest.mock import patch
 
 import numpy as np
 from rich.progress import track
 
+from compare import claims
 from compare.catalogue import BUGS, Bug, plant
 from compare.checks import Check, largest
 from compare.claims import CLAIMS
@@ -38,6 +40,7 @@ from shared.config import bad_option
 from shared.errors import UserError, check_choice
 from shared.files import write_json
 
+LOOP = "training/loop.py"  # of shared: the loop around every training
 NAMES = {package: name for name, package in PACKAGES.items()}
 # The claims that are quick to put, and so put for every seed; the others for one in so many.
 EVERY_SEED = ("steps", "logits", "inputs")
@@ -136,6 +139,8 @@ def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
         planted = plant(bug)
     except ModuleNotFoundError as error:
         return Tried(bug.name, {}, None, missing=str(error.name))
+    if bug.file == LOOP:
+        return try_loop(bug, planted)
     if bug.package == "shared":
         changed = {bug.file.removesuffix(".py"): planted}
         return Tried(bug.name, {"data": _share(check_data(changed))}, None)
@@ -150,6 +155,19 @@ def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
     trains = train_epochs > 0 and can_be_trained(bug)
     accuracy = measure_accuracy(bug, train_epochs) if trains else None
     return Tried(bug.name, shares, trace_bug(case, planted), accuracy=accuracy)
+
+
+def try_loop(bug: Bug, planted: ModuleType) -> Tried:
+    """Put the claims of training to PyTorch, trained by a loop with a bug."""
+    found, _ = load_implementations(["pytorch"])
+    case = Case("pytorch", bug.form, "float64")
+    with patch.object(claims.training, "train", planted.train):
+        shares = {
+            claim.name: _share(claim.put(case, found["pytorch"]))
+            for claim in CLAIMS
+            if claim.needs == "Training"
+        }
+    return Tried(bug.name, shares, None)
 
 
 def trace_bug(case: Case, planted: ModuleType) -> str | None:

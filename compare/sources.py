@@ -69,7 +69,7 @@ def excerpt_form(source: Source, form: str) -> Source:
     Raises UserError if the file has no such form.
     """
     if form not in (forms := forms_of(source)):
-        hint = f"choose {' or '.join(forms)}" if forms else "--form is for model.py"
+        hint = f"choose {' or '.join(forms)}" if forms else "--form is for model.py and forms.py"
         raise UserError(f"{source.path} has no form {form!r}: {hint}.")
     statements = {name: node for node in ast.parse(source.text).body for name in _bound_by(node)}
     needed, waiting = set(), [f"attend_{form}"]

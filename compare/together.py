@@ -1,8 +1,8 @@
 """What is claimed of a training in several processes: that it is the training of one alone.
 
-`python -m compare.together PACKAGE FILE` is one process of several, which shared.launch starts. It
-trains with the others by the package's distributed.py, judges what it has itself, and writes its
-checks as JSON to FILE, with its rank before the suffix.
+`torchrun --nproc-per-node 2 -m compare.together PACKAGE FILE` starts the processes. Each trains with
+the others by the package's distributed.py, judges what it has itself, and writes its checks as
+JSON to FILE, with its rank before the suffix.
 """
 
 import os
@@ -74,7 +74,7 @@ def main(args: Sequence[str]) -> int:
     """Join the others, put the claims, and write what was found."""
     package, file = args[0], Path(args[1])
     place = find_place(os.environ)
-    assert place is not None, "run it by shared.launch"
+    assert place is not None, "start it with torchrun"
     distributed = import_module(f"{package}.distributed")
     name = package.removesuffix("_impl")
 

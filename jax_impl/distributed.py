@@ -35,7 +35,7 @@ def join(place: Place, device: str) -> None:
     jax.config.update("jax_enable_preemption_service", False)  # or SIGTERM would end nothing
     own = place.local_rank if device == "cuda" and place.local_size > 1 else None
     jax.distributed.initialize(
-        *(place.address, place.size, place.rank, own),
+        *(f"{place.host}:{place.port + 1}", place.size, place.rank, own),
         cluster_detection_method="deactivate",
         shutdown_timeout_seconds=SECONDS_TO_WAIT,
     )

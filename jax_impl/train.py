@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 from jax import Array
-from optax import adam as Adam
 from optax import softmax_cross_entropy_with_integer_labels as cross_entropy
 
 from jax_impl.convert import Images, computing_in, from_params, to_batch, to_params
@@ -65,8 +65,8 @@ class Training:
         self.accuracy, self.dtype = config.accuracy, config.dtype
         self.model = from_params(params, config.attention, config.dtype, config.device)
         with computing_in(self.dtype):
-            rate = Adam(config.learning_rate)
-            self.optimizer = nnx.Optimizer(self.model, rate, wrt=nnx.Param)
+            updates = optax.adam(config.learning_rate)
+            self.optimizer = nnx.Optimizer(self.model, updates, wrt=nnx.Param)
             set_adam_state(self.model, self.optimizer, adam)
             images = data.in_form(config.attention)
             self.images, self.labels = to_batch(self.model, images, data.labels)

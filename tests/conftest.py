@@ -18,9 +18,9 @@ from compare.contract import check_device, devices_of, dtypes_of
 pytest_plugins = ["page_browser", "tiny", "workers"]
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
 FORMS = {
-    "pytorch": ("textbook", "looped", "vectorized", "builtin", "histogram"),
-    "jax": ("textbook", "looped", "vectorized", "builtin", "histogram"),
-    "numpy": ("textbook", "looped", "vectorized", "histogram"),
+    "pytorch": ("looped", "vectorized", "blocked", "builtin", "histogram"),
+    "jax": ("looped", "vectorized", "blocked", "builtin", "histogram"),
+    "numpy": ("looped", "vectorized", "blocked", "histogram"),
 }
 TRAINERS = ("pytorch", "jax")
 DTYPES = ("float32", "float64")
@@ -68,7 +68,7 @@ NEEDS = {
     "float64_case": "evaluate",
     "trainer_case": "loss_and_gradients",
     "implementation": "evaluate",
-    "trainer": "train",
+    "trainer": "Training",
 }
 ELSEWHERE = pytest.StashKey[dict[str, ModuleType]]()
 

@@ -15,6 +15,7 @@ from compare.contract import FORMS, KNOWN_DTYPES, devices_of, dtypes_of, form_of
 from compare.foreign import import_foreign
 from shared.config import Config
 from shared.errors import UserError
+from shared.levels import to_pixels
 
 
 def load(modules: Sequence[str], taken: Sequence[str]) -> dict[str, ModuleType]:
@@ -42,16 +43,18 @@ def adapt(module: ModuleType, name: str) -> ModuleType:
         return own["from_params"](params, form, dtype, device)
 
     def evaluate(model, images, labels, *, batch_size=Config.eval_batch_size, accuracy="micro"):
+        if "histogram" not in adapted.ATTENTION:
+            images = to_pixels(images)
         return own["evaluate"](model, images, labels, batch_size=batch_size, accuracy=accuracy)
 
-    def train(params, data, config, on_steps=lambda number, loss: None) -> Any:
+    def begin(params, adam, data, config) -> Any:
         skip_lacking(config.dtype, KNOWN_DTYPES, dtypes_of(adapted))
         form: Any = form_of(adapted, config.attention)
-        return own["train"](params, data, replace(config, attention=form), on_steps)
+        return own["Training"](params, adam, data, replace(config, attention=form))
 
     adapted.from_params, adapted.evaluate = from_params, evaluate
-    if "train" in own:
-        adapted.train = train
+    if "Training" in own:
+        adapted.Training = begin
     return adapted
 
 
@@ -63,6 +66,6 @@ def describe(implementations: dict[str, ModuleType]) -> list[str]:
         judged = f"{', '.join(forms)}; {', '.join(dtypes)}; {', '.join(devices_of(module))}"
         lacks = [form for form in FORMS if form not in forms]
         lacks += [dtype for dtype in ("float32", "float64") if dtype not in dtypes]
-        lacks += [each for each in ("loss_and_gradients", "train") if not hasattr(module, each)]
+        lacks += [each for each in ("loss_and_gradients", "Training") if not hasattr(module, each)]
         lines.append(f"judged: {name} ({judged}); it has no {', '.join(lacks) or 'gaps'}")
     return lines

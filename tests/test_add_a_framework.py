@@ -70,9 +70,9 @@ def test_a_command_of_the_page_succeeds(results, name: str):
 
 def test_every_step_of_the_example_is_seen_and_right(results):
     out = results["trace"].stdout
-    assert "mlx_attention has no looped, vectorized, builtin, bfloat16." in out
+    assert "mlx_attention has no looped, blocked, builtin, bfloat16." in out
     assert "Every step is within what rounding allows" in out
-    rows = [line for line in out.splitlines() if "│ textbook" in line]
+    rows = [line for line in out.splitlines() if "│ vectorized" in line]
     assert len(rows) == 2
     assert not any(re.search(r"│\s+-\s+│", row) for row in rows), "a step was not seen"
 
@@ -91,7 +91,7 @@ def test_the_example_is_timed_in_training_too(results):
 
 def test_all_claims_are_put_to_the_example(results):
     out = results["pytest"].stdout
-    assert "judged: mlx_attention (textbook, histogram; float32, float64; cpu)" in out
+    assert "judged: mlx_attention (vectorized, histogram; float32, float64; cpu)" in out
     assert " passed" in out
     assert "failed" not in out
     assert "forward only" not in out
@@ -136,7 +136,7 @@ def test_without_its_scale_every_judge_refuses_it_at_the_step_that_is_wrong(tmp_
     assert "Parity FAILS" in results["run"].stdout
     assert "mlx_attention" in results["run"].stdout.split("Parity FAILS")[1]
     assert said_on_the_page("Check(quantity='scores'") in without_numbers(results["pytest"].stdout)
-    failed = "test_claim[mlx_attention-textbook-float32-cpu-steps]"
+    failed = "test_claim[mlx_attention-vectorized-float32-cpu-steps]"
     assert f"::{failed}" in results["pytest"].stdout
     assert failed in PAGE
 

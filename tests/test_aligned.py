@@ -93,12 +93,12 @@ def test_the_counts_add_up(file: str, names: tuple[str, ...]):
 def test_the_steps_of_the_textbook_form_are_rows_of_all_three():
     rows = align([read_source(name) for name in PACKAGES])
     for step in STEPS[:6]:
-        row = row_of(rows, f"attend_textbook.{step}")
+        row = row_of(rows, f"attend.{step}")
         assert all(
             line and line.text.strip().startswith(f"{step} = ") for line in row.lines.values()
         )
-    assert row_of(rows, "attend_textbook.scores").kind == "same"
-    weights = row_of(rows, "attend_textbook.weights")
+    assert row_of(rows, "attend.scores").kind == "same"
+    weights = row_of(rows, "attend.weights")
     assert weights.kind == "renamed"
     marked = {
         name: [line.text[start:end] for start, end in weights.marks[name]]
@@ -175,9 +175,9 @@ def test_a_blank_line_is_never_a_difference():
 
 
 NEEDS = {
-    "textbook": ["attend_textbook"],
-    "looped": ["attend_textbook", "attend_looped"],
-    "vectorized": ["attend_vectorized"],
+    "vectorized": ["attend"],
+    "looped": ["attend", "attend_looped"],
+    "blocked": ["attend_blocked"],
     "builtin": ["attend_builtin"],
     "histogram": ["attend_histogram"],
 }
@@ -188,15 +188,15 @@ NEEDS = {
 def test_a_form_is_shown_with_what_it_needs_and_nothing_else(name: str, form: str):
     source = read_source(name)
     if form not in forms_of(source):
-        with pytest.raises(UserError, match=f"has no form '{form}': choose textbook or looped"):
+        with pytest.raises(UserError, match=f"has no form '{form}': choose vectorized or looped"):
             excerpt_form(source, form)
         assert (name, form) == ("numpy", "builtin")
         return
     excerpt = excerpt_form(source, form)
-    own_softmax = ["softmax"] if name == "numpy" and form != "vectorized" else []
+    own_softmax = ["softmax"] if name == "numpy" and form != "blocked" else []
     functions = [line.text[4:].split("(")[0] for line in excerpt.lines if line.text[:4] == "def "]
     assert functions == NEEDS[form] + own_softmax or functions == own_softmax + NEEDS[form]
     assert all(source.lines[line.number - 1] == line for line in excerpt.lines)
     assert excerpt.lines[-1].text.strip().startswith("return")
-    siblings = {"attend_in_blocks": "blocks.py"} if form == "vectorized" else {}
+    siblings = {"attend_in_blocks": "blocks.py"} if form == "blocked" else {}
     assert used_siblings([excerpt]) == siblings

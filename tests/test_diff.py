@@ -118,7 +118,7 @@ def test_the_unified_diff_is_a_patch(file: str, tmp_path: Path, capsys: pytest.C
         assert "fuzz" not in said
 
 
-@pytest.mark.parametrize("form", ["textbook", "looped", "vectorized", "histogram"])
+@pytest.mark.parametrize("form", ["vectorized", "looped", "blocked", "histogram"])
 def test_the_patch_of_a_form_changes_that_form_alone(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
@@ -187,7 +187,7 @@ COLOR = re.compile(r"\x1b\[(?:[\d;]*;)?3[1-7](?:;[\d;]*)?m")
 
 
 def test_a_terminal_gets_colours_dim_equal_lines_and_marks():
-    shown = in_terminal(160, "--form", "textbook")
+    shown = in_terminal(160, "--form", "vectorized")
     assert COLOR.search(shown)
     query = next(line for line in shown.splitlines() if "query = " in line)
     assert "\x1b[2mquery = x @ Q" in query.replace("\x1b[2m    ", "\x1b[2m")
@@ -198,13 +198,13 @@ def test_a_terminal_gets_colours_dim_equal_lines_and_marks():
 
 
 def test_no_color_takes_the_colours_and_leaves_the_marks():
-    shown = in_terminal(160, "--form", "textbook", NO_COLOR="1")
+    shown = in_terminal(160, "--form", "vectorized", NO_COLOR="1")
     assert not COLOR.search(shown)
     assert "\x1b[4mdim\x1b[0m" in shown
 
 
 def test_a_narrow_terminal_gets_a_coloured_unified_diff():
-    shown = in_terminal(40, "--form", "textbook", "--implementations", "pytorch", "jax")
+    shown = in_terminal(40, "--form", "vectorized", "--implementations", "pytorch", "jax")
     assert "\x1b[31m-    weights = softmax(scores, dim=-1)" in shown
     assert "\x1b[32m+    weights = softmax(scores, axis=-1)" in shown
     assert "here are 40" in " ".join(shown.split())
@@ -236,8 +236,8 @@ sys.exit(f"imported: {imported}" if imported else status)
         (("--file", "../setup.py"), "error: file '../setup.py' is not known here: choose"),
         (("--file", "eager.py"), "error: Only jax_impl/eager.py is there: nothing can be laid"),
         (
-            ("--form", "textbook", "--file", "train.py"),
-            "no form 'textbook': --form is for model.py.",
+            ("--form", "vectorized", "--file", "train.py"),
+            "no form 'vectorized': --form is for model.py.",
         ),
         (("--html", "nowhere/page.html"), "error: Could not write nowhere/page.html: No such file"),
         (("--svg", "picture.png"), "error: --svg is picture.png: give a name that ends in .svg."),
@@ -246,7 +246,7 @@ sys.exit(f"imported: {imported}" if imported else status)
         (("--width", "0"), "--width is 0: give 1 or more."),
         (
             ("--form", "builtin", "--implementations", "pytorch", "numpy"),
-            "error: numpy_reference/model.py has no form 'builtin': choose textbook or looped or",
+            "error: numpy_reference/model.py has no form 'builtin': choose vectorized or looped or",
         ),
         (
             ("--file", "train.py", "--implementations", "pytorch", "numpy"),

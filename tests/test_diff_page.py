@@ -41,7 +41,7 @@ def test_the_page_is_whole_escaped_and_asks_for_nothing(tmp_path: Path):
     for source in sources:
         cells = page.findall(f".//td[@data-of='{source.implementation}']/code")
         assert "\n".join("".join(cell.itertext()) for cell in cells) + "\n" == source.text
-    scores = page.find(".//tr[@id='attend_textbook.scores']")
+    scores = page.find(".//tr[@id='attend.scores']")
     assert scores is not None
     assert len(scores.findall("td/code")) == 3
     assert scores.get("class") == "same"
@@ -49,13 +49,13 @@ def test_the_page_is_whole_escaped_and_asks_for_nothing(tmp_path: Path):
 
 def test_the_page_and_the_picture_are_written_by_the_command(tmp_path: Path, capsys):
     page, picture = tmp_path / "page.html", tmp_path / "picture.svg"
-    assert main(["--form", "textbook", "--html", str(page), "--svg", str(picture)]) == 0
+    assert main(["--form", "vectorized", "--html", str(page), "--svg", str(picture)]) == 0
     out = capsys.readouterr().out
     assert f"Written: {page}" in out
     assert f"Written: {picture}" in out
-    assert "def attend_textbook" not in out
+    assert "def attend" not in out
     assert ElementTree.fromstring(page.read_text()).tag == "html"
-    assert "attend_textbook" in page.read_text()
+    assert "attend" in page.read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"page.html", "picture.svg"}
 
 
@@ -63,7 +63,7 @@ def test_the_picture_in_docs_shows_the_code_as_it_is(tmp_path: Path):
     picture = ROOT / "docs" / "diff.svg"
     assert picture.stat().st_size < 100_000
     again = tmp_path / "diff.svg"
-    main(["--form", "textbook", "--width", "148", "--svg", str(again)])
+    main(["--form", "vectorized", "--width", "148", "--svg", str(again)])
     for path in (picture, again):
         assert not re.search(r"url\([^#]|@import|@font-face|href=", path.read_text())
     texts = [
@@ -75,7 +75,7 @@ def test_the_picture_in_docs_shows_the_code_as_it_is(tmp_path: Path):
         for path in (picture, again)
     ]
     assert texts[0] == texts[1], (
-        "run: python -m compare diff --form textbook --width 148 --svg docs/diff.svg"
+        "run: python -m compare diff --form vectorized --width 148 --svg docs/diff.svg"
     )
 
 

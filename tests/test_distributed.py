@@ -17,8 +17,8 @@ from compare.claims.training import TRAJECTORY_TOLERANCE
 from shared.checkpoints import load_params
 from shared.config import Config
 from shared.data import load_data
-from shared.launch import launch
 from shared.params import initial_params
+from shared.training.loop import train
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_TO_NOTICE = 10
@@ -31,10 +31,28 @@ def _on_its_own(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def judge_together(name: str, processes: int, folder: Path) -> list[list[dict]]:
-    """Run compare.together in so many processes; give the checks of each."""
+def torchrun(processes: int, *args: str, cwd: Path, **env: str) -> subprocess.Popen:
+    """Start so many processes of `python -m ARGS`, or skip where there is no torchrun."""
+    pytest.importorskip("torch", reason="torch, and so torchrun, is not installed")
+    options = ("--standalone", "--nproc-per-node", str(processes), "-m")
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", *options, *args],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def judge_together(name: str, processes: int, folder: Path, **env: str) -> list[list[dict]]:
+    """Run compare.together in so many processes; return the checks of each."""
     import_or_skip(name)
-    assert launch("compare.together", [f"{name}_impl", str(folder / "c.json")], processes) == 0
+    process = torchrun(
+        processes, "compare.together", f"{name}_impl", str(folder / "c.json"), cwd=folder, **env
+    )
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
     return [json.loads((folder / f"c.{n}.json").read_text()) for n in range(processes)]
 
 
@@ -53,38 +71,24 @@ def test_processes_train_as_one_alone_within_the_bounds(name: str, processes: in
         assert_all_pass(checks, at_least=140)
 
 
-def test_four_devices_of_one_jax_process_train_as_one(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
-    (checks,) = judge_together("jax", 1, tmp_path)
+def test_four_devices_of_one_jax_process_train_as_one(tmp_path: Path):
+    flags = "--xla_force_host_platform_device_count=4"
+    (checks,) = judge_together("jax", 1, tmp_path, XLA_FLAGS=flags)
     assert "an uneven share is refused" in {check["quantity"] for check in checks}
     assert_all_pass(checks, at_least=140)
-
-
-def command(*args: str, cwd: Path) -> subprocess.Popen:
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, "-m", *args],
-        cwd=cwd,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_torchrun_trains_as_one_process_does(tmp_path: Path):
     pytorch = import_or_skip("pytorch")
     options = ("--epochs", "1", "--batch-size", "50", "--dtype", "float64")
-    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    process = command(*torchrun, "-m", "pytorch_impl", *options, cwd=tmp_path)
+    process = torchrun(2, "pytorch_impl", *options, cwd=tmp_path)
     out, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     assert out.count("epoch 1/1: training") == 1, "only process 0 prints"
     (run,) = (tmp_path / "runs").glob("*-pytorch")  # and only process 0 writes
-    assert json.loads((run / "config.json").read_text())["processes"] == 2
     params, _ = load_params(run / "pytorch-final.safetensors")
     config = Config(epochs=1, batch_size=50, dtype="float64")
-    (epoch,) = pytorch.train(initial_params(), load_data(), config)
+    (epoch,) = train(pytorch, initial_params(), load_data(), config)
     for name, array in epoch.params.items():
         np.testing.assert_allclose(params[name], array, rtol=0, atol=TRAJECTORY_TOLERANCE)
     line = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
@@ -114,7 +118,7 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
     name: str, rank: int, tmp_path: Path
 ):
     import_or_skip(name)
-    process = command(f"{name}_impl", "--processes", "2", "--epochs", "100000", cwd=tmp_path)
+    process = torchrun(2, f"{name}_impl", "--epochs", "100000", cwd=tmp_path)
     try:
         wait_for_first_epoch(process)
         others = [find_process(process.pid, n) for n in (0, 1)]
@@ -122,9 +126,11 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
         start = time.monotonic()
         _, errors = process.communicate(timeout=60)
         assert time.monotonic() - start < SECONDS_TO_NOTICE
-        assert process.returncode == 2
-        assert f"error: Process {rank} of 2 (they count from 0) was killed by SIGKILL" in errors
-        assert "Traceback" not in errors
+        assert process.returncode != 0
+        assert "Signal 9 (SIGKILL) received" in errors, "torchrun names the one that was killed"
+        if (name, rank) != ("jax", 0):  # JAX itself ends at once whoever has lost process 0
+            sentence = f"error: Process {1 - rank} of 2 has lost another one, which has ended"
+            assert sentence in errors
         assert not any(Path(f"/proc/{other}").exists() for other in others)
         load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
     finally:
@@ -138,24 +144,24 @@ def test_a_run_that_sigterm_stopped_is_resumed_with_another_number_of_processes(
 ):
     module = import_or_skip(name)
     options = ("--batch-size", "50", "--dtype", "float64", "--epochs", "100000")
-    process = command(f"{name}_impl", "--processes", "2", *options, cwd=tmp_path)
+    process = torchrun(2, f"{name}_impl", *options, cwd=tmp_path)
     wait_for_first_epoch(process)
     process.terminate()
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143, errors
-    stopped = re.fullmatch(
+    assert process.returncode != 0
+    stopped = re.search(
         rf"Stopped by SIGTERM: {name} stands after \d+ steps of epoch (\d+), and all is saved; "
         r"go on with --resume (\S+)\n",
         errors,
     )
     assert stopped, errors
     epochs = int(stopped[1])
-    args = ("--processes", "1", "--epochs", str(epochs), "--resume", stopped[2])
-    process = command(f"{name}_impl", *args, cwd=tmp_path)
+    args = ("--epochs", str(epochs), "--resume", stopped[2])
+    process = torchrun(1, f"{name}_impl", *args, cwd=tmp_path)
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     config = Config(epochs=epochs, batch_size=50, dtype="float64")
-    *_, epoch = module.train(initial_params(), load_data(), config)
+    *_, epoch = train(module, initial_params(), load_data(), config)
     params, _ = load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
     for key, array in epoch.params.items():
         np.testing.assert_allclose(params[key], array, rtol=0, atol=TRAJECTORY_TOLERANCE)

@@ -22,6 +22,7 @@ from shared import mnist, runs
 from shared.config import Config
 from shared.digits import Digits
 from shared.errors import UserError
+from shared.training.loop import train
 from shared.training.resume import (
     check_has_checkpoint,
     checkpoint_path,
@@ -56,6 +57,7 @@ from shared.config import Config
 from shared.params import initial_params
 from shared.training.records import begin_training
 from shared.training.runs import RunFolder
+from shared.training.loop import train
 
 def main(args):
     config = Config(resume=Path({resume!r}) if {resume!r} else None)
@@ -151,7 +153,7 @@ def test_a_loss_that_becomes_nan_stops_training_and_says_where(
     """Found at the epoch's end, or at a checkpoint within it."""
     trainer = import_or_skip(name)
     config = make_config(tmp_path, learning_rate=1e30, checkpoint_every=every)
-    epoch = next(trainer.train(PROBLEM.params, DATA, config))
+    epoch = next(train(trainer, PROBLEM.params, DATA, config))
     first = int(np.flatnonzero(~np.isfinite(epoch.step_losses))[0]) + 1
     with pytest.raises(UserError) as raised:
         finish(trainer, name, config)

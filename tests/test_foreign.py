@@ -21,7 +21,7 @@ def test_trace_judges_every_step_of_it_and_says_what_it_has_not(make_tiny, capsy
     name = make_tiny()
     assert trace_tiny(name, "--json", "trace.json", "--figure", "trace.png") == 0
     out = capsys.readouterr().out
-    assert f"{name} has no looped, vectorized, builtin, histogram, bfloat16." in out
+    assert f"{name} has no looped, blocked, builtin, histogram, bfloat16." in out
     assert "Every step is within what rounding allows" in out
     found = json.loads(Path("trace.json").read_text())
     assert [case["dtype"] for case in found["cases"]] == ["float32", "float64"]
@@ -35,13 +35,13 @@ def test_trace_judges_every_step_of_it_and_says_what_it_has_not(make_tiny, capsy
 def test_trace_finds_the_step_that_is_wrong_in_it(make_tiny, capsys):
     name = make_tiny((" / x.shape[-1] ** 0.5", ""))
     assert trace_tiny(name) == 1
-    assert f"scores breaks first, in {name} textbook in float32 on cpu" in capsys.readouterr().out
+    assert f"scores breaks first, in {name} vectorized in float32 on cpu" in capsys.readouterr().out
 
 
 def test_a_dtype_that_it_has_not_is_left_out(make_tiny, capsys):
     name = make_tiny(also='DTYPES = ("float32",)')
     assert trace_tiny(name, "--dtypes", "float32", "float64") == 0
-    assert f"{name} has no looped, vectorized, builtin, histogram, float64." in (
+    assert f"{name} has no looped, blocked, builtin, histogram, float64." in (
         capsys.readouterr().out
     )
     with pytest.raises(UserError, match="Nothing is left to trace"):
@@ -54,7 +54,7 @@ def test_a_run_evaluates_and_judges_it_but_trains_it_not(make_tiny, capsys):
     args = "--implementations pytorch --epochs 1 --batch-size 400 --json out.json"
     assert run.main([*args.split(), "--implementation", name]) == 0
     out = capsys.readouterr().out
-    assert f"{name} has no histogram: it runs textbook instead." in out
+    assert f"{name} has no histogram: it runs vectorized instead." in out
     assert f"{name} is forward only: it is evaluated and judged, not trained." in out
     assert "pytorch alone trains: its training is compared with no other." in out
     result = json.loads(Path("out.json").read_text())
@@ -105,13 +105,13 @@ def test_steps_that_it_gives_itself_are_judged(make_tiny, capsys, step: str, sen
             trace_tiny(name)
         return
     assert trace_tiny(name) == 1
-    assert f"query breaks first, in {name} textbook" in capsys.readouterr().out
+    assert f"query breaks first, in {name} vectorized" in capsys.readouterr().out
 
 
 def test_nothing_is_known_of_a_model_but_that_it_can_be_evaluated():
     """A dict does as a model, and its steps are seen."""
     problem = make_problem()
-    model = tiny_attention.from_params(problem.params, "textbook", "float64", "cpu")
+    model = tiny_attention.from_params(problem.params, "vectorized", "float64", "cpu")
     steps = capture_steps(tiny_attention, model, problem.images)
     assert steps.keys() == {"query", "key", "value", "scores", "weights", "attended", "logits"}
     np.testing.assert_array_equal(steps["query"], problem.images @ problem.params["Q"])

@@ -15,13 +15,22 @@ from compare.foreign import guard
 from compare.problems import make_dataset, make_problem
 from shared.config import Config
 from shared.errors import UserError
+from shared.training.loop import train
 from shared.training.records import AdamState, Epoch
 
 NOT_MET = {
     "lacks_to_params": ("def to_params", "def give_params", "lacks `to_params`: see docs/"),
-    "forms_as_text": ('("textbook",)', '"textbook"', "ATTENTION is 'textbook': it must be a tuple"),
-    "no_form": ('("textbook",)', "()", r"ATTENTION is \(\): it must hold names"),
-    "unknown_form": ('("textbook",)', '("flash",)', "ATTENTION holds 'flash': the forms are text"),
+    "forms_as_text": (
+        '("vectorized",)',
+        '"vectorized"',
+        "ATTENTION is 'vectorized': it must be a tuple",
+    ),
+    "no_form": ('("vectorized",)', "()", r"ATTENTION is \(\): it must hold names"),
+    "unknown_form": (
+        '("vectorized",)',
+        '("flash",)',
+        "ATTENTION holds 'flash': the forms are text",
+    ),
     "libraries": ('("rich",)', "7", "LIBRARIES is 7: it must be a tuple of names"),
     "missing_argument": (
         "labels, *, batch_size, accuracy",
@@ -126,7 +135,7 @@ def trainer(**changes) -> SimpleNamespace:
     """Make a trainer, guarded, that yields one epoch, with some of its fields changed."""
 
     def train(params, data, config, on_steps):
-        model = tiny_attention.from_params(params, "textbook", config.dtype, "cpu")
+        model = tiny_attention.from_params(params, "vectorized", config.dtype, "cpu")
         validation = tiny_attention.evaluate(
             model, data.test.images, data.test.labels, batch_size=2, accuracy="micro"
         )
@@ -149,7 +158,7 @@ def trainer(**changes) -> SimpleNamespace:
 
 def trained(module, epochs: int = 1) -> list[Epoch]:
     problem = make_problem()
-    return list(module.train(problem.params, make_dataset(problem), Config(epochs=epochs)))
+    return list(train(module, problem.params, make_dataset(problem), Config(epochs=epochs)))
 
 
 def test_an_epoch_that_is_one_passes():

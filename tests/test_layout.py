@@ -60,8 +60,8 @@ def test_the_same_step_stands_on_the_same_line(one: str, other: str):
     a, b = landmarks(model_path(one)), landmarks(model_path(other))
     until = a["SelfAttentionModel.forward.logits"]
     shared = {name for name in a.keys() & b.keys() if a[name] <= until}
-    expected = {f"attend_textbook.{step}" for step in STEPS[:6]} | {"attend_looped.attended"}
-    expected |= {f"attend_vectorized.{step}" for step in (*STEPS[:3], "attended")}
+    expected = {f"attend.{step}" for step in STEPS[:6]} | {"attend_looped.attended"}
+    expected |= {f"attend_blocked.{step}" for step in (*STEPS[:3], "attended")}
     expected |= {f"attend_histogram.{step}" for step in (*STEPS[:4], "by_level", "attended")}
     expected |= {f"attend_histogram.from_one_table.{step}" for step in ("sums", "by_level")}
     expected |= {f"attend_histogram.from_a_table_each.{step}" for step in ("weights", "by_level")}

@@ -55,7 +55,7 @@ def test_the_samples_levels_are_its_pixels(channels: int):
     assert found.levels.shape == (256, channels)
     np.testing.assert_array_equal(found.levels[found.indices], split.images)
     np.testing.assert_array_equal(found.counts.sum(axis=1), 784)
-    assert split.in_form("vectorized") is split.images
+    assert split.in_form("blocked") is split.images
 
 
 @pytest.mark.parametrize("normalization", ["per-pixel", "seed"])

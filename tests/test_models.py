@@ -88,7 +88,7 @@ def test_images_of_a_wrong_shape_are_refused(implementation, shape: tuple[int, .
 
 def test_an_unknown_form_is_refused(implementation):
     with pytest.raises(
-        UserError, match=r"attention 'flash' is not known here: choose textbook or looped"
+        UserError, match=r"attention 'flash' is not known here: choose vectorized or looped"
     ):
         implementation.from_params(make_problem().params, attention="flash")
 

@@ -21,9 +21,9 @@ from compare.page.encode import embed_json, encode_array, make_picture
 from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
 from compare.page.training import step_curves
 from compare.page.traps import read_traps
-from shared.training.step_losses import STEP_LOSSES
 from compare.steps import STEPS, Batch
 from shared.errors import UserError
+from shared.training.step_losses import STEP_LOSSES
 
 
 def test_the_page_is_one_file_below_5_mb_that_names_no_other(tmp_path: Path):
@@ -100,7 +100,7 @@ def test_the_code_is_the_files_own_and_every_step_has_one_row_of_all_three():
         cells = [row.cells[index] for row in rows if row.part != "loss" and row.cells[index]]
         text = "".join("".join(p.text for p in cell.pieces) + "\n" for cell in cells)
         assert text == (HERE.parents[1] / package / "model.py").read_text(), name
-    shown = [row for row in rows if row.part in ("textbook", "forward", "loss") and row.step]
+    shown = [row for row in rows if row.part in ("vectorized", "forward", "loss") and row.step]
     assert [row.step for row in shown] == list(STEPS)
     assert all(None not in row.cells for row in shown)
 
@@ -117,7 +117,7 @@ def test_steps_have_their_real_shapes_and_errors(channels: int, tmp_path: Path):
     assert by_name["scores"]["shape"] == by_name["weights"]["shape"] == [1, 784, 784]
     assert by_name["logits"]["shape"] == [1, 10]
     assert by_name["value"]["picture"]["shape"] == [28, 28 * channels]
-    model = numpy_reference.from_params(batch.params, "textbook")
+    model = numpy_reference.from_params(batch.params, "vectorized")
     assert by_name["logits"]["values"] == model(batch.images)[0].tolist()
     for step in found["steps"]:
         for name in PACKAGES:

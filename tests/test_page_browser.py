@@ -11,9 +11,9 @@ from page_browser import Watched
 from page_runs import HOSTILE, MUTANTS, make_docs, make_run
 
 from compare.page.command import write_page
-from shared.training.step_losses import STEP_LOSSES
 from compare.steps import STEPS
 from shared.data import Dataset
+from shared.training.step_losses import STEP_LOSSES
 
 SECTIONS = ("code", "attention", "draw", "break", "training", "speed", "traps")
 
@@ -55,14 +55,14 @@ def test_choosing_a_step_highlights_three_lines(watched: Watched, step: str):
 
 def test_every_form_can_be_shown_and_a_line_be_clicked(watched: Watched):
     page = watched.page
-    for view in ("looped", "vectorized", "builtin", "histogram", "all", "steps"):
+    for view in ("looped", "blocked", "builtin", "histogram", "all", "steps"):
         page.locator("select[name=view]").select_option(view)
-        parts = {"all": None, "steps": {"textbook", "forward", "loss"}}.get(view, {view})
+        parts = {"all": None, "steps": {"vectorized", "forward", "loss"}}.get(view, {view})
         rows = page.locator("table.code tbody tr:not([hidden])")
         found = set(rows.evaluate_all("(rows) => rows.map((row) => row.dataset.part)"))
         # `scores` was chosen, which these do not compute as such: its own view comes back.
-        if view in ("looped", "vectorized", "builtin"):
-            assert found == {"textbook", "forward", "loss"}
+        if view in ("looped", "blocked", "builtin"):
+            assert found == {"vectorized", "forward", "loss"}
         else:
             assert found == parts or (view == "all" and "rest" in found)
     page.locator("tr[data-step=weights]:not([hidden]) td").first.click()

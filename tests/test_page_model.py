@@ -32,7 +32,7 @@ def exact_weights(params: dict[str, np.ndarray], image: np.ndarray) -> Any:
 def test_the_heat_map_is_numpys_weights(
     browser: Any, tmp_path: Path, channels: int, normalization: str, dtype: str
 ):
-    attention = "histogram" if normalization == "global" else "textbook"
+    attention = "histogram" if normalization == "global" else "vectorized"
     run, data = make_run(
         tmp_path / "run",
         **{"num_channels": channels, "normalization": normalization},

@@ -32,8 +32,8 @@ ALWAYS = {"query", "key", "value", "attended", "logits", "loss"}
 TABLES = {
     ("pytorch", "builtin"): set(),
     ("jax", "builtin"): set(),
-    ("jax", "vectorized"): set(),  # inside of vmap
-    ("numpy", "vectorized"): set(),  # in one piece of memory that is written over
+    ("jax", "blocked"): set(),  # inside of vmap
+    ("numpy", "blocked"): set(),  # in one piece of memory that is written over
     ("pytorch", "histogram"): {"scores"},
     ("jax", "histogram"): {"scores"},
     ("numpy", "histogram"): {"scores"},
@@ -107,7 +107,7 @@ def planted(name: str) -> tuple[Bug, ModuleType]:
 @pytest.mark.parametrize("name", HINTS)
 def test_a_planted_bug_is_named_at_its_step_with_a_hint(name: str):
     bug, broken = planted(name)
-    case = Case("numpy", "textbook", "float64")
+    case = Case("numpy", "vectorized", "float64")
     batch = batch_of(make_problem(2, 7, 3, 5))
     judged = judge(case, broken, batch, bound_steps(batch, case.dtype))
     found = first_break(judged)
@@ -117,7 +117,7 @@ def test_a_planted_bug_is_named_at_its_step_with_a_hint(name: str):
     assert found.error == pytest.approx(abs(found.found - found.expected))
     assert HINTS[name] is None or HINTS[name] in (found.hint or "")
     said = say_first_break({case: judged})
-    assert f"{bug.step} breaks first, in numpy textbook in float64 on cpu: at " in (said or "")
+    assert f"{bug.step} breaks first, in numpy vectorized in float64 on cpu: at " in (said or "")
     # Whatever else is off later on is off since the start, not by itself.
     later = [other for other in judged if other.step not in (bug.step, "loss") and other.local > 1]
     assert later == []
@@ -129,7 +129,7 @@ def test_nothing_is_looked_at_when_no_one_looks(implementation):
 
     problem = make_problem()
     before = sys.getprofile()
-    model = implementation.from_params(problem.params, form_of(implementation, "textbook"))
+    model = implementation.from_params(problem.params, form_of(implementation, "vectorized"))
     capture_steps(implementation, model, problem.images)
     assert sys.getprofile() is before
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
@@ -140,7 +140,7 @@ def test_nothing_is_looked_at_when_no_one_looks(implementation):
 def test_a_captured_step_is_a_copy():
     module = import_or_skip("numpy")
     problem = make_problem(2, 7, 3, 5)
-    model = module.from_params(problem.params, "textbook")
+    model = module.from_params(problem.params, "vectorized")
     first = capture_steps(module, model, problem.images)
     kept = {name: array.copy() for name, array in first.items()}
     capture_steps(module, model, 2 * problem.images)
@@ -177,7 +177,7 @@ def test_local_bounds_go_on_from_what_was_seen():
     """An error put into one step is carried by the local values of the steps behind it."""
     module = import_or_skip("numpy")
     batch = batch_of(make_problem())
-    seen = capture_steps(module, module.from_params(batch.params, "textbook"), batch.images)
+    seen = capture_steps(module, module.from_params(batch.params, "vectorized"), batch.images)
     seen["scores"] = seen["scores"] + 1.0 * (np.arange(7) == 3)
     local, carried = bound_steps(batch, "float64", seen), bound_steps(batch, "float64")
     np.testing.assert_array_equal(local["scores"].value, carried["scores"].value)
@@ -199,9 +199,9 @@ def test_the_command_says_that_all_hold_and_keeps_what_it_found(tmp_path: Path, 
 def test_the_command_ends_with_1_where_a_step_breaks(monkeypatch, capsys):
     _, broken = planted("scale_of_the_steps")
     monkeypatch.setattr("compare.trace.load_present", lambda *_: {"numpy": broken})
-    assert main(["--implementations", "numpy", "--images", "1", "--forms", "textbook"]) == 1
+    assert main(["--implementations", "numpy", "--images", "1", "--forms", "vectorized"]) == 1
     out = capsys.readouterr().out
-    assert "scores breaks first, in numpy textbook in float32 on cpu" in out
+    assert "scores breaks first, in numpy vectorized in float32 on cpu" in out
     assert "is a scale missing" in " ".join(out.split())
 
 

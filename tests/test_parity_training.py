@@ -14,6 +14,7 @@ from shared.checkpoints import load_params, save_params
 from shared.config import Config
 from shared.data import Dataset, load_data
 from shared.params import initial_params
+from shared.training.loop import train
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_a_hundred_float64_steps_of_pytorch_and_jax_stay_together(
     for name in TRAINERS:
         module = import_or_skip(name)
         skip_without_device(module, device)
-        (epoch,) = module.train(initial_params(seed=3), digits, config)
+        (epoch,) = train(module, initial_params(seed=3), digits, config)
         losses[name], params[name] = epoch.step_losses, epoch.params
     assert losses["pytorch"].shape == losses["jax"].shape == (100,)
     assert losses["pytorch"].dtype == losses["jax"].dtype == np.float64
@@ -48,7 +49,8 @@ def test_training_in_parts_is_training_in_one_go(trainer, monkeypatch):
     for epochs, steps in ((whole, 125), (parts, 2)):
         monkeypatch.setattr(batches, "STEPS_AT_ONCE", steps)
         heard = []
-        epochs += trainer.train(
+        epochs += train(
+            trainer,
             problem.params,
             make_dataset(problem),
             config,
@@ -65,7 +67,7 @@ def test_training_in_parts_is_training_in_one_go(trainer, monkeypatch):
 def test_weights_saved_by_one_framework_load_in_each_other(trainer, reader: str, tmp_path):
     problem = make_problem(batch=11)
     config = Config(epochs=1, batch_size=5, dtype="float64")
-    (epoch,) = trainer.train(problem.params, make_dataset(problem), config)
+    (epoch,) = train(trainer, problem.params, make_dataset(problem), config)
     save_params(tmp_path / "weights.safetensors", epoch.params)
     params, _ = load_params(tmp_path / "weights.safetensors")
     module = import_or_skip(reader)

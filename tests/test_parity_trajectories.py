@@ -13,6 +13,7 @@ from conftest import import_or_skip
 from shared.config import Config
 from shared.data import Dataset, load_data
 from shared.params import PARAM_NAMES, initial_params
+from shared.training.loop import train
 
 CONFIG = Config(epochs=4, batch_size=16)  # 1,000 steps
 MARKS = (1, 10, 100, 1000)
@@ -28,7 +29,7 @@ def losses(name: str, params: dict[str, np.ndarray], digits: Dataset) -> np.ndar
     """Train in float32 and give the loss of every step, in nats."""
     module = import_or_skip(name)
     with nullcontext() if name != "jax" else without_x64():
-        epochs = list(module.train(params, digits, CONFIG))
+        epochs = list(train(module, params, digits, CONFIG))
     return np.concatenate([epoch.step_losses for epoch in epochs]).astype(np.float64)
 
 
@@ -101,6 +102,6 @@ def test_the_control_would_show_a_bug_of_method(
     """A learning rate that is 1.0001 times as large drifts further than any rounding."""
     module = import_or_skip("pytorch")
     config = replace(CONFIG, learning_rate=CONFIG.learning_rate * 1.0001)
-    epochs = module.train(initial_params(), digits, config)
+    epochs = train(module, initial_params(), digits, config)
     other = np.concatenate([epoch.step_losses for epoch in epochs]).astype(np.float64)
     assert gaps(other, pytorch)[-1] > 3 * control[-1]

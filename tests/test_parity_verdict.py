@@ -78,7 +78,7 @@ def test_training_that_differs_by_its_learning_rate_fails():
     def train(params, data, config, *args):
         from dataclasses import replace
 
-        return jax.train(params, data, replace(config, learning_rate=0.0030001), *args)
+        return train(jax, params, data, replace(config, learning_rate=0.0030001), *args)
 
     problem = make_problem(batch=23)
     data = make_dataset(problem)

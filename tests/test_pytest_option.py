@@ -17,12 +17,12 @@ def test_pytest_judges_it_alone_and_says_what_it_has_not(make_tiny, tmp_path: Pa
     process = judge(name, "-k", "test_claim", "-v", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert (
-        f"judged: {name} (textbook; float32, float64; cpu); it has no looped, vectorized, builtin, "
+        f"judged: {name} (vectorized; float32, float64; cpu); it has no looped, blocked, builtin, "
         "histogram, loss_and_gradients, train" in process.stdout
     )
     assert f"{name} has no train: forward only" in process.stdout
     assert "14 passed, 8 skipped" in process.stdout
-    assert "numpy-textbook" not in process.stdout
+    assert "numpy-vectorized" not in process.stdout
 
 
 def test_pytest_takes_the_parity_tests_that_are_about_an_implementation_and_no_other(

@@ -95,7 +95,7 @@ def test_attention_at_one_channel_is_one_monotone_curve_per_image(k: float, q: f
     split = load_data().test
     params = initial_params(num_channels=1, seed=3)
     params |= {name: np.array([[value]]) for name, value in zip("KQV", (k, q, v), strict=True)}
-    model = numpy_reference.from_params(params, "textbook")
+    model = numpy_reference.from_params(params, "vectorized")
     attended = capture_steps(numpy_reference, model, split.images[:4])["attended"]
     levels = split.levels[:, 0].astype(np.float64)
     for pixels, found in zip(split.pixels[:4], attended[:, :, 0], strict=True):

@@ -233,7 +233,7 @@ def test_a_trainer_that_takes_no_state_is_kept_and_cannot_go_on(tmp_path: Path):
     pytorch = import_or_skip("pytorch")
 
     def train(params, data, config, on_steps):
-        return pytorch.train(params, data, config, on_steps)
+        return train(pytorch, params, data, config, on_steps)
 
     module, config = SimpleNamespace(train=train), make_config(tmp_path, epochs=1)
     run = finish(module, "it", config)

@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from shared.params import check_images, check_labels, check_params
+from shared.params import check_batch, check_params
 from shared.training.records import Evaluation
 
-ATTENTION = ("textbook",)
+ATTENTION = ("vectorized",)
 LIBRARIES = ("rich",)
 
 
 def from_params(params, attention, dtype, device):
     check_params(params)
-    if attention != "textbook" or device != "cpu":
-        raise ValueError("It has textbook on the CPU alone.")
+    if attention != "vectorized" or device != "cpu":
+        raise ValueError("It has vectorized on the CPU alone.")
     return {name: np.array(array, dtype) for name, array in params.items()}
 
 
@@ -32,8 +32,7 @@ def forward(model, x):
 
 def evaluate(model, images, labels, *, batch_size, accuracy):
     channels, weight = len(model["K"]), model["out.weight"]
-    check_images(images.shape, (weight.shape[1] // channels, channels))
-    check_labels(labels, len(weight))
+    check_batch(images.shape, labels, (weight.shape[1] // channels, channels), len(weight))
     starts = range(0, len(images), batch_size)
     x = images.astype(weight.dtype)
     logits = np.concat([forward(model, x[start : start + batch_size]) for start in starts])

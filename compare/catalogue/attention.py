@@ -12,8 +12,8 @@ ATTENTION = (
         title="The softmax is taken over the axis of the queries",
         package="pytorch_impl",
         file="model.py",
-        right="weights = softmax(scores, dim=-1)",
-        wrong="weights = softmax(scores, dim=-2)",
+        right="weights = softmax(scores, -1)",
+        wrong="weights = softmax(scores, -2)",
         why="The axis is a number, and the table is square: nothing but the numbers tells. A model "
         "with this bug trained as well as the right one.",
         sources=(
@@ -28,8 +28,8 @@ ATTENTION = (
         title="The softmax is taken over the first axis, that of the batch",
         package="pytorch_impl",
         file="model.py",
-        right="weights = softmax(scores, dim=-1)",
-        wrong="weights = softmax(scores, dim=0)",
+        right="weights = softmax(scores, -1)",
+        wrong="weights = softmax(scores, 0)",
         why="Without an axis torch.nn.functional.softmax chooses axis 0 on three axes, and "
         "nn.Softmax(0) was written for two of them. JAX's default is the last axis. With a batch "
         "of one every weight is 1.",
@@ -42,8 +42,8 @@ ATTENTION = (
         title="K and Q are handed over in the wrong order",
         package="jax_impl",
         file="model.py",
-        right="def attend_textbook(x: Array, K: Array, Q: Array, V: Array)",
-        wrong="def attend_textbook(x: Array, Q: Array, K: Array, V: Array)",
+        right="def attend(x: Array, K: Array, Q: Array, V: Array)",
+        wrong="def attend(x: Array, Q: Array, K: Array, V: Array)",
         why="Every library has its own order of arguments: query, key, value in PyTorch; query, "
         "value, key in Keras.",
         sources=("https://keras.io/api/layers/attention_layers/multi_head_attention/",),
@@ -144,9 +144,9 @@ ATTENTION = (
         name="causal_mask_left_on",
         title="A causal mask is left on: a pixel sees only those before it",
         package="pytorch_impl",
-        file="model.py",
-        right="attended = attend(query, key, value)[:, 0]",
-        wrong="attended = attend(query, key, value, is_causal=True)[:, 0]",
+        file="forms.py",
+        right="scaled_dot_product_attention(query, key, value)[:, 0]",
+        wrong="scaled_dot_product_attention(query, key, value, is_causal=True)[:, 0]",
         why="The call was copied from a language model, where the mask belongs.",
         sources=(SDPA,),
         claim="steps",
@@ -157,9 +157,9 @@ ATTENTION = (
         name="dropout_left_on",
         title="Dropout on the weights is left on when evaluating",
         package="pytorch_impl",
-        file="model.py",
-        right="attended = attend(query, key, value)[:, 0]",
-        wrong="attended = attend(query, key, value, dropout_p=0.1)[:, 0]",
+        file="forms.py",
+        right="scaled_dot_product_attention(query, key, value)[:, 0]",
+        wrong="scaled_dot_product_attention(query, key, value, dropout_p=0.1)[:, 0]",
         why="scaled_dot_product_attention is a function and knows nothing of model.eval(): it "
         "drops whatever dropout_p says.",
         sources=(
@@ -174,19 +174,15 @@ ATTENTION = (
         name="heads_and_steps_swapped",
         title="The axes of heads and steps are where JAX has them, in PyTorch's call",
         package="pytorch_impl",
-        file="model.py",
+        file="forms.py",
         right="query = (x @ Q)[:, None]  # [batch, heads, steps, channels]\n"
         "    key = (x @ K)[:, None]  # [batch, heads, steps, channels]\n"
         "    value = (x @ V)[:, None]  # [batch, heads, steps, channels]\n"
-        "    # PyTorch's call keeps the dtype it is given.\n"
-        "    attend = scaled_dot_product_attention\n"
-        "    attended = attend(query, key, value)[:, 0]",
+        "    attended = scaled_dot_product_attention(query, key, value)[:, 0]",
         wrong="query = (x @ Q)[:, :, None]  # [batch, steps, heads, channels]\n"
         "    key = (x @ K)[:, :, None]  # [batch, steps, heads, channels]\n"
         "    value = (x @ V)[:, :, None]  # [batch, steps, heads, channels]\n"
-        "    # PyTorch's call keeps the dtype it is given.\n"
-        "    attend = scaled_dot_product_attention\n"
-        "    attended = attend(query, key, value)[:, :, 0]",
+        "    attended = scaled_dot_product_attention(query, key, value)[:, :, 0]",
         why="PyTorch wants [batch, heads, steps, channels], JAX [batch, steps, heads, channels]; "
         "the shape that comes out is the same. Here every step attends to itself alone.",
         sources=(SDPA, JAX_ATTENTION),
@@ -198,9 +194,9 @@ ATTENTION = (
         name="histogram_totals_not_counted",
         title="The sum of exponentials counts every level once, however often it occurs",
         package="jax_impl",
-        file="model.py",
-        right="totals = x.counts @ exponentials.mT",
-        wrong="totals = jnp.ones_like(x.counts) @ exponentials.mT",
+        file="forms.py",
+        right="totals = counts @ exponentials.mT",
+        wrong="totals = jnp.ones_like(counts) @ exponentials.mT",
         why="Weights enter a weighted mean twice, above and below the line; below is where they "
         "are forgotten.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.average.html",),
@@ -212,9 +208,9 @@ ATTENTION = (
         name="histogram_counts_as_flags",
         title="A level counts as present or absent, not as often as it occurs",
         package="numpy_reference",
-        file="model.py",
-        right="counts = np.asarray(x.counts, dtype=like.dtype)",
-        wrong="counts = np.asarray(x.counts > 0, dtype=like.dtype)",
+        file="convert.py",
+        right="counts = copy(x.counts)",
+        wrong="counts = copy(x.counts > 0)",
         why="Levels that occur are found by a comparison, and their numbers are then left out of "
         "the sum, as with numpy.unique without return_counts. It shows only where an image has "
         "two pixels alike.",

@@ -6,10 +6,10 @@ EPOCHS = (
     Bug(
         name="epochs_off_by_one",
         title="Every epoch takes the batches of the epoch before",
-        package="jax_impl",
-        file="train.py",
-        right="epoch=number,",
-        wrong="epoch=number - 1,",
+        package="shared",
+        file="training/loop.py",
+        right="draw_batches(num_samples, state.epoch, config)",
+        wrong="draw_batches(num_samples, state.epoch - 1, config)",
         why="Epochs are counted from 0 in one place and from 1 in another; after a restart the "
         "count begins anew.",
         sources=(
@@ -22,10 +22,10 @@ EPOCHS = (
     Bug(
         name="same_order_every_epoch",
         title="Every epoch takes its batches in the same order",
-        package="pytorch_impl",
-        file="train.py",
-        right="epoch=number,",
-        wrong="epoch=1,",
+        package="shared",
+        file="training/loop.py",
+        right="draw_batches(num_samples, state.epoch, config)",
+        wrong="draw_batches(num_samples, 1, config)",
         why="A shuffle that is seeded stays as it is until it is told the epoch "
         "(sampler.set_epoch in PyTorch).",
         sources=(
@@ -38,8 +38,8 @@ EPOCHS = (
     Bug(
         name="batches_with_replacement",
         title="Batches are drawn with replacement instead of by shuffling",
-        package="jax_impl",
-        file="train.py",
+        package="shared",
+        file="training/loop.py",
         right="sampling=config.sampling",
         wrong='sampling="replacement"',
         why="Random row numbers are the shortest way to a batch. A third of the images does not "
@@ -56,13 +56,11 @@ EPOCHS = (
         title="The loss is the mean of the batches' means, the last batch short",
         package="pytorch_impl",
         file="train.py",
-        right="loss = cross_entropy(logits, targets)  # []",
-        wrong="loss = torch.stack(\n"
-        "        [\n"
-        "            cross_entropy(logits[i : i + batch_size], targets[i : i + batch_size])\n"
-        "            for i in starts\n"
-        "        ]\n"
-        "    ).mean()  # []",
+        right="loss=cross_entropy(logits, targets).item(),",
+        wrong="loss=torch.stack([cross_entropy(logits[rows], targets[rows]) for rows in "
+        "batches])\n"
+        "        .mean()\n"
+        "        .item(),",
         why="Each batch gives a mean, and their mean is right while all are of one size. In the "
         "last, short one every sample weighs more.",
         sources=(
@@ -76,9 +74,10 @@ EPOCHS = (
         title="The evaluation leaves out a last batch that is short",
         package="jax_impl",
         file="train.py",
-        right="images = in_form(images, model.attention)",
-        wrong="whole = max(len(images) // batch_size, 1) * batch_size\n"
-        "    images, labels = in_form(images, model.attention)[:whole], labels[:whole]",
+        right="batches = batches_in_order(len(targets), batch_size)\n",
+        wrong="batches = [rows for rows in batches_in_order(len(targets), batch_size)][: "
+        "len(targets) // batch_size]\n"
+        "        targets = targets[: len(batches) * batch_size]\n",
         why="drop_last=True is right for training, where all batches should be of one shape, and "
         "is copied into the evaluation.",
         sources=(
@@ -90,11 +89,11 @@ EPOCHS = (
     Bug(
         name="validation_of_the_start",
         title="Every epoch validates the weights that training started from",
-        package="jax_impl",
-        file="train.py",
-        right="validation=evaluate(\n                model,",
-        wrong="validation=evaluate(\n"
-        "                from_params(params, config.attention, config.dtype, config.device),",
+        package="shared",
+        file="training/loop.py",
+        right="            training.model,\n",
+        wrong="            implementation.from_params(params, config.attention, "
+        "config.dtype, config.device),\n",
         why="A compiled function keeps, as constants, the weights that it closed over when it was "
         "traced: they are those of its first call for ever.",
         sources=(
@@ -107,10 +106,10 @@ EPOCHS = (
     Bug(
         name="loss_of_the_last_step",
         title="An epoch reports the loss of its last step as its mean",
-        package="pytorch_impl",
-        file="train.py",
-        right="train_loss=loss,",
-        wrong="train_loss=float(step_losses[-1]),",
+        package="shared",
+        file="training/loop.py",
+        right="train_loss=float(epoch.losses.mean(dtype=np.float64)),",
+        wrong="train_loss=float(epoch.losses[-1]),",
         why="The variable of the loop still holds a loss when the loop is over.",
         sources=(
             "https://github.com/numaproj/numalogic/issues/53",
@@ -124,8 +123,8 @@ EPOCHS = (
         title="The loss is given in bits where nats are meant",
         package="jax_impl",
         file="train.py",
-        right="loss=float(loss),",
-        wrong="loss=float(loss / jnp.log(2.0)),",
+        right="loss=cross_entropy(logits, targets).mean().item(),",
+        wrong="loss=(cross_entropy(logits, targets).mean() / jnp.log(2.0)).item(),",
         why="Papers give either, and the base of a logarithm is rarely written.",
         sources=("https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.entropy.html",),
         claim="loss",
@@ -136,8 +135,8 @@ EPOCHS = (
         title="Accuracy is averaged by class",
         package="pytorch_impl",
         file="metrics.py",
-        right='num_classes, average="micro", sync_on_compute=False',
-        wrong="num_classes, sync_on_compute=False",
+        right="average, num_classes = accuracy, logits.shape[-1]",
+        wrong='average, num_classes = "macro", logits.shape[-1]',
         why="It is the default of TorchMetrics' MulticlassAccuracy (of its Accuracy it is not). "
         "Where classes are balanced the two are nearly the same.",
         sources=(
@@ -165,7 +164,7 @@ EPOCHS = (
         name="ties_to_the_last",
         title="Among equal logits the last one wins",
         package="numpy_reference",
-        file="evaluate.py",
+        file="metrics.py",
         right="return float((logits.argmax(axis=-1) == labels).mean())",
         wrong='order = logits.argsort(axis=-1, kind="stable")\n'
         "    return float((order[:, -1] == labels).mean())",
@@ -182,10 +181,15 @@ EPOCHS = (
         name="labels_not_checked",
         title="A label that is no class is taken, and made into something",
         package="jax_impl",
-        file="train.py",
-        right="from shared.params import check_labels\n",
-        wrong="\n\ndef check_labels(labels, num_outputs):\n"
-        '    """Take any label, as optax does."""\n\n\n',
+        file="convert.py",
+        right="from shared.params import PARAM_NAMES, check_batch, check_params\n",
+        wrong="from shared.params import PARAM_NAMES, check_params\n"
+        "\n"
+        "\n"
+        "def check_batch(images_shape, labels, image_shape, outputs):\n"
+        '    """Take any label, as optax does."""\n'
+        "\n"
+        "\n",
         why="PyTorch raises, so a port from it checks nothing. In JAX an index past the end is "
         "NaN or the last one, and -1 counts from the end.",
         sources=("https://github.com/google-deepmind/optax/issues/1185",),

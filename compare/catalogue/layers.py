@@ -9,7 +9,7 @@ LAYERS = (
         name="kernel_reshaped",
         title="PyTorch's weight becomes Flax's kernel by a reshape instead of a transpose",
         package="jax_impl",
-        file="model.py",
+        file="convert.py",
         right='arrays.pop("out.weight").T',
         wrong='arrays.pop("out.weight").reshape(model.out.kernel.shape)',
         why="The shapes do not fit, [out, in] against [in, out], and a reshape is the shortest way "
@@ -22,8 +22,8 @@ LAYERS = (
         name="kernel_reshaped_on_the_way_out",
         title="Flax's kernel becomes PyTorch's weight by a reshape instead of a transpose",
         package="jax_impl",
-        file="model.py",
-        right="model.out.kernel.T",
+        file="convert.py",
+        right="np.asarray(model.out.kernel).T",
         wrong="model.out.kernel.reshape(model.out.kernel.shape[::-1])",
         why="The way in was mended when the numbers were wrong; the way out makes no number wrong "
         "until someone loads the checkpoint.",
@@ -94,7 +94,7 @@ LAYERS = (
         name="snapshot_aliases_the_model",
         title="A snapshot of the weights shares their memory",
         package="pytorch_impl",
-        file="model.py",
+        file="convert.py",
         right="to_numpy(array).copy()",
         wrong="to_numpy(array)",
         why="state_dict() and numpy() give views of the live weights, so the best weights that "
@@ -109,7 +109,7 @@ LAYERS = (
         name="model_aliases_its_start",
         title="The model shares the memory of the weights that it was made from",
         package="pytorch_impl",
-        file="model.py",
+        file="convert.py",
         right="torch.tensor(array, **to)",
         wrong="torch.as_tensor(array, **to)",
         why="as_tensor and from_numpy copy nothing where the dtype is right already: training "
@@ -121,9 +121,9 @@ LAYERS = (
         name="numpy_model_aliases_its_start",
         title="The reference shares the memory of the weights that it was made from",
         package="numpy_reference",
-        file="model.py",
-        right="np.array(array, dtype=dtype)",
-        wrong="np.asarray(array, dtype=dtype)",
+        file="convert.py",
+        right="np.array(params[name], dtype=dtype)",
+        wrong="np.asarray(params[name], dtype=dtype)",
         why="asarray copies only what it has to convert: in float32 it is a copy, in float64 it is "
         "the caller's own array.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.asarray.html",),

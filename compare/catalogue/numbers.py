@@ -22,10 +22,9 @@ NUMBERS = (
         name="float32_softmax",
         title="The built-in call takes its softmax in float32, float64 given",
         package="jax_impl",
-        file="model.py",
-        right="attend = linen.dot_product_attention if x.dtype == jnp.float64 else "
-        "dot_product_attention",
-        wrong="attend = dot_product_attention",
+        file="forms.py",
+        right="if x.dtype == jnp.float64:",
+        wrong="if False:",
         why="jax.nn.dot_product_attention was made for half precision and casts its scores to "
         "float32, whatever they are: upwards for bfloat16, downwards for float64.",
         sources=(
@@ -54,7 +53,7 @@ NUMBERS = (
         name="float32_parameters",
         title="JAX makes float32 of float64 parameters",
         package="jax_impl",
-        file="model.py",
+        file="convert.py",
         right="arrays = {name: jnp.array(array, **to) for name, array in params.items()}",
         wrong='arrays = {name: jnp.array(array, **to | {"dtype": "float32"}) for name, array in '
         "params.items()}",
@@ -127,8 +126,8 @@ NUMBERS = (
         title="The softmax has an epsilon in its denominator",
         package="numpy_reference",
         file="model.py",
-        right="weights = exponentials / exponentials.sum(axis, keepdims=True)",
-        wrong="weights = exponentials / (exponentials.sum(axis, keepdims=True) + 1e-6)",
+        right="return exponentials / exponentials.sum(axis, keepdims=True)",
+        wrong="return exponentials / (exponentials.sum(axis, keepdims=True) + 1e-6)",
         why="It was put there against a row without any weight, where 0 / 0 would be NaN. Such a "
         "row cannot be: its largest exponential is 1.",
         sources=(
@@ -142,7 +141,7 @@ NUMBERS = (
         name="epsilon_in_the_logarithm",
         title="The loss is -log(probability + 1e-8)",
         package="numpy_reference",
-        file="evaluate.py",
+        file="metrics.py",
         right="return log_sum - shifted[np.arange(len(labels)), labels]",
         wrong="probabilities = np.exp(shifted - log_sum[:, None])\n"
         "    return -np.log(probabilities[np.arange(len(labels)), labels] + 1e-8)",
@@ -160,8 +159,8 @@ NUMBERS = (
         title="The loss of a float64 run is computed in float32",
         package="jax_impl",
         file="train.py",
-        right="loss = cross_entropy(logits, targets).mean()",
-        wrong='loss = cross_entropy(logits.astype("float32"), targets).mean()',
+        right="loss=cross_entropy(logits, targets).mean().item(),",
+        wrong='loss=cross_entropy(logits.astype("float32"), targets).mean().item(),',
         why="Mixed precision casts the logits to float32 before the loss: upwards there, downwards "
         "here.",
         sources=(
@@ -176,7 +175,7 @@ NUMBERS = (
         title="Exponentials are taken of scores as they are",
         package="pytorch_impl",
         file="model.py",
-        right="weights = softmax(scores, dim=-1)",
+        right="weights = softmax(scores, -1)",
         wrong="weights = scores.exp() / scores.exp().sum(dim=-1, keepdim=True)",
         why="It is the formula as it stands. From scores of 89 in float32 and 710 in float64 on "
         "the exponential is infinite, and infinity / infinity NaN.",
@@ -208,8 +207,8 @@ NUMBERS = (
         title="The largest score of the column is taken off, not that of the row",
         package="numpy_reference",
         file="model.py",
-        right="shifted = scores - scores.max(axis=axis, keepdims=True)",
-        wrong="shifted = scores - scores.max(axis=-2, keepdims=True)",
+        right="np.exp(scores - scores.max(axis, keepdims=True))",
+        wrong="np.exp(scores - scores.max(axis=-2, keepdims=True))",
         why="The table is square, and the shift looks like a matter of rounding. One number per "
         "row would cancel; one per column does not.",
         sources=("https://github.com/FluxML/NNlib.jl/pull/43",),
@@ -220,9 +219,9 @@ NUMBERS = (
         name="one_in_the_logarithm_of_counts",
         title="log(count + 1) keeps a level that does not occur from being -inf",
         package="jax_impl",
-        file="model.py",
-        right="log_counts = jnp.log(x.counts)[:, None]",
-        wrong="log_counts = jnp.log(x.counts + 1)[:, None]",
+        file="forms.py",
+        right="log_counts = jnp.log(counts)[:, None]",
+        wrong="log_counts = jnp.log(counts + 1)[:, None]",
         why="An infinity looks like a mistake to be mended. Here it is what gives a level that "
         "does not occur the weight 0.",
         sources=(
@@ -252,10 +251,10 @@ NUMBERS = (
     Bug(
         name="nan_left_out_of_the_mean",
         title="A step whose loss is NaN is left out of the mean loss",
-        package="pytorch_impl",
-        file="metrics.py",
-        right='nan_strategy="disable"',
-        wrong='nan_strategy="ignore"',
+        package="shared",
+        file="training/loop.py",
+        right="epoch.losses.mean(dtype=np.float64)",
+        wrong="np.nanmean(epoch.losses, dtype=np.float64)",
         why="TorchMetrics' MeanMetric leaves NaN out unless told otherwise (and warns; the warning "
         "is what one turns off). A training gone wrong goes on looking well.",
         sources=("https://github.com/Lightning-AI/torchmetrics/issues/1897",),

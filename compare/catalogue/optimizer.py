@@ -25,8 +25,9 @@ OPTIMIZER = (
         title="Adam starts anew in every epoch",
         package="pytorch_impl",
         file="train.py",
-        right="batches = epoch_batches(",
-        wrong="optimizer.state.clear()\n        batches = epoch_batches(",
+        right="rows = torch.tensor(batches, device=self.labels.device)",
+        wrong="self.optimizer.state.clear()\n"
+        "        rows = torch.tensor(batches, device=self.labels.device)",
         why="The optimiser is made in the function that trains one epoch, or not restored from a "
         "checkpoint: moments and step count are lost. The first epoch is right.",
         sources=(
@@ -54,8 +55,8 @@ OPTIMIZER = (
         title="Adam's epsilon stands inside the root",
         package="jax_impl",
         file="train.py",
-        right="adam(config.learning_rate)",
-        wrong="adam(config.learning_rate, eps=0.0, eps_root=1e-8)",
+        right="optax.adam(config.learning_rate)",
+        wrong="optax.adam(config.learning_rate, eps=0.0, eps_root=1e-8)",
         why="optax has two epsilons, eps and eps_root, and papers put theirs in either place. "
         "With ordinary gradients the steps differ in the seventh digit, with gradients near "
         "1e-4 by half.",
@@ -86,17 +87,26 @@ OPTIMIZER = (
         title="Adam's moments are not corrected for their start at zero",
         package="jax_impl",
         file="train.py",
-        right="from optax import adam\n",
-        wrong="import optax\n\n\n"
+        right="import optax\n",
+        wrong="from types import SimpleNamespace\n"
+        "\n"
+        "import optax as right_optax\n"
+        "\n"
+        "\n"
         "def adam(rate):\n"
         '    """Adam that counts its steps from a million on: its correction is 1."""\n'
-        "    right, late = optax.adam(rate), 10**6\n\n"
+        "    right, late = right_optax.adam(rate), 10**6\n"
+        "\n"
         "    def update(gradients, state, params=None):\n"
         "        moments, *rest = state\n"
         "        state = (moments._replace(count=moments.count + late), *rest)\n"
         "        updates, (moments, *rest) = right.update(gradients, state, params)\n"
-        "        return updates, (moments._replace(count=moments.count - late), *rest)\n\n"
-        "    return optax.GradientTransformation(right.init, update)\n\n\n",
+        "        return updates, (moments._replace(count=moments.count - late), *rest)\n"
+        "\n"
+        "    return right_optax.GradientTransformation(right.init, update)\n"
+        "\n"
+        "\n"
+        "optax = SimpleNamespace(adam=adam)\n",
         why="BERT's own optimiser left it out, by oversight, and others followed. The first steps "
         "are three times as long then, and after some thousand nothing is left of it.",
         sources=(
@@ -111,8 +121,8 @@ OPTIMIZER = (
         title="Adam's second decay is 0.99 instead of 0.999",
         package="jax_impl",
         file="train.py",
-        right="adam(config.learning_rate)",
-        wrong="adam(config.learning_rate, b2=0.99)",
+        right="optax.adam(config.learning_rate)",
+        wrong="optax.adam(config.learning_rate, b2=0.99)",
         why="Libraries have either as a default. The first step does not depend on it.",
         sources=(
             "https://github.com/LoganBooker/prodigy-plus-schedule-free/issues/9",
@@ -157,8 +167,8 @@ OPTIMIZER = (
         title="AdamW stands for Adam, with optax' default decay of 1e-4",
         package="jax_impl",
         file="train.py",
-        right="from optax import adam\n",
-        wrong="from optax import adamw as adam\n",
+        right="optax.adam(config.learning_rate)",
+        wrong="optax.adamw(config.learning_rate)",
         why="A port replaces AdamW by AdamW; the default is a hundredth of PyTorch's.",
         sources=("https://github.com/google-deepmind/optax/issues/1414",),
         claim="adam",
@@ -169,8 +179,8 @@ OPTIMIZER = (
         title="A warm-up of one step makes the first step one of rate 0",
         package="jax_impl",
         file="train.py",
-        right="adam(config.learning_rate)",
-        wrong="adam(lambda count: config.learning_rate * jnp.minimum(count, 1))",
+        right="optax.adam(config.learning_rate)",
+        wrong="optax.adam(lambda count: config.learning_rate * jnp.minimum(count, 1))",
         why="Schedules count from 0, and step / warm-up is 0 in the first step: it teaches "
         "nothing but the moments.",
         sources=(
@@ -185,8 +195,8 @@ OPTIMIZER = (
         title="The learning rate of a float64 run is a float32 number",
         package="jax_impl",
         file="train.py",
-        right="adam(config.learning_rate)",
-        wrong="adam(jnp.float32(config.learning_rate))",
+        right="optax.adam(config.learning_rate)",
+        wrong="optax.adam(jnp.float32(config.learning_rate))",
         why="A rate that is to change without another compilation becomes an array, and an array "
         "has a dtype.",
         sources=(

@@ -29,7 +29,10 @@ def plant(bug: Bug, *, _keep: bool = False) -> ModuleType:
     path = path_of(bug)
     text = path.read_text(encoding="utf-8")
     changed = change(text, bug)
-    return _import_anew(bug.package, path, text if _keep else changed)
+    module = ".".join((bug.package, *Path(bug.file).with_suffix("").parts))
+    return _import_anew(
+        bug.package, module.removesuffix(".__init__"), path, text if _keep else changed
+    )
 
 
 def path_of(bug: Bug) -> Path:
@@ -67,9 +70,8 @@ def whole_lines(bug: Bug) -> tuple[str, str]:
     return right, wrong
 
 
-def _import_anew(package: str, path: Path, text: str) -> ModuleType:
+def _import_anew(package: str, module: str, path: Path, text: str) -> ModuleType:
     """Import a package, or one module of "shared", with `text` in the place of a file's own."""
-    module = package if path.name == "__init__.py" else f"{package}.{path.stem}"
     # The real one comes first: what may be done once in a process, it has done.
     import_module(module)
     finder = _OneFile(module, path, text)

@@ -76,9 +76,9 @@ SCALE = (
         package="pytorch_impl",
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])  # [..., steps, steps]\n"
-        "    weights = softmax(scores, dim=-1)",
+        "    weights = softmax(scores, -1)",
         wrong="scores = query @ key.mT  # [..., steps, steps]\n"
-        "    weights = softmax(scores, dim=-1) / sqrt(K.shape[-1])",
+        "    weights = softmax(scores, -1) / sqrt(K.shape[-1])",
         why="Written in one expression, the scale slips outside of the softmax's parentheses.",
         sources=("https://github.com/FrancescoSaverioZuppichini/ViT/issues/2",),
         claim="steps",
@@ -89,9 +89,9 @@ SCALE = (
         name="builtin_scaled_twice",
         title="The query is scaled before a call that scales by itself",
         package="jax_impl",
-        file="model.py",
-        right="attended = attend(query, key, value)[:, :, 0]",
-        wrong="attended = attend(query / sqrt(K.shape[-1]), key, value)[:, :, 0]",
+        file="forms.py",
+        right="dot_product_attention(query, key, value)[:, :, 0]",
+        wrong="dot_product_attention(query / sqrt(K.shape[-1]), key, value)[:, :, 0]",
         why="Code by hand is replaced by the built-in call, and its scaling of the query stays: "
         "the call's own scale, 1 / sqrt(channels), is a default that one does not see.",
         sources=(JAX_ATTENTION,),

@@ -74,8 +74,8 @@ TRAINING = (
         title="No gradient passes through the attention weights",
         package="jax_impl",
         file="model.py",
-        right="weights = softmax(scores, axis=-1)",
-        wrong="weights = jax.lax.stop_gradient(softmax(scores, axis=-1))",
+        right="weights = softmax(scores, -1)",
+        wrong="weights = jax.lax.stop_gradient(softmax(scores, -1))",
         why="The weights were detached to be drawn or stored, and the detached ones used on. K and "
         "Q stand still then; the rest learns, and the loss falls.",
         sources=(

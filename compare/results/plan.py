@@ -12,11 +12,10 @@ from typing import Literal, get_args
 
 from rich.console import Console
 
-from compare.machine import limit_threads, num_threads
+from compare.machine import limit_threads, num_threads, search_path
 from shared.config import PRESETS, bad_option
 from shared.errors import UserError
 from shared.files import make_folder
-from shared.launch import search_path
 
 Part = Literal["default", "float64", "first", "rates", "ablations", "seed"]
 PARTS: tuple[Part, ...] = get_args(Part)

@@ -1,8 +1,7 @@
 """One process among those of a training: its place, its share, and how it ends.
 
-A process learns its place from environment variables, those that `torchrun` sets and any launcher
-can: RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; LOCAL_RANK and LOCAL_WORLD_SIZE where a machine
-runs more than one. shared/launch.py starts such processes on this machine.
+`torchrun` starts the processes, in PyTorch and in JAX, and tells each its place in environment
+variables: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
 """
 
 import os
@@ -25,7 +24,8 @@ class Place(NamedTuple):
     size: int  # how many processes there are
     local_rank: int  # from 0, on this machine
     local_size: int  # how many processes there are on this machine
-    address: str  # "host:port" of process 0, where all meet
+    host: str  # of process 0, where all meet
+    port: int  # torchrun itself listens there
 
     @property
     def is_first(self) -> bool:
@@ -34,36 +34,26 @@ class Place(NamedTuple):
 
 
 def find_place(environment: Mapping[str, str]) -> Place | None:
-    """Read this process's place off the environment; None for a process on its own.
+    """Read this process's place from its environment; None for a process on its own.
 
     Raises UserError where the variables make no sense.
     """
     if "RANK" not in environment and "WORLD_SIZE" not in environment:
         return None
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+    found = {name: environment.get(name, "") for name in (*names, "MASTER_ADDR")}
     try:
-        numbers = [
-            int(environment.get(name, default) if default else environment[name])
-            for name, default in (
-                ("RANK", ""),
-                ("WORLD_SIZE", ""),
-                ("LOCAL_RANK", "0"),
-                ("LOCAL_WORLD_SIZE", "1"),
-                ("MASTER_PORT", ""),
-            )
-        ]
-        host = environment["MASTER_ADDR"]
-    except (KeyError, ValueError) as error:
+        rank, size, local_rank, local_size, port = (int(found[name]) for name in names)
+        is_place = 0 <= rank < size and 0 <= local_rank < local_size <= size
+    except ValueError:
+        is_place, port = False, 0
+    if not (is_place and 0 < port < 2**16 and found["MASTER_ADDR"]):
+        said = ", ".join(f"{name} {value!r}" for name, value in found.items())
         raise UserError(
-            f"This process cannot tell its place among others (wrong or missing: {error}): set "
-            "RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun does, or none of them."
-        ) from None
-    rank, size, local_rank, local_size, port = numbers
-    if not (0 <= rank < size and 0 <= local_rank < local_size <= size):
-        raise UserError(
-            f"RANK {rank} of WORLD_SIZE {size}, and LOCAL_RANK {local_rank} of LOCAL_WORLD_SIZE "
-            f"{local_size}, cannot be: count ranks from 0 up to the number of processes less 1."
+            f"These variables are no place of a process among others: {said}. Start the processes "
+            "with torchrun, which sets them, or unset RANK and WORLD_SIZE."
         )
-    return Place(rank, size, local_rank, local_size, f"{host}:{port}")
+    return Place(rank, size, local_rank, local_size, found["MASTER_ADDR"], port)
 
 
 def check_share(batch_size: int, devices: int) -> None:
