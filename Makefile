@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare diff page bench mutants results scale gpu test lint format clean
+.PHONY: help compare diff page bench mutants results scale test lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -30,9 +30,6 @@ results: $(VENV)/dev.done ## train the whole job on full MNIST and write docs/re
 
 scale: $(VENV)/run.done ## time one process against several and write docs/scale.md (ARGS="--rounds 1")
 	@$(BIN)/python -m compare scale --docs docs $(ARGS)
-
-gpu: $(VENV)/dev.done ## check and measure everything on a GPU and write docs/gpu.md
-	@$(BIN)/python -m compare gpu $(ARGS)
 
 test: $(VENV)/dev.done ## run every test, a worker for each core (ARGS="-k parity")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)

@@ -17,7 +17,6 @@ VERBS = {
     "mutants": "plant every bug of the catalogue, and see that parity catches it",
     "results": "train both presets on full MNIST, seed by seed, and write docs/results.md",
     "scale": "time a training in one process and in several, and write docs/scale.md",
-    "gpu": "check and measure everything on a GPU, and write docs/gpu.md",
     "performance": "write docs/performance.md from the result of a benchmark",
     "divergences": "write docs/divergences.md: where the libraries part, and the planted bugs",
 }
