@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -13,14 +13,12 @@ from rich.text import Text
 
 from compare.aligned import align, count_kinds
 from compare.diff_columns import WIDTHS, column_lines, columns_that_fit
-from compare.diff_html import write_html
-from compare.diff_svg import draw_columns
-from compare.diff_unified import unified_lines
 from compare.implementations import PACKAGES
 from compare.sources import Source, excerpt_form, files_of, forms_of, read_source, used_siblings
-from shared.cli import complete_flag, make_console, parse_options
+from shared.cli import make_console, parse_options
 from shared.config import Attention, bad_option
 from shared.errors import UserError, check_choice
+from shared.files import replacing
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,8 @@ class DiffConfig:
     distributed.py."""
     form: Attention | None = None
     """Of model.py this form of attention alone, and what it needs."""
-    unified: bool = False
-    """Print a unified diff instead, which pipes well and which `patch` takes. Needs no value."""
     width: int | None = None
     """Columns of text to fit into (default: the terminal's, or 160 where there is none)."""
-    html: Path | None = None
-    """Write the columns to this file instead: one HTML page that needs nothing else."""
     svg: Path | None = None
     """Draw the columns into this file instead, as a picture (.svg) of a terminal."""
 
@@ -56,7 +50,7 @@ def main(args: Sequence[str]) -> int:
     """Show the code side by side, and count the lines that differ."""
     config = parse_options(
         DiffConfig(),
-        complete_flag(args, "--unified"),
+        args,
         prog="python -m compare diff",
         description=(
             "Shows the code of the implementations side by side, the same step on one row, and "
@@ -70,15 +64,12 @@ def main(args: Sequence[str]) -> int:
     console = make_console()
     width = config.width or (console.width if console.is_terminal else WIDTHS[3])
     summary = [*count_lines(sources), *name_elsewhere(sources, config)]
-    if config.html or config.svg:
-        summary += write_files(sources, width, summary, config)
-    elif config.unified or columns_that_fit(width) == 0:
-        print_unified(sources, console)
-        console = Console(stderr=True, highlight=False)  # so that `patch` does not see the rest
-        summary += [] if config.unified else advise(sources, 0, width)
+    if config.svg:
+        draw_columns(config.svg, sources, width)
+        summary.append(f"Written: {config.svg}")
     else:
         shown = sources[: columns_that_fit(width)]
-        for line in column_lines(align(shown), shown, width):
+        for line in column_lines(align(shown), shown, width) if shown else ():
             console.print(line)
         summary += advise(sources, len(shown), width)
     for sentence in summary:
@@ -86,16 +77,18 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def write_files(
-    sources: Sequence[Source], width: int, summary: Sequence[str], config: DiffConfig
-) -> list[str]:
-    """Write the page and the picture that were asked for, and say so."""
-    rows = align(sources)
-    if config.html:
-        write_html(config.html, rows, sources, summary)
-    if config.svg:
-        draw_columns(config.svg, rows, sources, width)
-    return [f"Written: {path}" for path in (config.html, config.svg) if path]
+def draw_columns(path: Path, sources: Sequence[Source], width: int) -> None:
+    """Draw the columns, `width` characters wide, into an SVG file.
+
+    Raises UserError if its name is not that of one, or if it cannot be written.
+    """
+    if path.suffix != ".svg":
+        raise UserError(f"--svg is {path}: give a name that ends in .svg.")
+    console = Console(file=StringIO(), record=True, width=width, highlight=False)
+    for line in column_lines(align(sources), sources, width):
+        console.print(line)
+    with replacing(path) as temporary:
+        console.save_svg(str(temporary), title=" beside ".join(s.path for s in sources))
 
 
 def choose_sources(config: DiffConfig) -> list[Source]:
@@ -147,29 +140,17 @@ def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
     return sentences
 
 
-def print_unified(sources: Sequence[Source], console: Console) -> None:
-    """Print the difference from the first source to each of the others, coloured in a terminal."""
-    colors = {"@": "cyan", "-": "red", "+": "green"}
-    first, *others = sources
-    for other in others:
-        for index, line in enumerate(unified_lines(align([first, other]), first, other)):
-            if not console.is_terminal:
-                print(line)  # as it is: Rich would make spaces of a tab
-                continue
-            console.print(Text(line, style="bold" if index < 3 else colors.get(line[:1], "")))
-
-
 def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
-    """Say how to see side by side what does not fit into `width` columns of text."""
+    """Return how to see what does not fit side by side into `width` columns of text."""
     if shown == len(sources):
         return []
     if shown == 0:
         return [
             f"Side by side, two files take {WIDTHS[2]} columns of text and three take {WIDTHS[3]}; "
-            f"here are {width}. --html FILE lays them side by side in a page."
+            f"here are {width}. See git diff --no-index {sources[0].path} {sources[1].path}"
         ]
     first, rest = sources[0].implementation, sources[shown].implementation
     return [
         f"{rest} does not fit beside them: three files take {WIDTHS[3]} columns of text; here are "
-        f"{width}. See --implementations {first} {rest}, or --html FILE for all three in a page."
+        f"{width}. See --implementations {first} {rest}, or the page of a run for all three."
     ]
