@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare diff page bench mutants results scale test lint format clean
+.PHONY: help compare diff page bench mutants results test lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -27,9 +27,6 @@ mutants: $(VENV)/run.done ## plant every bug of the catalogue and see that parit
 
 results: $(VENV)/dev.done ## train the whole job on full MNIST and write docs/results.md (ARGS="--seeds 2"; hours)
 	@$(BIN)/python -m compare results $(ARGS)
-
-scale: $(VENV)/run.done ## time one process against several and write docs/scale.md (ARGS="--rounds 1")
-	@$(BIN)/python -m compare scale --docs docs $(ARGS)
 
 test: $(VENV)/dev.done ## run every test, a worker for each core (ARGS="-k parity")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)

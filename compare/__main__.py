@@ -16,7 +16,6 @@ VERBS = {
     "bench": "time every form of every implementation, forward and in training steps",
     "mutants": "plant every bug of the catalogue, and see that parity catches it",
     "results": "train both presets on full MNIST, seed by seed, and write docs/results.md",
-    "scale": "time a training in one process and in several, and write docs/scale.md",
     "performance": "write docs/performance.md from the result of a benchmark",
     "divergences": "write docs/divergences.md: where the libraries part, and the planted bugs",
 }
