@@ -3,8 +3,12 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+<<<<<<< HEAD
 from difflib import unified_diff
 from io import TextIOWrapper
+=======
+from io import StringIO, TextIOWrapper
+>>>>>>> j3
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -14,12 +18,16 @@ from rich.text import Text
 
 from compare.aligned import align, count_kinds
 from compare.diff_columns import WIDTHS, column_lines, columns_that_fit
+<<<<<<< HEAD
 from compare.diff_svg import draw_columns
+=======
+>>>>>>> j3
 from compare.implementations import PACKAGES
 from compare.sources import Source, excerpt_form, files_of, forms_of, read_source, used_siblings
 from shared.cli import make_console, parse_options
 from shared.config import Attention, bad_option
 from shared.errors import UserError, check_choice
+from shared.files import replacing
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,11 @@ class DiffConfig:
     """Which file of each package: model.py (the default), forms.py, convert.py, train.py,
     metrics.py, blocks.py or distributed.py."""
     form: Attention | None = None
+<<<<<<< HEAD
     """This form of attention alone, and what its file holds that it needs."""
+=======
+    """Of model.py this form of attention alone, and what it needs."""
+>>>>>>> j3
     width: int | None = None
     """Columns of text to fit into (default: the terminal's, or 160 where there is none)."""
     svg: Path | None = None
@@ -66,14 +78,19 @@ def main(args: Sequence[str]) -> int:
     width = config.width or (console.width if console.is_terminal else WIDTHS[3])
     summary = [*count_lines(sources), *name_elsewhere(sources, config)]
     if config.svg:
+<<<<<<< HEAD
         draw_columns(config.svg, align(sources), sources, width)
         summary.append(f"Written: {config.svg}")
     elif columns_that_fit(width) == 0:
         print_unified(sources, console)
         summary += advise(sources, 0, width)
+=======
+        draw_columns(config.svg, sources, width)
+        summary.append(f"Written: {config.svg}")
+>>>>>>> j3
     else:
         shown = sources[: columns_that_fit(width)]
-        for line in column_lines(align(shown), shown, width):
+        for line in column_lines(align(shown), shown, width) if shown else ():
             console.print(line)
         summary += advise(sources, len(shown), width)
     for sentence in summary:
@@ -81,6 +98,23 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
+<<<<<<< HEAD
+=======
+def draw_columns(path: Path, sources: Sequence[Source], width: int) -> None:
+    """Draw the columns, `width` characters wide, into an SVG file.
+
+    Raises UserError if its name is not that of one, or if it cannot be written.
+    """
+    if path.suffix != ".svg":
+        raise UserError(f"--svg is {path}: give a name that ends in .svg.")
+    console = Console(file=StringIO(), record=True, width=width, highlight=False)
+    for line in column_lines(align(sources), sources, width):
+        console.print(line)
+    with replacing(path) as temporary:
+        console.save_svg(str(temporary), title=" beside ".join(s.path for s in sources))
+
+
+>>>>>>> j3
 def choose_sources(config: DiffConfig) -> list[Source]:
     """Read the files that were asked for, or those there are; UserError if there are not two."""
     file = config.file or find_file(config.form)
@@ -136,6 +170,7 @@ def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
     return sentences
 
 
+<<<<<<< HEAD
 def print_unified(sources: Sequence[Source], console: Console) -> None:
     """Print the difference from the first source to each of the others, coloured in a terminal."""
     colors = {"@": "cyan", "-": "red", "+": "green"}
@@ -146,17 +181,27 @@ def print_unified(sources: Sequence[Source], console: Console) -> None:
             console.print(Text(line, style=colors.get(line[:1], "")))
 
 
+=======
+>>>>>>> j3
 def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
-    """Say how to see side by side what does not fit into `width` columns of text."""
+    """Return how to see what does not fit side by side into `width` columns of text."""
     if shown == len(sources):
         return []
     if shown == 0:
         return [
             f"Side by side, two files take {WIDTHS[2]} columns of text and three take {WIDTHS[3]}; "
+<<<<<<< HEAD
             f"here are {width}. `python -m compare page` lays them side by side in a page."
+=======
+            f"here are {width}. See git diff --no-index {sources[0].path} {sources[1].path}"
+>>>>>>> j3
         ]
     first, rest = sources[0].implementation, sources[shown].implementation
     return [
         f"{rest} does not fit beside them: three files take {WIDTHS[3]} columns of text; here are "
+<<<<<<< HEAD
         f"{width}. See --implementations {first} {rest}, or `python -m compare page` for all three."
+=======
+        f"{width}. See --implementations {first} {rest}, or the page of a run for all three."
+>>>>>>> j3
     ]

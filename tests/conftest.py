@@ -9,11 +9,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import absent
 import elsewhere
 import numpy as np
 import pytest
+from absent import present_devices
 
-from compare.contract import check_device, devices_of, dtypes_of
+from compare.contract import dtypes_of
 
 pytest_plugins = ["page_browser", "tiny", "workers"]
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
@@ -24,7 +26,6 @@ FORMS = {
 }
 TRAINERS = ("pytorch", "jax")
 DTYPES = ("float32", "float64")
-DEVICES = ("cpu", "cuda")
 
 
 def import_or_skip(name: str) -> ModuleType:
@@ -35,15 +36,15 @@ def import_or_skip(name: str) -> ModuleType:
         pytest.skip(f"{name}: {error.name} is not installed")
 
 
-def skip_without_device(module: ModuleType, device: str) -> None:
-    """Skip the test, by name, where an implementation has no such device."""
+def own_devices(name: str) -> tuple[str, ...]:
+    """Return the devices of one of our implementations on this machine.
+
+    Where its framework is not installed, that is the CPU: its cases are skipped by name.
+    """
     try:
-        if device in devices_of(module):
-            check_device(module, device)
-            return
-    except ValueError as error:
-        pytest.skip(str(error))
-    pytest.skip(f"{module.__name__} computes on the CPU alone")
+        return present_devices(name, importlib.import_module(PACKAGES[name]))
+    except ModuleNotFoundError:
+        return ("cpu",)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(absent)
     names = config.getoption("--implementation")
     config.stash[ELSEWHERE] = elsewhere.load(names, taken=tuple(PACKAGES))
     if names:  # what they warn of is shown, and no error of parity
@@ -123,6 +125,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture in NEEDS.keys() & set(metafunc.fixturenames):
         params = list(_params(fixture, metafunc.config.stash[ELSEWHERE]))
         metafunc.parametrize(fixture, params, indirect=True)
+    if "common_device" in metafunc.fixturenames:
+        foreign = metafunc.config.stash[ELSEWHERE]
+        metafunc.parametrize("common_device", ["cpu"] if foreign else _common_devices())
 
 
 def _params(fixture: str, foreign: dict[str, ModuleType]) -> Iterator[Any]:
@@ -130,16 +135,21 @@ def _params(fixture: str, foreign: dict[str, ModuleType]) -> Iterator[Any]:
     trains = NEEDS[fixture] != "evaluate"
     if not foreign:
         for name in TRAINERS if trains else tuple(PACKAGES):
-            devices = DEVICES if name != "numpy" else ("cpu",)
-            yield from _params_of(fixture, name, None, FORMS[name], DTYPES, devices)
+            yield from _params_of(fixture, name, None, FORMS[name], DTYPES, own_devices(name))
     for name, module in foreign.items():
         if hasattr(module, NEEDS[fixture]):
             dtypes = [dtype for dtype in DTYPES if dtype in dtypes_of(module)]
-            forms, devices = tuple(module.ATTENTION), devices_of(module)
+            forms, devices = tuple(module.ATTENTION), present_devices(name, module)
             yield from _params_of(fixture, name, module, forms, dtypes, devices)
         else:
             reason = f"{name} has no {NEEDS[fixture]}: forward only"
             yield pytest.param(None, id=name, marks=pytest.mark.skip(reason=reason))
+
+
+def _common_devices() -> list[str]:
+    """List the devices that every trainer has."""
+    first, *others = (own_devices(name) for name in TRAINERS)
+    return [device for device in first if all(device in each for each in others)]
 
 
 def _params_of(
@@ -163,9 +173,7 @@ def _params_of(
 
 def _make_case(request: pytest.FixtureRequest) -> Case:
     name, form, dtype, device, module = request.param
-    module = module or import_or_skip(name)
-    skip_without_device(module, device)
-    return Case(name, form, dtype, device, module)
+    return Case(name, form, dtype, device, module or import_or_skip(name))
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from absent import present_devices
 
-from compare.contract import FORMS, KNOWN_DTYPES, devices_of, dtypes_of, form_of
+from compare.contract import FORMS, KNOWN_DTYPES, dtypes_of, form_of
 from compare.foreign import import_foreign
 from shared.config import Config
 from shared.errors import UserError
@@ -63,7 +64,8 @@ def describe(implementations: dict[str, ModuleType]) -> list[str]:
     lines = []
     for name, module in implementations.items():
         forms, dtypes = list(module.ATTENTION), dtypes_of(module)
-        judged = f"{', '.join(forms)}; {', '.join(dtypes)}; {', '.join(devices_of(module))}"
+        names = (forms, dtypes, present_devices(name, module))
+        judged = "; ".join(", ".join(each) for each in names)
         lacks = [form for form in FORMS if form not in forms]
         lacks += [dtype for dtype in ("float32", "float64") if dtype not in dtypes]
         lacks += [each for each in ("loss_and_gradients", "Training") if not hasattr(module, each)]

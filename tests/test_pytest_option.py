@@ -84,3 +84,28 @@ def test_pytest_refuses_what_does_not_meet_the_contract(make_tiny, tmp_path: Pat
     assert (
         process.stderr.strip() == f"ERROR: {name} lacks `to_params`: see docs/add_a_framework.md."
     )
+
+
+NO_GPU = """
+DEVICES = ("cpu", "cuda")
+
+def find_device(name):
+    if name != "cpu":
+        raise ValueError("There is no GPU.")
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_one_line_names_an_absent_device_and_its_cases_are_not_collected(
+    make_tiny, tmp_path: Path, workers: str
+):
+    if workers != "0":
+        pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    name = make_tiny(also=NO_GPU)
+    options = ("-n", workers) if workers != "0" else ()
+    process = judge(name, *options, "-k", "test_claim and labels", "-v", cwd=tmp_path)
+    assert process.returncode == 0, process.stdout
+    assert f"judged: {name} (textbook; float32, float64; cpu);" in process.stdout
+    line = f"cuda is absent here ({name}): its cases are not collected"
+    assert process.stdout.splitlines().count(line) == 1
+    assert process.stdout.count("cuda") == 1

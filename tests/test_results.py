@@ -18,7 +18,7 @@ from compare.results.figures import draw_curves
 from compare.results.page import write_page
 from compare.results.plan import ABLATIONS, BOTH, Planned, ResultsConfig, make_plan, run_plan
 from compare.results.records import NUMBERS, read_run
-from compare.results.spread import Spread, differences, follow
+from compare.results.spread import Spread, differences, follow, student_quantile
 from compare.results.tables import SCRIPT_EPOCHS, commands_table, first_epochs, first_table
 from compare.run import RunConfig
 from shared.cli import make_console, parse_config
@@ -55,6 +55,12 @@ def test_an_interval_holds_one_more_run_95_times_of_100(count: int):
     draws = np.random.default_rng(0).normal(5, 2, size=(20_000, count + 1))
     held = [Spread(tuple(row[:-1])).holds(row[-1]) for row in draws.tolist()]
     assert np.mean(held) == pytest.approx(0.95, abs=0.005)
+
+
+def test_students_quantile_is_that_of_the_tables():
+    table = {1: 12.7062047, 2: 4.3026527, 3: 3.1824463, 4: 2.7764451, 10: 2.2281389, 99: 1.9842170}
+    found = {freedom: student_quantile(freedom) for freedom in table}
+    assert found == pytest.approx(table, abs=1e-7)
 
 
 def test_differences_are_taken_seed_by_seed():

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from functools import cache
+from math import cos, pi, sin, sqrt, tan
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 CONFIDENCE = 0.95
 WINDOWS = 60  # of the steps, evenly spaced on a log axis
@@ -37,14 +37,38 @@ class Spread:
         Hahn and Meeker, Statistical Intervals (1991), section 4.7.
         """
         count = len(self.values)
-        quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
-        half = quantile * self.deviation * sqrt(1 + 1 / count)
+        half = student_quantile(count - 1) * self.deviation * sqrt(1 + 1 / count)
         return self.mean - half, self.mean + half
 
     def holds(self, value: float) -> bool:
         """Say whether `value` could be one more of these runs."""
         low, high = self.prediction()
         return low <= value <= high
+
+
+@cache
+def student_quantile(freedom: int) -> float:
+    """Compute the t that Student's variable, up or down, stays within with CONFIDENCE.
+
+    For whole degrees of freedom that probability is a finite sum in theta, whose tangent is
+    t / sqrt(freedom): Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3
+    and 26.7.4.
+    """
+    is_odd = freedom % 2
+
+    def probability(theta: float) -> float:
+        total, term = 0.0, cos(theta) ** is_odd
+        for power in range(is_odd, freedom - 1, 2):
+            total += term
+            term *= cos(theta) ** 2 * (power + 1) / (power + 2)
+        total *= sin(theta)
+        return 2 / pi * (theta + total) if is_odd else total
+
+    low, high = 0.0, pi / 2
+    for _ in range(60):  # bisection, down to the last bit
+        middle = (low + high) / 2
+        low, high = (middle, high) if probability(middle) < CONFIDENCE else (low, middle)
+    return sqrt(freedom) * tan(low)
 
 
 def differences(values: Sequence[float], others: Sequence[float]) -> Spread:

@@ -1,0 +1,45 @@
+"""Devices: a case for a device that this machine lacks is not collected, and one line names it."""
+
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from compare.contract import check_device, devices_of
+
+ABSENT: dict[str, set[str]] = {}  # by device: the implementations that would use it
+
+
+@cache
+def present_devices(name: str, module: ModuleType) -> tuple[str, ...]:
+    """Return the devices that an implementation can use on this machine; note the absent ones."""
+    present = []
+    for device in devices_of(module):
+        try:
+            check_device(module, device)
+        except ValueError:
+            ABSENT.setdefault(device, set()).add(name)
+        else:
+            present.append(device)
+    return tuple(present)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send what a worker of pytest-xdist found absent to the process that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["absent"] = {key: list(names) for key, names in ABSENT.items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Read what a worker found absent; one that crashed sent nothing."""
+    for device, names in getattr(node, "workeroutput", {}).get("absent", {}).items():
+        ABSENT.setdefault(device, set()).update(names)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for device, names in ABSENT.items():
+        terminalreporter.write_line(
+            f"{device} is absent here ({', '.join(sorted(names))}): its cases are not collected"
+        )
