@@ -7,17 +7,18 @@ from typing import Annotated
 import msgspec
 
 from shared.errors import UserError
+from shared.files import decode_json
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
-# The module of an implementation: part of a file's name, and of messages.
+# Of an implementation, as its module: it becomes part of a file's name.
 Name = Annotated[str, msgspec.Meta(pattern=r"^\w+(\.\w+)*\Z", max_length=100)]
+ADVICE = "remove that line, or the run"
 
 
 @dataclass(frozen=True)
-class EpochLine:
-    """A finished epoch of one implementation; a loss is None where it was NaN or infinite."""
+class EpochNumbers:
+    """The numbers of a finished epoch; a loss is None where it was NaN or infinite."""
 
-    implementation: Name
     epoch: Annotated[int, msgspec.Meta(ge=1)]
     train_loss: float | None  # nats per image
     train_accuracy: Fraction
@@ -28,10 +29,19 @@ class EpochLine:
 
 
 @dataclass(frozen=True)
-class TestLine:
-    """A test of one implementation; a loss is None where it was NaN or infinite."""
-
+class _Line:
     implementation: Name
+
+
+@dataclass(frozen=True)
+class EpochLine(EpochNumbers, _Line):
+    """A finished epoch of one implementation."""
+
+
+@dataclass(frozen=True)
+class TestLine(_Line):
+    """A test of one implementation; the loss is None where it was NaN or infinite."""
+
     test_loss: float | None  # nats per image
     test_accuracy: Fraction
     tested_epoch: int | None = None  # whose weights were tested, in a run of one implementation
@@ -49,20 +59,17 @@ def read_metrics(path: Path, *, skip_damaged: bool = False) -> list[EpochLine | 
     except FileNotFoundError:
         return lines
     except OSError as error:
-        raise UserError(f"Could not read {path}: {error.strerror}.") from error
+        raise UserError(f"Could not read {path}: {error.strerror}; make it readable.") from error
     for number, text in enumerate(texts, start=1):
         try:
-            lines.append(_decode_line(text))
-        except (ValueError, RecursionError) as error:
+            lines.append(_decode_line(text, f"Line {number} of {path}"))
+        except UserError:
             if not skip_damaged:
-                raise UserError(
-                    f"Line {number} of {path} is not a line of metrics: {error}; "
-                    "mend it or remove the line."
-                ) from error
+                raise
     return lines
 
 
-def _decode_line(text: bytes) -> EpochLine | TestLine:
-    keys = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    kind: type[EpochLine | TestLine] = EpochLine if "epoch" in keys else TestLine
-    return msgspec.json.decode(text, type=kind)
+def _decode_line(text: bytes, where: str) -> EpochLine | TestLine:
+    fields = decode_json(text, dict[str, msgspec.Raw], where, ADVICE)
+    kind: type[EpochLine | TestLine] = EpochLine if "epoch" in fields else TestLine
+    return decode_json(text, kind, where, ADVICE)
