@@ -1,33 +1,40 @@
 """`python -m compare gpu`: everything there is to check and measure on a GPU, into docs/gpu.md."""
 
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from rich.console import Console
 
 from compare import bench, run, trace
+from compare.bench_report import read_bench
 from compare.checks import largest
 from compare.claims import CLAIMS
 from compare.contract import Implementation
 from compare.gpu_page import write_page
 from compare.implementations import load_present
 from compare.machine import describe_machine
-from compare.report import library_versions
+from compare.report import library_versions, read_result
 from compare.steps import Case
 from compare.tf32 import measure_tf32
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Attention, Config, bad_option
 from shared.errors import UserError
-from shared.files import make_folder, write_json, write_text
+from shared.files import make_folder, read_json, write_json, write_text
 from shared.training.alone import load_config_data
 
 DTYPES = ("float32", "float64")
 SETTINGS = ("off", "on")
+
+
+class Traced(TypedDict):
+    """What is read of the result of a trace."""
+
+    passed: bool
+    first_break: str | None
 
 
 @dataclass(frozen=True)
@@ -158,20 +165,19 @@ def run_verbs(names: Sequence[str], config: GpuConfig, device: str) -> dict[str,
     folder = [] if config.mnist_dir is None else ["--mnist-dir", str(config.mnist_dir)]
     digits = ["--data", config.data, *folder, "--epochs", str(config.epochs)]
     run.main([*on, *digits, "--json", str(docs / "gpu_run.json")])
-    traced, timed, ran = (
-        json.loads((docs / f"gpu_{verb}.json").read_text(encoding="utf-8"))
-        for verb in ("trace", "bench", "run")
-    )
+    traced = read_json(docs / "gpu_trace.json", Traced, "measure again")
+    timed, ran = read_bench(docs / "gpu_bench.json"), read_result(docs / "gpu_run.json")
     keep = ("implementation", "form", "phase", "batch_size", "ms_per_sample", "samples_per_second")
     return {
-        "trace": {key: traced[key] for key in ("passed", "first_break")},
-        "bench": [{key: row[key] for key in keep} for row in timed["rows"]],
+        "trace": traced,
+        "bench": [{key: getattr(row, key) for key in keep} for row in timed.rows],
         "run": {
-            **{key: ran["parity"][key] for key in ("passed", "verdict")},
+            **{key: getattr(ran.parity, key) for key in ("passed", "verdict")},
             "data": config.data,
             "epochs": config.epochs,
             "implementations": {
-                name: {key: ran["implementations"][name][key] for key in RAN} for name in names
+                name: {key: getattr(ran.implementations[name], key) for key in RAN}
+                for name in names
             },
         },
     }

@@ -1,6 +1,5 @@
 """`python -m compare scale`: time a training in one process and in several, and write the page."""
 
-import json
 import os
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from shared.errors import UserError
 from shared.files import make_folder, write_json, write_text
 from shared.launch import search_path
 from shared.sample import load_sample
+from shared.training.metrics import EpochLine, read_metrics
 
 TEMPLATE = Path(__file__).with_name("scale_template.md")
 BATCHES = {"histogram": (16, 256), "vectorized": (16,)}
@@ -150,9 +150,9 @@ def time_training(case: Case) -> float:
         if process.returncode != 0:
             raise UserError(f"{case} failed: {process.stderr.strip() or process.returncode}")
         (metrics,) = Path(folder).glob("*-*/metrics.jsonl")
-        lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+        lines = read_metrics(metrics)
     steps = len(load_sample()["train"].labels) // case.batch_size
-    seconds = [line["train_seconds"] for line in lines if "train_seconds" in line]
+    seconds = [line.train_seconds for line in lines if isinstance(line, EpochLine)]
     return 1000 * median(seconds[1:]) / steps
 
 

@@ -99,7 +99,7 @@ def decode_json(content: bytes, kind: type[T], where: str, advice: str) -> T:
     try:
         return msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
     except (ValueError, RecursionError) as error:
-        reason = "".join(c if c.isprintable() else "?" for c in str(error))
+        reason = str(error)
         if len(reason) > LONGEST:
             reason = f"{reason[: LONGEST // 2]}...{reason[-LONGEST // 2 :]}"
         raise UserError(f"{where} cannot be read: {reason}; {advice}.") from error

@@ -17,6 +17,7 @@ from shared.config import PRESETS, bad_option
 from shared.errors import UserError
 from shared.files import make_folder
 from shared.launch import search_path
+from shared.training.metrics import TestLine, read_metrics
 
 Part = Literal["default", "float64", "first", "rates", "ablations", "seed"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -113,8 +114,8 @@ class Planned:
             return False
         if self.module == BOTH:
             return (folder / "result.json").is_file()
-        metrics = folder / "metrics.jsonl"
-        return metrics.is_file() and '"test_loss"' in metrics.read_text(encoding="utf-8")
+        lines = read_metrics(folder / "metrics.jsonl", skip_damaged=True)
+        return any(isinstance(line, TestLine) for line in lines)
 
 
 def make_plan(config: ResultsConfig) -> list[Planned]:
