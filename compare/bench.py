@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from compare.bench_plan import PHASES, BenchConfig, choose_jobs, load_timed
-from compare.bench_report import bench_table, rows_to_json, save_bench_figure
+from compare.bench_report import Bench, Machine, bench_table, save_bench_figure
 from compare.bench_rows import Row, Timing, summarise
 from compare.contract import Implementation
 from compare.jobs import Job, Run, prepare
@@ -72,8 +71,7 @@ def main(args: Sequence[str]) -> int:
     for phase in PHASES:
         if any(row.phase == phase for row in rows):
             console.print(bench_table(rows, phase, console.width))
-    result = _to_json(rows, speed, busy, config, implementations.values())
-    write_json(config.json, result)
+    write_json(config.json, asdict(_gather(rows, speed, busy, config, implementations.values())))
     paths = save_bench_figure(config.figure, rows)
     console.print(f"Result and figure: {', '.join(map(str, [config.json, *paths]))}")
     return 0
@@ -143,23 +141,23 @@ def _weigh(jobs: Sequence[Job], config: BenchConfig, console: Console) -> dict[J
     return peaks
 
 
-def _to_json(
+def _gather(
     rows: Sequence[Row],
     speed: Speed,
     busy: float | None,
     config: BenchConfig,
     implementations: Iterable[Implementation],
-) -> dict[str, Any]:
+) -> Bench:
     """Gather a benchmark for machines."""
     settings = asdict(config)
     del settings["json"], settings["figure"]  # where it is written says nothing of what it says
-    return {
-        "rows": rows_to_json(rows),
-        "machine": speed._asdict() | describe_machine() | {"cores_of_others": busy},
-        "device": config.device,
-        "dtype": config.dtype,
-        "num_channels": config.num_channels,
-        "versions": library_versions(implementations),
-        "config": {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()},
-        "quick": config.quick,
-    }
+    return Bench(
+        rows=list(rows),
+        machine=Machine(**speed._asdict(), **describe_machine(), cores_of_others=busy),
+        device=config.device,
+        dtype=config.dtype,
+        num_channels=config.num_channels,
+        versions=library_versions(implementations),
+        config={k: str(v) if isinstance(v, Path) else v for k, v in settings.items()},
+        quick=config.quick,
+    )

@@ -1,12 +1,11 @@
 """What a benchmark shows at its end: the tables, the figure, and bench.json, written and read."""
 
-import json
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, fields
-from math import isfinite
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,11 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 from rich.table import Table
 
-from compare.bench_rows import Row
+from compare.bench_rows import Positive, Row
 from compare.implementations import PACKAGES
 from compare.report import COLORS
-from shared.errors import UserError
-from shared.files import replacing
+from shared.files import read_json, replacing
 
 FORMS = ("looped", "vectorized", "blocked", "builtin", "histogram")
 TITLES = {"forward": "Forward pass", "step": "Training step"}
@@ -34,84 +32,35 @@ LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS, HATCHES = "os^vD", ("", "///", "...", "xxx", "ooo")
 
 
-MAY_BE_NONE = {
-    "ratio_to_loop",
-    "ratio_rounds",
-    "peak_bytes",
-    "floor_ms_per_sample",
-    "times_floor",
-}
-MAY_BE_ZERO = {"compile_seconds", "peak_bytes"}
-TEXTS: dict[str, Collection[str]] = {"form": FORMS, "phase": TITLES}
-LISTS = ("rounds", "ratio_rounds")
+@dataclass(frozen=True)
+class Machine:
+    """What a benchmark ran on: see compare/machine.py."""
+
+    matrix_rate: Positive  # operations per second
+    copy_bandwidth: Positive  # bytes per second
+    platform: str
+    cpu: str | None  # None where it is not known
+    threads: int
+    cores_of_others: float | None  # that other programs kept busy; None where it is not known
 
 
-def rows_to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Give every row as a dict, as bench.json holds it."""
-    return [asdict(row) for row in rows]
+@dataclass(frozen=True)
+class Bench:
+    """The result of a benchmark, as bench.json holds it."""
+
+    rows: Annotated[list[Row], msgspec.Meta(min_length=1)]
+    machine: Machine
+    device: str
+    dtype: str
+    num_channels: int
+    versions: dict[str, str]
+    config: dict[str, Any]  # see BenchConfig
+    quick: bool
 
 
-def read_bench(path: Path) -> dict[str, Any]:
-    """Read a bench.json and check it; "rows" come back as a list of Row.
-
-    Raises UserError, in one sentence, for what is not the whole result of a benchmark.
-    """
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"Could not read {path}: {error.strerror}.") from error
-    except ValueError:  # not JSON, or not even text
-        raise _not_a_bench(path, "it is not JSON") from None
-    if not isinstance(result, dict) or not isinstance(result.get("rows"), list):
-        raise _not_a_bench(path, "it holds no list of rows")
-    for name in ("machine", "versions", "config"):
-        if not isinstance(result.get(name), dict):
-            raise _not_a_bench(path, f"its {name!r} is missing")
-    if not result["rows"]:
-        raise _not_a_bench(path, "it has no row")
-    for number, row in enumerate(result["rows"], start=1):
-        if (wrong := _wrong_field(row)) is not None:
-            raise _not_a_bench(path, f"{wrong!r} of its row {number} is missing or wrong")
-    return result | {"rows": [Row(**row) for row in result["rows"]]}
-
-
-def _not_a_bench(path: Path, why: str) -> UserError:
-    return UserError(
-        f"{path} is not a result of `python -m compare bench`: {why}; "
-        f"write one with `python -m compare bench --json {path}`."
-    )
-
-
-def _wrong_field(row: Any) -> str | None:
-    """Name the first field of a row that is missing, unknown or of no use; None if all is well."""
-    names = {field.name for field in fields(Row)}
-    if not isinstance(row, dict) or row.keys() - names:
-        return "fields"
-    for name in names - MAY_BE_NONE:
-        if row.get(name) is None:
-            return name
-    for name, known in TEXTS.items():
-        if row[name] not in tuple(known):
-            return name
-    if not str(row["implementation"]).isidentifier():  # its name as a module
-        return "implementation"
-    for name in sorted(names - TEXTS.keys() - {"implementation"}):
-        if name not in row:
-            return name
-        values = row[name] if name in LISTS else [row[name]]
-        if row[name] is None:
-            continue
-        if not isinstance(values, list) or not all(map(_is_number, values)):
-            return name
-        if name not in MAY_BE_ZERO and not all(values):
-            return name
-    return None
-
-
-def _is_number(value: Any) -> bool:
-    """Tell whether a value is what can be measured: finite, and not below zero."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and isfinite(value) and value >= 0
+def read_bench(path: Path) -> Bench:
+    """Read a bench.json; UserError says what is wrong with it."""
+    return read_json(path, Bench, f"write one with `python -m compare bench --json {path}`")
 
 
 def bench_table(rows: Sequence[Row], phase: str, width: int = FULL_WIDTH) -> Table:

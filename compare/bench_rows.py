@@ -3,13 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from compare.jobs import Job
+from compare.jobs import Job, Phase
 from compare.machine import Speed, floor_seconds, work_of
+from shared.config import Attention
+from shared.training.metrics import Name
 
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Rounds = Annotated[list[Positive], msgspec.Meta(min_length=1)]
 # What everything is held against: the seed's way, a loop over a batch of 16 in PyTorch.
 BASELINE = ("pytorch", "looped", 16)
 
@@ -26,25 +31,25 @@ class Timing(NamedTuple):
 class Row:
     """One case: an implementation and form, forward or in training steps, at a batch size."""
 
-    implementation: str
-    form: str
-    batch_size: int
-    phase: str  # "forward" or "step"
-    ms_per_sample: float  # milliseconds, the median over the rounds
-    ms_lowest: float
-    ms_highest: float
-    rounds: list[float]  # milliseconds per sample, round by round
-    samples_per_second: float
+    implementation: Name
+    form: Attention
+    batch_size: Annotated[int, msgspec.Meta(ge=1)]
+    phase: Phase
+    ms_per_sample: Positive  # milliseconds, the median over the rounds
+    ms_lowest: Positive
+    ms_highest: Positive
+    rounds: Rounds  # milliseconds per sample, round by round
+    samples_per_second: Positive
     # How many times as fast as PyTorch's loop, the seed's way, at batch 16 in the same phase and
     # round; None where PyTorch is not installed.
-    ratio_to_loop: float | None  # the median over the rounds
-    ratio_rounds: list[float] | None
+    ratio_to_loop: Positive | None  # the median over the rounds
+    ratio_rounds: Rounds | None
     compile_seconds: float  # what the first pass took longer than the later ones
     peak_bytes: int | None  # added to a process at its peak; None where not measured
     operations: int  # that a batch must take, see compare/machine.py
     bytes: int  # that a batch must move
-    floor_ms_per_sample: float | None  # None on a device that was not measured
-    times_floor: float | None
+    floor_ms_per_sample: Positive | None  # None on a device that was not measured
+    times_floor: Positive | None
 
 
 def summarise(timings: Mapping[Job, Timing], speed: Speed, peaks: Mapping[Job, int]) -> list[Row]:
@@ -72,8 +77,9 @@ def make_row(
         itemsize=np.dtype(job.dtype).itemsize,
     )
     floor = 1000 * floor_seconds(work, speed) / job.batch_size if job.device == "cpu" else None
+    form: Any = job.form  # a foreign module's too is one of Attention
     return Row(
-        *(job.implementation, job.form, job.batch_size, job.phase),
+        *(job.implementation, form, job.batch_size, job.phase),
         ms_per_sample=ms,
         ms_lowest=min(timing.rounds),
         ms_highest=max(timing.rounds),

@@ -1,6 +1,5 @@
 """`python -m compare divergences`: write docs/divergences.md from the catalogue."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from compare.catalogue.traps import SUBJECTS, TRAPS, Results, Trap, missing_libr
 from compare.catalogue.traps.agreements import AGREEMENTS
 from compare.catalogue.traps.run import PRELUDE, say_result
 from compare.claims import CLAIMED
+from compare.mutants_report import FoundBug, read_mutants
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
 from shared.files import make_folder, write_text
@@ -61,18 +61,19 @@ def main(args: Sequence[str]) -> int:
             f"The page shows PyTorch beside JAX, and {', '.join(sorted(missing))} is not "
             "installed: run `pip install -e '.[pytorch,jax]'`."
         )
-    page = write_page(read_mutants(config.docs / "mutants.json"))
+    mutants = config.docs / "mutants.json"
+    page = write_page(read_mutants(mutants)["bugs"] if mutants.exists() else {})
     make_folder(config.docs)
     write_text(config.docs / "divergences.md", page)
     make_console().print(f"Written: {config.docs / 'divergences.md'}")
     return 0
 
 
-def write_page(mutants: Mapping[str, Any] = MappingProxyType({})) -> str:
+def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
     """Fill the template with what every trap gives here, and with the planted bugs.
 
-    `mutants` are the measured ones by name, as `read_mutants` gives them; where there are none,
-    the page leaves their column out.
+    `mutants` are the measured ones by name, as mutants.json holds them; where there are none, the
+    page leaves their column out.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
@@ -160,7 +161,7 @@ def bugs_by_subject() -> dict[str, list[Bug]]:
     }
 
 
-def show_bug(bug: Bug, mutant: Mapping[str, Any] | None) -> dict[str, Any]:
+def show_bug(bug: Bug, mutant: FoundBug | None) -> dict[str, Any]:
     """Give the template what it prints of a planted bug."""
     right, wrong = whole_lines(bug)
     return {
@@ -172,30 +173,10 @@ def show_bug(bug: Bug, mutant: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def say_measured(bug: Bug, mutant: Mapping[str, Any]) -> str:
+def say_measured(bug: Bug, mutant: FoundBug) -> str:
     """Say how many times its bound a bug's error is, by the claim that it names."""
     share = mutant["shares"].get(bug.claim)
     if share is not None:
         return f"{share:.1e}"
     # JSON has no infinity: what is either so or not, and what became NaN, has no number.
     return "yes or no" if bug.claim in mutant["caught_by"] else "not caught"
-
-
-def read_mutants(path: Path) -> dict[str, Any]:
-    """Read what `python -m compare mutants` measured of each bug; nothing where there is none."""
-    try:
-        bugs = json.loads(path.read_text(encoding="utf-8"))["bugs"]
-        for mutant in bugs.values():
-            shares = [share for share in mutant["shares"].values() if share is not None]
-            if not all(isinstance(share, int | float) for share in shares):
-                raise TypeError(f"shares {shares}")
-            list(mutant["caught_by"])
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UserError(f"Could not read {path}: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} is not what `python -m compare mutants` writes ({error!r}): run it again."
-        ) from error
-    return dict(bugs)

@@ -1,11 +1,10 @@
 """What planting bugs shows: which claim caught which, by how much, and what room is left."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from rich import box
 from rich.console import Console
@@ -16,6 +15,8 @@ from compare.claims import CLAIMED
 from compare.mutants_train import Accuracy
 from compare.report import library_versions
 from shared.errors import UserError
+from shared.files import read_json
+from shared.training.metrics import Fraction
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,53 @@ class Tried:
     def caught_by(self) -> list[str]:
         """The claims that fail."""
         return [claim for claim in self.shares if self.is_caught_by(claim)]
+
+
+class FoundAccuracy(TypedDict):
+    """What mutants.json holds of a bug that was trained; see `Accuracy`."""
+
+    right: Fraction
+    wrong: Fraction
+
+
+class FoundBug(TypedDict):
+    """What mutants.json holds of a planted bug; see `Bug` and `Tried`."""
+
+    title: str
+    package: str
+    claim: str
+    right: str
+    wrong: str
+    shares: dict[str, float | None]  # None where that is no finite number
+    caught_by: list[str]
+    first_step: str | None
+    missing: str | None
+    accuracy: NotRequired[FoundAccuracy]
+
+
+class FoundHeadroom(TypedDict):
+    """What mutants.json holds of the room of a claim."""
+
+    smallest: float | None
+    bug: str
+    ratio: float | None
+
+
+class Found(TypedDict):
+    """What a mutants.json holds."""
+
+    passed: bool
+    failures: list[str]
+    versions: dict[str, str]
+    seeds: int
+    honest: dict[str, float | None]
+    headroom: dict[str, FoundHeadroom]
+    bugs: dict[str, FoundBug]
+
+
+def read_mutants(path: Path) -> Found:
+    """Read a mutants.json; UserError says what is wrong with it."""
+    return read_json(path, Found, "write it with `python -m compare mutants --json`")
 
 
 @dataclass(frozen=True)
@@ -147,7 +195,7 @@ def to_json(
     honest: Mapping[str, float],
     seeds: int,
     failures: Sequence[str],
-) -> dict[str, Any]:
+) -> Found:
     """Give all that was found for machines; a share of null is not a finite number."""
     return {
         "passed": not failures,
@@ -160,32 +208,37 @@ def to_json(
             for claim, room in find_headroom(bugs, tried, honest).items()
         },
         "bugs": {
-            bug.name: {
-                "title": bug.title,
-                "package": bug.package,
-                "claim": bug.claim,
-                "right": bug.right,
-                "wrong": bug.wrong,
-                "shares": dict(result.shares),
-                "caught_by": result.caught_by,
-                "first_step": result.first_step,
-                "missing": result.missing,
-            }
-            | ({} if result.accuracy is None else {"accuracy": asdict(result.accuracy)})
-            for bug, result in zip(bugs, tried, strict=True)
+            bug.name: _bug_to_json(bug, result) for bug, result in zip(bugs, tried, strict=True)
         },
     }
 
 
-def merge(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+def _bug_to_json(bug: Bug, result: Tried) -> FoundBug:
+    found: FoundBug = {
+        "title": bug.title,
+        "package": bug.package,
+        "claim": bug.claim,
+        "right": bug.right,
+        "wrong": bug.wrong,
+        "shares": dict(result.shares),
+        "caught_by": result.caught_by,
+        "first_step": result.first_step,
+        "missing": result.missing,
+    }
+    if result.accuracy is not None:
+        found["accuracy"] = {"right": result.accuracy.right, "wrong": result.accuracy.wrong}
+    return found
+
+
+def merge(path: Path, found: Found) -> Found:
     """Put what was found of some bugs in the place of what a file holds of them.
 
     Raises UserError where the file was made with other versions of the libraries.
     """
     if not path.is_file():
         return found
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if kept.get("versions") != found["versions"]:
+    kept = read_mutants(path)
+    if kept["versions"] != found["versions"]:
         raise UserError(
             f"{path} was made with other versions: plant all bugs anew, without --bugs."
         )

@@ -1,20 +1,19 @@
 """`python -m compare performance BENCH_JSON`: write docs/performance.md from a real benchmark."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from string import Template
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from compare.bench_report import (
     FORMS,
     HEADINGS,
+    Bench,
     read_bench,
-    rows_to_json,
     save_bench_figure,
     say_cells,
     say_ratio,
@@ -23,7 +22,8 @@ from compare.bench_rows import Row
 from compare.markdown import table
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
-from shared.files import make_folder, write_json, write_text
+from shared.files import make_folder, read_json, write_json, write_text
+from shared.training.metrics import Fraction, Name
 
 TEMPLATE = Path(__file__).with_name("performance_template.md")
 # The goals and what was aimed at: the training step, as many times as fast as the seed's loop.
@@ -48,11 +48,41 @@ class PerformanceConfig:
     """The folder to write performance.md, bench.png and bench.svg into, and what they are from."""
 
 
+@dataclass(frozen=True)
+class JobConfig:
+    """The options of the seed's whole job that the page names."""
+
+    data: str
+    epochs: int
+    batch_size: int
+    attention: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Took:
+    """What an implementation took for the job, and came to."""
+
+    train_seconds: float | None  # None where it trained nothing
+    test_accuracy: Fraction
+
+
+@dataclass(frozen=True)
+class WholeJob:
+    """What is kept of the seed's whole job."""
+
+    config: JobConfig
+    versions: dict[str, str]
+    implementations: dict[Name, Took]
+
+
 class Rows:
     """The rows of a benchmark, found by what they measured."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = {(row.implementation, row.form, row.batch_size, row.phase): row for row in rows}
+        self.rows: dict[tuple[str, str, int, str], Row] = {
+            (row.implementation, row.form, row.batch_size, row.phase): row for row in rows
+        }
 
     def find(self, name: str, form: str, batch: int = 16, phase: str = "step") -> Row:
         """Give one row; UserError says which is missing."""
@@ -80,17 +110,17 @@ def main(args: Sequence[str]) -> int:
     bench, whole_job = read_bench(config.bench), read_whole_job(config.whole_job)
     page = write_page(bench, whole_job)
     make_folder(config.docs)
-    write_json(config.docs / "bench.json", bench | {"rows": rows_to_json(bench["rows"])})
-    write_json(config.docs / "whole_job.json", whole_job)
-    save_bench_figure(config.docs / "bench.png", bench["rows"])
+    write_json(config.docs / "bench.json", asdict(bench))
+    write_json(config.docs / "whole_job.json", asdict(whole_job))
+    save_bench_figure(config.docs / "bench.png", bench.rows)
     write_text(config.docs / "performance.md", page)
     make_console().print(f"Written: {config.docs / 'performance.md'}, and what it is made from.")
     return 0
 
 
-def write_page(bench: Mapping[str, Any], whole_job: Mapping[str, Any]) -> str:
+def write_page(bench: Bench, whole_job: WholeJob) -> str:
     """Fill the template with the numbers of a benchmark and of the seed's whole job."""
-    rows = Rows(bench["rows"])
+    rows = Rows(bench.rows)
     numbers = {
         f"{prefix}{form}{'' if batch == 16 else f'_{batch}'}_{what}": value
         for prefix, name in (("", "pytorch"), ("jax_", "jax"))
@@ -101,26 +131,26 @@ def write_page(bench: Mapping[str, Any], whole_job: Mapping[str, Any]) -> str:
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         numbers,
         **say_machine(bench),
-        rounds=len(bench["rows"][0].rounds),
-        step_table=markdown_table([row for row in bench["rows"] if row.phase == "step"]),
-        forward_table=markdown_table([row for row in bench["rows"] if row.phase == "forward"]),
+        rounds=len(bench.rows[0].rounds),
+        step_table=markdown_table([row for row in bench.rows if row.phase == "step"]),
+        forward_table=markdown_table([row for row in bench.rows if row.phase == "forward"]),
         goals=goals_table(rows),
         whole_job=say_whole_job(whole_job),
     )
 
 
-def say_machine(bench: Mapping[str, Any]) -> dict[str, str]:
+def say_machine(bench: Bench) -> dict[str, str]:
     """Say what a benchmark ran on and with."""
-    machine, versions, channels = bench["machine"], bench["versions"], bench["num_channels"]
-    busy = machine["cores_of_others"]
+    machine, versions, channels = bench.machine, bench.versions, bench.num_channels
+    busy = machine.cores_of_others
     return {
-        "cpu": machine["cpu"] or "an unknown processor",
-        "threads": str(machine["threads"]),
-        "platform": machine["platform"],
-        "matrix_rate": f"{machine['matrix_rate'] / 1e9:,.0f} GFLOP/s",
-        "bandwidth": f"{machine['copy_bandwidth'] / 1e9:,.0f} GB/s",
+        "cpu": machine.cpu or "an unknown processor",
+        "threads": str(machine.threads),
+        "platform": machine.platform,
+        "matrix_rate": f"{machine.matrix_rate / 1e9:,.0f} GFLOP/s",
+        "bandwidth": f"{machine.copy_bandwidth / 1e9:,.0f} GB/s",
         "busy": "an unknown number" if busy is None else f"{busy:.2f}",
-        "dtype": bench["dtype"],
+        "dtype": bench.dtype,
         "channels": f"{channels} channel" + ("s" if channels > 1 else ""),
         "versions": ", ".join(f"{name} {versions[name]}" for name in sorted(versions)),
     }
@@ -168,39 +198,23 @@ def goals_table(rows: Rows) -> str:
     return table(heads, lines)
 
 
-def read_whole_job(path: Path) -> dict[str, Any]:
+def read_whole_job(path: Path) -> WholeJob:
     """Read what the page says of the seed's whole job; UserError if there is no such thing."""
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        settings = ("data", "epochs", "batch_size", "attention", "dtype")
-        return {
-            "config": {name: result["config"][name] for name in settings},
-            "versions": result["versions"],
-            "implementations": {
-                name: {key: float(found[key]) for key in ("train_seconds", "test_accuracy")}
-                for name, found in result["implementations"].items()
-                if found["train_seconds"]
-            },
-        }
-    except OSError as error:
-        raise UserError(f"Could not read {path}: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} is not a result.json of `python -m compare run` ({error!r}): give one."
-        ) from error
+    job = read_json(path, WholeJob, "give the result.json of a `python -m compare run`")
+    trained = {name: took for name, took in job.implementations.items() if took.train_seconds}
+    return replace(job, implementations=trained)
 
 
-def say_whole_job(job: Mapping[str, Any]) -> str:
+def say_whole_job(job: WholeJob) -> str:
     """Say in a sentence how long the seed's whole job took."""
-    config = job["config"]
     took = " and ".join(
-        f"{name} {found['train_seconds'] / 60:.1f} minutes ({found['test_accuracy']:.2%} right on "
+        f"{name} {(found.train_seconds or 0) / 60:.1f} minutes ({found.test_accuracy:.2%} right on "
         "the test images)"
-        for name, found in job["implementations"].items()
+        for name, found in job.implementations.items()
     )
     return (
-        f"The seed's whole job, {config['epochs']} epochs of the 50,000 images at batch "
-        f"{config['batch_size']} in the form `{config['attention']}`, took {took} of training "
-        f"(`python -m compare run --data {config['data']} --epochs {config['epochs']}`); the goal "
-        "was less than 5 minutes in the faster of the two."
+        f"The seed's whole job, {job.config.epochs} epochs of the 50,000 images at batch "
+        f"{job.config.batch_size} in the form `{job.config.attention}`, took {took} of training "
+        f"(`python -m compare run --data {job.config.data} --epochs {job.config.epochs}`); the "
+        "goal was less than 5 minutes in the faster of the two."
     )

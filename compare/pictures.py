@@ -61,7 +61,7 @@ def main(args: Sequence[str]) -> int:
     status = trace.main(["--checkpoint", str(checkpoint), "--figure", str(figure)])
     written = [config.docs / "attention.png", figure]
     if (bench := config.docs / "bench.json").exists():
-        written += save_bench_figure(config.docs / "bench.png", read_bench(bench)["rows"])
+        written += save_bench_figure(config.docs / "bench.png", read_bench(bench).rows)
     console.print(f"Pictures: {', '.join(map(str, written))}")
     return status
 

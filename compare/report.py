@@ -2,12 +2,12 @@
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import log
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -16,14 +16,51 @@ from rich.table import Table
 from compare.contract import Implementation, libraries_of
 from compare.machine import num_threads, platform_name
 from compare.parity import Parity
-from shared.files import replacing
-from shared.training.metrics import epoch_line
+from shared.config import Config
+from shared.files import read_json, replacing
+from shared.training.metrics import EpochNumbers, Fraction, Name, epoch_numbers
 from shared.training.records import Epoch, Evaluation
 
 LIBRARIES = ("numpy", "torch", "torchmetrics", "jax", "jaxlib", "flax", "optax", "safetensors")
 # Okabe and Ito's palette (2008), which readers with colour-blindness can tell apart.
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
 MANY_POINTS = 5_000  # more than so many are a picture within an SVG file, or it has tens of MB
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a result.json holds of an implementation; the first three are of its training."""
+
+    epochs: list[EpochNumbers]  # none where it trained nothing
+    train_seconds: float | None
+    samples_per_second: float | None
+    test_accuracy: Fraction
+    test_loss: float | None  # nats; None where it was NaN or infinite
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a result.json holds of parity."""
+
+    passed: bool
+    verdict: str
+    drift: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is read of a result.json: see README, "The result of a run"."""
+
+    parity: Verdict
+    implementations: dict[Name, Trained]
+    config: Config
+    versions: dict[str, str]
+    machine: str
+
+
+def read_result(path: Path) -> Result:
+    """Read the result.json of a run; UserError says what is wrong with it."""
+    return read_json(path, Result, "give that of a `python -m compare run`")
 
 
 def results_table(
@@ -133,7 +170,7 @@ def _implementation_to_json(
     seconds = sum(epoch.train_seconds for epoch in epochs)
     samples = sum(epoch.samples for epoch in epochs)
     return {
-        "epochs": [_epoch_to_json(name, epoch) for epoch in epochs],
+        "epochs": [epoch_numbers(epoch) for epoch in epochs],
         "train_seconds": seconds if epochs else None,
         "samples_per_second": samples / seconds if epochs else None,
         "val_accuracy": epochs[-1].validation.accuracy if epochs else None,
@@ -144,11 +181,6 @@ def _implementation_to_json(
             for weights_of, result in tests.items()
         },
     }
-
-
-def _epoch_to_json(name: str, epoch: Epoch) -> dict[str, Any]:
-    numbers = msgspec.structs.asdict(epoch_line(name, epoch))
-    return {key: value for key, value in numbers.items() if key != "implementation"}
 
 
 def library_versions(implementations: Iterable[Implementation] = ()) -> dict[str, str]:

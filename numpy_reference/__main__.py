@@ -1,6 +1,5 @@
 """`python -m numpy_reference CHECKPOINT`: evaluate trained weights on the test split."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options, run_main
 from shared.config import EvaluationConfig
 from shared.data import load_data
+from shared.errors import UserError
+from shared.files import decode_json
 from shared.training.alone import describe, evaluate_params
 
 # What a checkpoint says of the digits it was trained on is the default of these options.
@@ -29,15 +30,14 @@ class ReferenceConfig(EvaluationConfig):
 
 def trained_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
     """Read from a checkpoint's metadata which digits it was trained on and how they were scaled."""
+    config = metadata.get("config", "").encode()
     try:
-        config = json.loads(metadata["config"])
-        settings = {name: config[name] for name in FROM_CHECKPOINT}
-        if settings["mnist_dir"] is not None:
-            settings["mnist_dir"] = Path(settings["mnist_dir"])
-        if settings["attention"] not in numpy_reference.ATTENTION:  # "builtin"
-            settings["attention"] = "vectorized"
-    except (KeyError, TypeError, ValueError):
+        trained = decode_json(config, EvaluationConfig, "The checkpoint's config", "leave it out")
+    except UserError:
         return {}  # weights from elsewhere: the options' own defaults stand
+    settings = {name: getattr(trained, name) for name in FROM_CHECKPOINT}
+    if trained.attention not in numpy_reference.ATTENTION:  # "builtin"
+        settings["attention"] = "blocked"
     return settings
 
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written under a temporary name, then renamed."""
+"""Files that are either whole or absent, and JSON: written whole, read into types."""
 
 import json
 import os
@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from shared.errors import UserError
+
+T = TypeVar("T")
+LONGEST = 200  # characters of a reason: what a file says of itself can be a book
 
 
 @contextmanager
@@ -75,3 +80,32 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def read_json(path: Path, kind: type[T], advice: str) -> T:
+    """Read a JSON file of a type; UserError says what is wrong in it and where, then `advice`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Could not read {path}: {error.strerror}; {advice}.") from error
+    return decode_json(content, kind, str(path), advice)
+
+
+def decode_json(content: bytes, kind: type[T], where: str, advice: str) -> T:
+    """Decode JSON of a type, as read_json does; `where` names what it was read from.
+
+    Fields that the type does not have are left out: a later version may have written them.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+        if len(reason) > LONGEST:
+            reason = f"{reason[: LONGEST // 2]}...{reason[-LONGEST // 2 :]}"
+        raise UserError(f"{where} cannot be read: {reason}; {advice}.") from error
+
+
+def _decode_path(kind: type, found: Any) -> Any:
+    if kind is Path and isinstance(found, str):
+        return Path(found)
+    raise ValueError("Expected a path")

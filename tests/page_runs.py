@@ -54,18 +54,18 @@ def make_epochs(*train_losses: float) -> list[dict[str, float]]:
 
 def make_result(config: Mapping[str, object]) -> dict:
     """Make a result.json as `compare run` writes it, with invented numbers."""
+    trained = {"train_seconds": 0.2, "samples_per_second": 1e4}
     tested = {"test_accuracy": 0.875, "test_loss": 0.4}
-    check = {"quantity": "logits", "where": "jax", "error": None, "error_over_bound": 0.1}
     return {
         "parity": {
             "passed": True,
             "verdict": "Parity holds.",
-            "checks": [check | {"passed": True}],
+            "drift": {"logits": None},
         },
         "implementations": {
-            "pytorch": tested | {"epochs": make_epochs(1.0, 0.5)},
-            "jax": tested | {"epochs": make_epochs(1.0, 0.75)},
-            "numpy": tested | {"epochs": []},
+            "pytorch": trained | tested | {"epochs": make_epochs(1.0, 0.5)},
+            "jax": trained | tested | {"epochs": make_epochs(1.0, 0.75)},
+            "numpy": dict.fromkeys(trained) | tested | {"epochs": []},
         },
         "config": dict(config),
         "versions": {"numpy": "2"},
@@ -92,11 +92,17 @@ def make_run(folder: Path, **config: object) -> tuple[Path, Dataset]:
     return folder, data
 
 
+BUG = {"package": "pytorch_impl", "claim": "steps", "missing": None}
 MUTANTS = {
+    "passed": True,
+    "failures": [],
     "versions": {"numpy": "2"},
+    "seeds": 1,
+    "headroom": {},
     "honest": {"steps": 0.8, "logits": 0.03, "adam": 0.3},
     "bugs": {
         "softmax_over_the_queries": {
+            **BUG,
             "title": "Softmax over the wrong axis",
             "right": "weights = softmax(scores, dim=-1)",
             "wrong": "weights = softmax(scores, dim=-2)",
@@ -106,6 +112,7 @@ MUTANTS = {
             "accuracy": {"right": 0.896, "wrong": 0.894},
         },
         "not_trained": {
+            **BUG,
             "title": "A bug whose accuracy nobody measured",
             "right": "a",
             "wrong": "b",

@@ -7,7 +7,6 @@ from dataclasses import replace
 from io import StringIO
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import FORMS, import_or_skip
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from compare.bench import main, time_round
 from compare.bench_plan import BenchConfig, images_per_pass
-from compare.bench_report import bench_table, draw_bench, read_bench
+from compare.bench_report import Bench, bench_table, draw_bench, read_bench
 from compare.bench_rows import Timing, make_row, summarise
 from compare.jobs import Job
 from compare.machine import Speed, fastest, floor_seconds, measure_speed, work_of
@@ -160,8 +159,8 @@ def run(*args: str, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=200)
 
 
-def cases(result: dict[str, Any]) -> set[tuple[str, str, str]]:
-    return {(row.implementation, row.form, row.phase) for row in result["rows"]}
+def cases(result: Bench) -> set[tuple[str, str, str]]:
+    return {(row.implementation, row.form, row.phase) for row in result.rows}
 
 
 def test_every_case_has_a_row(bench):
@@ -176,7 +175,7 @@ def test_every_case_has_a_row(bench):
 def test_every_number_is_finite_and_positive(bench):
     folder, _ = bench
     result = read_bench(folder / "bench.json")
-    for row in result["rows"]:
+    for row in result.rows:
         assert row.batch_size == 16
         assert len(row.rounds) == len(row.ratio_rounds) == 2
         for number in (
@@ -189,11 +188,11 @@ def test_every_number_is_finite_and_positive(bench):
         assert isfinite(row.compile_seconds)
         assert row.compile_seconds >= 0
         assert row.peak_bytes is None, "--quick measures no memory"
-    assert any(row.compile_seconds > 0.05 for row in result["rows"] if row.implementation == "jax")
-    assert result["machine"]["matrix_rate"] > 0
-    assert result["machine"]["threads"] >= 1
-    assert {"numpy", "torch", "jax"} <= result["versions"].keys()
-    assert (result["device"], result["dtype"], result["quick"]) == ("cpu", "float32", True)
+    assert any(row.compile_seconds > 0.05 for row in result.rows if row.implementation == "jax")
+    assert result.machine.matrix_rate > 0
+    assert result.machine.threads >= 1
+    assert {"numpy", "torch", "jax"} <= result.versions.keys()
+    assert (result.device, result.dtype, result.quick) == ("cpu", "float32", True)
 
 
 def test_the_tables_and_the_figure_are_there(bench):

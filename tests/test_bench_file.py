@@ -19,14 +19,19 @@ SPEED = Speed(matrix_rate=1e9, copy_bandwidth=1e9)
 
 def good_result() -> dict[str, Any]:
     row = make_row(FAST, Timing(1.0, 512, [0.5]), [1.0], SPEED, None)
-    return {"rows": [asdict(row)], "machine": {}, "versions": {}, "config": {}}
+    machine = {"platform": "Linux", "cpu": None, "threads": 2, "cores_of_others": None}
+    return {
+        "rows": [asdict(row)],
+        "machine": SPEED._asdict() | machine,
+        "versions": {},
+        **{"device": "cpu", "dtype": "float32", "num_channels": 1, "config": {}, "quick": True},
+    }
 
 
 def test_a_result_is_read_as_it_was_written(tmp_path: Path):
     path = tmp_path / "bench.json"
     path.write_text(json.dumps(good_result()))
-    (row,) = read_bench(path)["rows"]
-    assert row == Row(**good_result()["rows"][0])
+    assert read_bench(path).rows == [Row(**good_result()["rows"][0])]
 
 
 def spoil(**fields: Any) -> dict[str, Any]:
@@ -38,20 +43,23 @@ def spoil(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("junk", "it is not JSON"),
-        (b"\xff\xfe\x00", "it is not JSON"),
-        ([1, 2], "it holds no list of rows"),
-        ({"rows": 3}, "it holds no list of rows"),
-        (good_result() | {"rows": []}, "it has no row"),
-        (good_result() | {"machine": None}, "its 'machine' is missing"),
-        (good_result() | {"rows": ["a"]}, "'fields' of its row 1"),
-        (spoil(ms_per_sample=None), "'ms_per_sample' of its row 1"),
-        (spoil(ms_per_sample="1"), "'ms_per_sample' of its row 1"),
-        (spoil(ms_per_sample=0), "'ms_per_sample' of its row 1"),
-        (spoil(rounds=[-1]), "'rounds' of its row 1"),
-        (spoil(form="guess"), "'form' of its row 1"),
-        (spoil(form=[]), "'form' of its row 1"),
-        (spoil(batch_size="16"), "'batch_size' of its row 1"),
+        ("junk", "JSON is malformed"),
+        (b"\xff\xfe\x00", "JSON is malformed"),
+        ('{"more": ' + "[" * 100_000, "recursion"),
+        ([1, 2], "Expected `object`, got `array`"),
+        ({"rows": 3}, r"at `\$\.rows`"),
+        (good_result() | {"rows": []}, r"length >= 1 - at `\$\.rows`"),
+        (good_result() | {"machine": None}, r"at `\$\.machine`"),
+        (good_result() | {"dtype": "\ud800"}, "JSON is malformed"),
+        (good_result() | {"rows": ["a"]}, r"at `\$\.rows\[0\]`"),
+        (spoil(ms_per_sample=None), r"at `\$\.rows\[0\]\.ms_per_sample`"),
+        (spoil(ms_per_sample="1"), r"at `\$\.rows\[0\]\.ms_per_sample`"),
+        (spoil(ms_per_sample=0), r"at `\$\.rows\[0\]\.ms_per_sample`"),
+        (spoil(ms_per_sample=10**309), r"out of range - at `\$\.rows\[0\]\.ms_per_sample`"),
+        (spoil(rounds=[-1]), r"at `\$\.rows\[0\]\.rounds\[0\]`"),
+        (spoil(form="guess"), r"'guess' - at `\$\.rows\[0\]\.form`"),
+        (spoil(form=[]), r"at `\$\.rows\[0\]\.form`"),
+        (spoil(batch_size="16"), r"at `\$\.rows\[0\]\.batch_size`"),
     ],
 )
 def test_what_is_no_result_is_refused_in_one_sentence(content: Any, why: str, tmp_path: Path):
@@ -61,7 +69,9 @@ def test_what_is_no_result_is_refused_in_one_sentence(content: Any, why: str, tm
     path.write_bytes(raw if isinstance(raw, bytes) else raw.encode())
     with pytest.raises(UserError, match=why) as refused:
         read_bench(path)
-    assert str(refused.value).startswith(f"{path} is not a result of `python -m compare bench`")
+    advice = f"write one with `python -m compare bench --json {path}`."
+    assert str(refused.value).startswith(f"{path} cannot be read: ")
+    assert str(refused.value).endswith(advice)
 
 
 def test_a_missing_result_is_named(tmp_path: Path):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_runs import MUTANTS
 
 from compare import divergences
 from compare.catalogue import BUGS
@@ -17,7 +18,8 @@ from compare.catalogue.traps import TRAPS, Results, Trap, missing_library, run_t
 from compare.catalogue.traps.agreements import AGREEMENTS, Agreement
 from compare.catalogue.traps.run import run_code, say_result
 from compare.claims import CLAIMED
-from compare.divergences import anchor_of, main, read_mutants, say_versions, write_page
+from compare.divergences import anchor_of, main, say_versions, write_page
+from compare.mutants_report import read_mutants
 from shared.errors import UserError
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -110,7 +112,7 @@ def test_the_claims_of_the_catalogue_are_those_of_the_suite():
 
 def test_the_page_is_what_the_catalogue_makes_of_it():
     skip_without_libraries(*TRAPS)
-    page = write_page(read_mutants(DOCS / "mutants.json"))
+    page = write_page(read_mutants(DOCS / "mutants.json")["bugs"])
     assert without_numbers(PAGE.read_text()) == without_numbers(page)
 
 
@@ -143,11 +145,8 @@ def test_every_link_within_the_page_and_the_project_resolves():
 
 
 def mutants_of(share: float | None, caught_by: list[str]) -> dict[str, Any]:
-    return {
-        "versions": {},
-        "honest": {},
-        "bugs": {"scale_missing": {"shares": {"steps": share}, "caught_by": caught_by}},
-    }
+    bug = MUTANTS["bugs"]["not_trained"] | {"shares": {"steps": share}, "caught_by": caught_by}
+    return MUTANTS | {"bugs": {"scale_missing": bug}}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +158,7 @@ def test_a_measured_error_is_printed(share, caught_by, says: str, tmp_path: Path
     monkeypatch.setattr(divergences, "SUBJECTS", {})
     path = tmp_path / "mutants.json"
     path.write_text(json.dumps(mutants_of(share, caught_by)))
-    page = write_page(read_mutants(path))
+    page = write_page(read_mutants(path)["bugs"])
     assert "| claim | error / bound |" in page
     row = next(line for line in page.splitlines() if line.startswith("| [`scale_missing`]"))
     assert row.endswith(f"| {says} |")
@@ -168,16 +167,19 @@ def test_a_measured_error_is_printed(share, caught_by, says: str, tmp_path: Path
 def test_without_measurements_their_column_is_left_out(monkeypatch):
     skip_without_libraries(*TRAPS)
     monkeypatch.setattr(divergences, "SUBJECTS", {})
-    assert read_mutants(DOCS / "there is none.json") == {}
     assert "| claim | error / bound |" not in write_page(MappingProxyType({}))
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"bugs": 3}', '{"bugs": {"a": {"shares": {"b": "c"}}}}']
+    "text",
+    [
+        *("", "[]", "{}", '{"bugs": 3}', '{"bugs": {"a": {"shares": {"b": "c"}}}}'),
+        *('{"seeds": ' + "[" * 100_000, '{"honest": {"steps": 1' + "0" * 309 + "}}", '"\\ud800"'),
+    ],
 )
 def test_what_is_no_measurement_is_refused(text: str, tmp_path: Path):
     (tmp_path / "mutants.json").write_text(text)
-    with pytest.raises(UserError, match=r"mutants\.json is not what `python -m compare mutants`"):
+    with pytest.raises(UserError, match=r"mutants\.json cannot be read: .*; write it with `python"):
         read_mutants(tmp_path / "mutants.json")
 
 

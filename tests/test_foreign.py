@@ -83,7 +83,7 @@ def test_a_benchmark_times_and_weighs_it(make_tiny, capsys):
     args = "--implementations --batch-sizes 16 --rounds 1 --images 16 --implementation"
     assert bench.main([*args.split(), name]) == 0
     assert f"{name} is forward only: no training step of it is timed." in capsys.readouterr().out
-    rows = {(row.implementation, row.phase): row for row in read_bench(Path("bench.json"))["rows"]}
+    rows = {(row.implementation, row.phase): row for row in read_bench(Path("bench.json")).rows}
     assert rows.keys() == {(name, "forward"), ("pytorch", "forward"), ("pytorch", "step")}
     assert rows[name, "forward"].ms_per_sample > 0
     assert rows[name, "forward"].peak_bytes > 16 * 784 * 784 * 4, "the weights alone are more"

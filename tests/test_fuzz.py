@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
+from numpy_reference.__main__ import trained_settings
 from shared.checkpoints import SHA256, load_params, save_arrays, save_params
 from shared.checksum import checksum
 from shared.cli import parse_config
@@ -198,6 +199,23 @@ def test_any_arrays_as_weights(arrays: dict[str, np.ndarray], tmp_path: Path):
 @given(changes=st.dictionaries(st.sampled_from([*config_to_json(Config()), "other"]), JSON))
 def test_any_config(changes: dict[str, object]):
     read_or_refuse(config_from_json, Config, config_to_json(Config()) | changes)
+
+
+@pytest.mark.parametrize(
+    ("config", "attention"),
+    [
+        ('{"attention": "looped", "new": 1}', "looped"),
+        ('{"attention": "builtin"}', "blocked"),  # NumPy has none
+        ('{"attention": "constructor"}', None),
+        ('{"attention": "histogram", "normalization": "seed"}', None),  # as no run can be
+        ('{"mnist_dir": 1' + "0" * 309 + "}", None),
+        ('{"data": "\\ud800"}', None),
+        ('{"new": ' + "[" * 100_000, None),
+        ("", None),
+    ],
+)
+def test_any_config_in_weights_is_the_default_of_numpys_options_or_none(config, attention):
+    assert trained_settings({"config": config}).get("attention") == attention
 
 
 @FUZZ

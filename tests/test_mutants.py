@@ -22,6 +22,7 @@ from compare.mutants import draw_seeds, find_failures, main, say_false_alarms, t
 from compare.mutants_report import Tried, find_headroom, merge, to_json
 from compare.mutants_train import can_be_trained, measure_accuracy
 from shared.data import Dataset, load_data
+from shared.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 # What needs no framework is planted here; `make mutants` plants all.
@@ -149,12 +150,17 @@ def test_some_bugs_anew_leave_what_a_file_holds_of_others(tmp_path):
     tried = [Tried(SCALE.name, {"steps": 2.0}, None)]
     new = to_json([SCALE], tried, {}, 0, ["It failed."])
     assert merge(file, new) == new
-    old = new | {"bugs": {"other": {}}, "seeds": 7, "honest": {"steps": 0.5}, "failures": []}
-    file.write_text(json.dumps(old))
+    old = new | {
+        "bugs": {"other": new["bugs"][SCALE.name]},
+        "seeds": 7,
+        "honest": {"steps": 0.5},
+        "failures": [],
+    }
+    write_json(file, old)
     merged = merge(file, new)
     assert list(merged["bugs"]) == ["other", SCALE.name]
     assert (merged["seeds"], merged["honest"]) == (7, {"steps": 0.5})
     assert (merged["passed"], merged["failures"]) == (False, ["It failed."])
-    file.write_text(json.dumps(old | {"versions": {}}))
+    write_json(file, old | {"versions": {"numpy": "1"}})
     with pytest.raises(ValueError, match="was made with other versions"):
         merge(file, new)

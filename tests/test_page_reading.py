@@ -33,32 +33,43 @@ def edited(**changes: object):
 @pytest.mark.parametrize(
     ("edit", "wrong"),
     [
-        (lambda text: text[: len(text) // 2], "it is not JSON"),
-        (lambda text: "", "it is not JSON"),
-        (lambda text: "[" * 100_000, "it is not JSON"),
-        (lambda text: "[]", "'the whole' is missing or wrong"),
-        (lambda text: "{}", "'parity' is missing"),
-        (edited(parity__passed="yes"), "'parity.passed'"),
-        (edited(parity__verdict=3), "'parity.verdict'"),
-        (edited(parity__checks=[3]), r"'parity.checks\[0\]'"),
-        (edited(implementations={"../../etc": {}}), "'implementations.*etc'"),
-        (edited(implementations__jax__epochs="x"), "'implementations.jax.epochs'"),
-        (edited(implementations__jax__test_accuracy="1"), "test_accuracy"),
-        (edited(config__normalization="none"), "'config.normalization'"),
-        (edited(config__num_channels=1.5), "'config.num_channels'"),
-        (edited(config__num_channels=True), "'config.num_channels'"),
-        (edited(config__num_channels=0), "'config'"),
-        (edited(versions={"numpy": 2}), "'versions.numpy'"),
-        (edited(machine="x" * 3000), "'machine'"),
+        (lambda text: text[: len(text) // 2], "truncated"),
+        (lambda text: "", "truncated"),
+        (lambda text: '{"more": ' + "[" * 100_000, "recursion"),
+        (lambda text: "[]", "Expected `object`, got `array`"),
+        (lambda text: "{}", "missing required field `parity`"),
+        (edited(parity__passed="yes"), r"\$\.parity\.passed"),
+        (edited(parity__verdict=3), r"\$\.parity\.verdict"),
+        (edited(parity__verdict="\ud800"), "malformed"),
+        (edited(implementations={"../../etc": {}}), r"`key` in `\$\.implementations"),
+        (edited(implementations__jax__epochs="x"), r"\.epochs"),
+        (edited(implementations__jax__test_accuracy="1"), r"\.test_accuracy"),
+        (edited(implementations__jax__test_accuracy=1.5), r"<= 1.0 - at .*\.test_accuracy"),
+        (edited(implementations__jax__test_loss=10**309), r"out of range - at .*\.test_loss"),
+        (edited(config__normalization="a\n\x1b" * 99), r"\.\.\..*\$\.config\.normalization"),
+        (edited(config__num_channels=1.5), r"\$\.config\.num_channels"),
+        (edited(config__num_channels=True), r"\$\.config\.num_channels"),
+        (edited(config__num_channels=0), r"--num-channels is 0.*\$\.config"),
+        (edited(versions={"numpy": 2}), r"\$\.versions"),
     ],
 )
 def test_a_truncated_or_foreign_result_is_one_sentence(edit, wrong: str, tmp_path: Path):
     run, _ = make_run(tmp_path / "run")
     path = run / "result.json"
     path.write_text(edit(path.read_text()))
-    with pytest.raises(UserError, match=f"(?s)is not the result.json of a .*{wrong}") as error:
+    said = f"result.json cannot be read: .*{wrong}.*; give that of a `python -m compare run`"
+    with pytest.raises(UserError, match=said) as error:
         read_run(run)
-    assert str(error.value).count("\n") == 0
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["constructor", "__proto__", "hasOwnProperty"])
+def test_an_implementation_may_have_any_name(name: str, tmp_path: Path):
+    run, data = make_run(tmp_path / "run")
+    path = run / "result.json"
+    path.write_text(path.read_text().replace('"jax"', json.dumps(name)))
+    (run / "jax-best.safetensors").rename(run / f"{name}-best.safetensors")
+    assert f">{name}</th>" in write_page(run, data, {}).read_text()
 
 
 def test_a_folder_that_is_no_run_is_one_sentence(tmp_path: Path):

@@ -55,13 +55,18 @@ def test_a_benchmark_with_a_hole_is_refused_by_its_name(tmp_path: Path):
         write_page(read_bench(tmp_path / "bench.json"), read_whole_job(JOB))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"config": {}}', '{"config": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", '{"config": {}}', '{"config": 3}', '"\\ud800"', '{"a": ' + "[" * 100_000),
+        JOB.read_text().replace('"train_seconds": ', '"train_seconds": 1' + "0" * 309),
+        JOB.read_text().replace("0.91", "1.91"),
+    ],
+)
 def test_what_is_no_result_of_a_run_is_refused(text: str, tmp_path: Path):
     path = tmp_path / "result.json"
     path.write_text(text)
-    with pytest.raises(
-        UserError, match=r"result\.json is not a result\.json of `python -m compare"
-    ):
+    with pytest.raises(UserError, match=r"result\.json cannot be read: .*; give the result\.json"):
         read_whole_job(path)
     with pytest.raises(UserError, match="Could not read"):
         read_whole_job(tmp_path / "gone.json")

@@ -249,7 +249,8 @@ def test_an_unfinished_run_of_both_says_how_far_it_is(tmp_path: Path):
     folder = planned.home(tmp_path) / "20260101-000000-compare"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config_to_json(Config())))
-    line = {"implementation": "jax", "epoch": 1} | dict.fromkeys(NUMBERS, 0.5)
+    line = {"implementation": "jax", "epoch": 1, "samples_per_second": 9.0}
+    line |= dict.fromkeys(NUMBERS, 0.5)
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     record = read_run(planned, tmp_path)
     assert record is not None
@@ -258,6 +259,9 @@ def test_an_unfinished_run_of_both_says_how_far_it_is(tmp_path: Path):
     assert "**1 of 128 epochs**" in commands_table([planned.command], [record])
     (folder / "metrics.jsonl").unlink()
     assert read_run(planned, tmp_path) is None
+    (folder / "config.json").write_text('{"batch_size": "16"}')
+    with pytest.raises(UserError, match=r"config\.json cannot be read: .*\$\.batch_size.*; remove"):
+        read_run(planned, tmp_path)
 
 
 def test_the_curves_name_each_framework_and_each_seed_once():

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from compare.page.fields import Fields, WrongFieldError, read_fields
+from compare.mutants_report import read_mutants
 
 
 def bugs_data(docs: Path) -> dict[str, Any] | None:
@@ -14,37 +14,8 @@ def bugs_data(docs: Path) -> dict[str, Any] | None:
     path = docs / "mutants.json"
     if not path.exists():
         return None
-    found = read_fields(path, "the mutants.json of `python -m compare mutants`", _read)
-    return found if found["bugs"] else None
-
-
-def _read(result: Fields) -> dict[str, Any]:
-    honest = result.fields("honest")
-    return {
-        "versions": result.texts("versions"),
-        "honest": {claim: honest.optional_number(claim) for claim in honest.value},
-        "bugs": [
-            _read_bug(name, bug)
-            for name, bug in result.each("bugs").items()
-            if bug.value.get("accuracy") is not None
-        ],
-    }
-
-
-def _read_bug(name: str, bug: Fields) -> dict[str, Any]:
-    shares, accuracy = bug.fields("shares"), bug.fields("accuracy")
-    caught_by = bug.value.get("caught_by")
-    if not isinstance(caught_by, list) or not all(isinstance(claim, str) for claim in caught_by):
-        raise WrongFieldError(f"bugs.{name}.caught_by")
-    step = bug.value.get("first_step")
-    return {
-        "name": name,
-        "title": bug.text("title"),
-        "wrong": bug.text("wrong"),
-        "right": bug.text("right"),
-        # null: the claim says nothing here or, where it caught the bug, what it saw is no number
-        "shares": {claim: shares.optional_number(claim) for claim in shares.value},
-        "caught_by": caught_by,
-        "first_step": step if isinstance(step, str) else None,
-        "accuracy": {which: accuracy.number(which) for which in ("right", "wrong")},
-    }
+    found = read_mutants(path)
+    # A share of null: the claim says nothing here or, where it caught the bug, what it saw is no
+    # number.
+    bugs = [{"name": name, **bug} for name, bug in found["bugs"].items() if "accuracy" in bug]
+    return {**found, "bugs": bugs} if bugs else None

@@ -63,9 +63,9 @@ def main(args: Sequence[str]) -> int:
     )
     console = make_console()
     run = read_run(config.run)
-    known = [name for name in run.implementations if name in PACKAGES]
+    known = [name for name in run.result.implementations if name in PACKAGES]
     implementations = load_present(known, console) if known else {}
-    data = load_config_data(replace(run.config, mnist_dir=config.mnist_dir))
+    data = load_config_data(replace(run.result.config, mnist_dir=config.mnist_dir))
     path = write_page(config.run, data, implementations, config.output, config.docs)
     console.print(f"Page: {path}")
     return 0
@@ -120,6 +120,6 @@ def gather(
         "digit": embedded["steps"],
         "sections": embedded,
         "traps": read_traps(docs, path),
-        "is_global": run.config.normalization == "global",
+        "is_global": run.result.config.normalization == "global",
     }
     return view, embedded

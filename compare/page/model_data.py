@@ -33,7 +33,7 @@ def model_data(run: Run, data: Dataset) -> dict[str, Any]:
     A level becomes float32((level - shift) / scale), where shift and scale are float64, one for
     all pixels or one each: see shared/normalization.py.
     """
-    fitted = fit_normalization(data.train.pixels, run.config.normalization)
+    fitted = fit_normalization(data.train.pixels, run.result.config.normalization)
     digits = choose_digits(data.test)
     return {
         "checkpoints": checkpoints(run),
@@ -51,8 +51,8 @@ def checkpoints(run: Run) -> list[dict[str, Any]]:
     """
     named = {f"{display(name)}, best": params for name, params in run.weights.items()}
     first = next(iter(named.values()))
-    channels = run.config.num_channels
-    start = initial_params(num_channels=channels, seed=run.config.seed)
+    channels = run.result.config.num_channels
+    start = initial_params(num_channels=channels, seed=run.result.config.seed)
     named[UNTRAINED] = {name: start[name].astype(first[name].dtype) for name in first}
     size = sum(array.nbytes for array in first.values()) * 4 / 3
     fitting = int(MOST_CHARACTERS // size)

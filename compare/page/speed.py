@@ -17,15 +17,14 @@ def speed_data(run: Path, docs: Path) -> dict[str, Any] | None:
     if path is None:
         return None
     bench = read_bench(path)
-    machine, versions = bench["machine"], bench["versions"]
     return {
         "rows": [
             {name: getattr(row, name) for name in ("implementation", "form", "phase", *NUMBERS)}
-            for row in bench["rows"]
+            for row in bench.rows
         ],
-        "forms": [form for form in FORMS if any(row.form == form for row in bench["rows"])],
-        "cpu": str(machine.get("cpu") or "an unknown processor"),
-        "threads": str(machine.get("threads", "an unknown number of")),
-        "versions": {str(name): str(version) for name, version in versions.items()},
+        "forms": [form for form in FORMS if any(row.form == form for row in bench.rows)],
+        "cpu": bench.machine.cpu or "an unknown processor",
+        "threads": str(bench.machine.threads),
+        "versions": bench.versions,
         "is_this_run": path.parent == run,
     }

@@ -4,25 +4,27 @@ from typing import Any
 
 import numpy as np
 
-from compare.page.run_result import EPOCH_NUMBERS, Run
+from compare.page.run_result import Run
 
+EPOCH_NUMBERS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
 POINTS = 500  # of a curve: more cannot be told apart on a screen
 
 
 def training_data(run: Run) -> dict[str, Any] | None:
     """Give epochs, thinned losses of steps, and their differences; None where nothing trained."""
-    trained = {name: found.epochs for name, found in run.implementations.items() if found.epochs}
+    implementations = run.result.implementations
+    trained = {name: found.epochs for name, found in implementations.items() if found.epochs}
     if not trained:
         return None
     return {
         "epochs": {
-            name: {key: [epoch[key] for epoch in epochs] for key in EPOCH_NUMBERS}
+            name: {key: [getattr(epoch, key) for epoch in epochs] for key in EPOCH_NUMBERS}
             for name, epochs in trained.items()
         },
         "steps": step_curves(run.step_losses, {name: len(e) for name, e in trained.items()}),
         "tests": {
             name: {"accuracy": found.test_accuracy, "loss": found.test_loss}
-            for name, found in run.implementations.items()
+            for name, found in implementations.items()
         },
     }
 

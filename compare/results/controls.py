@@ -3,10 +3,9 @@
 Each is measured once, and kept beside the runs.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,13 +15,14 @@ from compare.results.records import load
 from shared.batches import epoch_batches
 from shared.config import Config
 from shared.data import Dataset
-from shared.files import make_folder, write_json
+from shared.files import make_folder, read_json, write_json
 from shared.training.alone import draw_config_params
 from shared.training.loop import train
 from shared.training.step_losses import read_step_losses, save_step_losses
 
 MEMORY_IMAGES = 10_000  # as many as the seed validates in one call
 MEMORY_FORM = "looped"  # the seed's own
+T = TypeVar("T")
 
 
 def nudge(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -51,18 +51,19 @@ def nudged_losses(config: ResultsConfig) -> np.ndarray:
 
 def measure_controls(config: ResultsConfig) -> dict[str, Any]:
     """Measure, or read where it was kept, what needs no run: see the functions below."""
+    linear, name = dict[str, dict[str, float]], f"linear_{config.data}"
     return {
-        "linear": _kept(config, f"linear_{config.data}", lambda: linear_classifiers(load(config))),
-        "memory": _kept(config, "memory", evaluation_memory),
+        "linear": _kept(config, name, linear, lambda: linear_classifiers(load(config))),
+        "memory": _kept(config, "memory", dict[str, float], evaluation_memory),
     }
 
 
-def _kept(config: ResultsConfig, name: str, measure: Callable[[], dict[str, Any]]) -> Any:
+def _kept(config: ResultsConfig, name: str, kind: type[T], measure: Callable[[], T]) -> T:
     path = config.runs / f"{name}.json"
     if not path.exists():
         make_folder(config.runs)
         write_json(path, measure())
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path, kind, "remove it to have it measured again")
 
 
 def evaluation_memory() -> dict[str, float]:

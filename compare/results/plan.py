@@ -16,6 +16,7 @@ from compare.machine import limit_threads, num_threads, search_path
 from shared.config import PRESETS, bad_option
 from shared.errors import UserError
 from shared.files import make_folder
+from shared.training.metrics import TestLine, read_metrics
 
 Part = Literal["default", "float64", "first", "rates", "ablations", "seed"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -112,8 +113,8 @@ class Planned:
             return False
         if self.module == BOTH:
             return (folder / "result.json").is_file()
-        metrics = folder / "metrics.jsonl"
-        return metrics.is_file() and '"test_loss"' in metrics.read_text(encoding="utf-8")
+        lines = read_metrics(folder / "metrics.jsonl", skip_damaged=True)
+        return any(isinstance(line, TestLine) for line in lines)
 
 
 def make_plan(config: ResultsConfig) -> list[Planned]:

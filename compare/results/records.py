@@ -1,21 +1,22 @@
 """What is kept of the runs: their numbers, without their weights, as docs/results.json holds it."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from importlib import import_module
+from math import nan
 from pathlib import Path
 from typing import Any
 
 from compare.contract import Trainer
-from compare.report import library_versions
+from compare.report import library_versions, read_result
 from compare.results.plan import BOTH, Planned, ResultsConfig
 from shared.checkpoints import load_params
 from shared.config import Config
 from shared.data import Dataset, load_data
-from shared.errors import UserError
+from shared.files import read_json
 from shared.training.alone import evaluate_params
-from shared.training.resume import read_config as read_run_config
+from shared.training.metrics import EpochLine, TestLine, read_metrics
 
 NUMBERS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_seconds")
 Record = dict[str, Any]  # see `read_run`
@@ -30,18 +31,10 @@ def read_run(planned: Planned, runs: Path) -> Record | None:
     folder = planned.find_run(runs)
     if folder is None:
         return None
-    try:
-        config = read_config(folder)
-        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        finished = planned.is_finished(folder)
-        judged = finished and planned.module == BOTH
-        result = json.loads((folder / "result.json").read_text()) if judged else {}
-    except FileNotFoundError:
+    config, lines = read_config(folder), read_metrics(folder / "metrics.jsonl")
+    if not lines:
         return None  # stopped before its first epoch was over
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"The run in {folder} cannot be read ({error}): remove it to have it run again."
-        ) from error
+    finished = planned.is_finished(folder)
     record = {
         "part": planned.part,
         "label": planned.label,
@@ -52,26 +45,30 @@ def read_run(planned: Planned, runs: Path) -> Record | None:
         "finished": finished,
         "implementations": _read_implementations(lines),
     }
-    if result:
-        parity = result["parity"]
-        record["parity"] = {key: parity[key] for key in ("passed", "verdict", "drift")}
+    if finished and planned.module == BOTH:
+        record["parity"] = asdict(read_result(folder / "result.json").parity)
     return record
 
 
 def read_config(folder: Path) -> Config:
     """Read the options that a run was begun with."""
-    return read_run_config(Config, folder)
+    return read_json(folder / "config.json", Config, "remove the run to have it run again")
 
 
-def _read_implementations(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _read_implementations(lines: Iterable[EpochLine | TestLine]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for line in lines:
-        one = found.setdefault(line["implementation"], {"epochs": {name: [] for name in NUMBERS}})
-        if "epoch" in line:
-            for name in NUMBERS:
-                one["epochs"][name].append(round(line[name], 6))
-        elif line.get("weights_of", line["implementation"]) == line["implementation"]:
-            one["test"] = {"loss": line["test_loss"], "accuracy": line["test_accuracy"]}
+        name = line.implementation
+        one = found.setdefault(name, {"epochs": {number: [] for number in NUMBERS}})
+        if isinstance(line, EpochLine):
+            for number in NUMBERS:
+                value = getattr(line, number)
+                one["epochs"][number].append(nan if value is None else round(value, 6))
+        elif line.weights_of in (None, name):
+            one["test"] = {
+                "loss": nan if line.test_loss is None else line.test_loss,
+                "accuracy": line.test_accuracy,
+            }
     # NumPy, the arbiter, trains nothing.
     return {name: one for name, one in found.items() if one["epochs"]["train_loss"]}
 

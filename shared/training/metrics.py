@@ -1,81 +1,99 @@
-"""metrics.jsonl of a run folder: a line for every finished epoch and for every test."""
+"""The lines of a run's metrics.jsonl: one per finished epoch, one per test."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from shared.errors import UserError
-from shared.files import to_json, write_text
+from shared.files import decode_json, to_json, write_text
 from shared.training.records import Epoch
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+# Of an implementation, as its module: it becomes part of a file's name.
+Name = Annotated[str, msgspec.Meta(pattern=r"^\w+(\.\w+)*\Z", max_length=100)]
+ADVICE = "remove that line, or the run"
 
 
-class EpochLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of an epoch; a loss that is NaN or infinite is none in JSON."""
+@dataclass(frozen=True)
+class EpochNumbers:
+    """The numbers of a finished epoch; a loss is None where it was NaN or infinite."""
 
-    implementation: str
     epoch: Annotated[int, msgspec.Meta(ge=1)]
     train_loss: float | None  # nats per image
     train_accuracy: Fraction
     val_loss: float | None
     val_accuracy: Fraction
-    train_seconds: Annotated[float, msgspec.Meta(gt=0)]
+    train_seconds: float
     samples_per_second: float
 
 
-class TestLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of an implementation on the test split, with the parameters of an epoch."""
+@dataclass(frozen=True)
+class _Line:
+    implementation: Name
 
-    implementation: str
+
+@dataclass(frozen=True)
+class EpochLine(EpochNumbers, _Line):
+    """A finished epoch of one implementation."""
+
+
+@dataclass(frozen=True)
+class TestLine(_Line):
+    """A test of one implementation; the loss is None where it was NaN or infinite."""
+
     test_loss: float | None  # nats per image
     test_accuracy: Fraction
-    tested_epoch: int | None = None  # of its own training, or of
-    weights_of: str | None = None  # this implementation's
+    tested_epoch: int | None = None  # whose weights were tested, in a run of one implementation
+    weights_of: Name | None = None  # likewise, in a run of several: by which implementation
 
 
-class _Line(msgspec.Struct):
-    epoch: int | None = None
+def epoch_numbers(epoch: Epoch) -> dict[str, Any]:
+    """Return the numbers of a finished epoch, by the names of EpochNumbers."""
+    return {
+        "epoch": epoch.number,
+        "train_loss": epoch.train_loss,
+        "train_accuracy": epoch.train_accuracy,
+        "val_loss": epoch.validation.loss,
+        "val_accuracy": epoch.validation.accuracy,
+        "train_seconds": epoch.train_seconds,
+        "samples_per_second": epoch.samples_per_second,
+    }
 
 
-def epoch_line(implementation: str, epoch: Epoch) -> EpochLine:
-    """Return the line of a finished epoch."""
-    return EpochLine(
-        implementation=implementation,
-        epoch=epoch.number,
-        train_loss=epoch.train_loss,
-        train_accuracy=epoch.train_accuracy,
-        val_loss=epoch.validation.loss,
-        val_accuracy=epoch.validation.accuracy,
-        train_seconds=epoch.train_seconds,
-        samples_per_second=epoch.samples_per_second,
-    )
+def read_metrics(path: Path, *, skip_damaged: bool = False) -> list[EpochLine | TestLine]:
+    """Read a metrics.jsonl; none where there is no such file: no epoch is finished.
 
-
-def read_metrics(path: Path) -> list[EpochLine | TestLine]:
-    """Read the lines in their order; raise UserError that names a line that is none."""
+    Raises UserError for a line that cannot be read, or leaves it out with `skip_damaged`.
+    """
     lines: list[EpochLine | TestLine] = []
     try:
-        for text in path.read_bytes().splitlines():
-            if msgspec.json.decode(text, type=_Line).epoch is None:
-                lines.append(msgspec.json.decode(text, type=TestLine))
-            else:
-                lines.append(msgspec.json.decode(text, type=EpochLine))
+        texts = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return lines
     except OSError as error:
-        raise UserError(f"Could not read {path}: {error.strerror}.") from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise UserError(f"Line {len(lines) + 1} of {path} cannot be read: {error}.") from error
+        raise UserError(f"Could not read {path}: {error.strerror}; make it readable.") from error
+    for number, text in enumerate(texts, start=1):
+        try:
+            lines.append(_decode_line(text, f"Line {number} of {path}"))
+        except UserError:
+            if not skip_damaged:
+                raise
     return lines
 
 
-def write_metrics(path: Path, lines: list[EpochLine | TestLine]) -> None:
-    """Write the lines, whole or not at all; what is none is left out."""
-    texts = [
-        to_json({k: v for k, v in msgspec.structs.asdict(line).items() if k not in OMITTED or v})
+def _decode_line(text: bytes, where: str) -> EpochLine | TestLine:
+    fields = decode_json(text, dict[str, msgspec.Raw], where, ADVICE)
+    kind: type[EpochLine | TestLine] = EpochLine if "epoch" in fields else TestLine
+    return decode_json(text, kind, where, ADVICE)
+
+
+def write_metrics(path: Path, lines: Sequence[EpochLine | TestLine]) -> None:
+    """Write the lines, whole or not at all; what does not belong to a test's run is left out."""
+    fields = [
+        {k: v for k, v in asdict(line).items() if k not in ("tested_epoch", "weights_of") or v}
         for line in lines
     ]
-    write_text(path, "".join(f"{text}\n" for text in texts))
-
-
-OMITTED = ("tested_epoch", "weights_of")
+    write_text(path, "".join(f"{to_json(line)}\n" for line in fields))

@@ -4,11 +4,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 from shared.config import Config, bad_option
 from shared.data import Dataset
 from shared.errors import UserError
+from shared.files import read_json
 from shared.training.records import TrainingState
 from shared.training.states import load_state
 
@@ -85,13 +84,7 @@ def resumed_config(config_type: type[AnyConfig], given: Path, source: str | None
 
 def read_config(config_type: type[AnyConfig], folder: Path) -> AnyConfig:
     """Read a run's config.json; options of another command are left out, missing ones default."""
-    path = folder / "config.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=config_type, dec_hook=_decode_path)
-    except OSError as error:
-        raise UserError(f"Could not read {path}: {error.strerror}.") from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
+    return read_json(folder / "config.json", config_type, "start a new run")
 
 
 def check_has_checkpoint(config: Config, name: str) -> None:
@@ -142,9 +135,3 @@ def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
             f"--epochs is {config.epochs}, and {start.epoch - 1} epochs are done: give at least "
             f"{start.epoch - 1}."
         )
-
-
-def _decode_path(kind: type, found: Any) -> Any:
-    if kind is Path and isinstance(found, str):
-        return Path(found)
-    raise ValueError(f"{found!r:.40} is no path")

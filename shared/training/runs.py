@@ -18,7 +18,7 @@ from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import remove_leftovers, to_json, write_json
 from shared.training.loop import draw_batches
-from shared.training.metrics import EpochLine, TestLine, epoch_line, read_metrics, write_metrics
+from shared.training.metrics import EpochLine, TestLine, epoch_numbers, read_metrics, write_metrics
 from shared.training.records import (
     AdamState,
     Epoch,
@@ -68,9 +68,8 @@ class RunFolder:
         self._lock = _lock(self.path)  # let go of with this object, or with the process
         if config.resume is not None:
             remove_leftovers(self.path)
-            if self.metrics_path.exists():
-                lines = read_metrics(self.metrics_path)
-                self._lines = [line for line in lines if isinstance(line, EpochLine)]
+            lines = read_metrics(self.metrics_path)
+            self._lines = [line for line in lines if isinstance(line, EpochLine)]
             self._step_losses = read_step_losses(self.path)
         write_json(self.path / "config.json", config_to_json(config))
 
@@ -99,7 +98,7 @@ class RunFolder:
                 self._set_aside(checkpoint_path(self.path, source), problem)
         self.epochs[name] = epochs
         self._lines = [line for line in self._lines if line.implementation != name]
-        self._lines += [epoch_line(name, epoch) for epoch in epochs]
+        self._lines += [EpochLine(implementation=name, **epoch_numbers(epoch)) for epoch in epochs]
         self._lines.sort(key=_epoch_of)  # as they came, by turns
         self._write_numbers()
         self.save_state(name, start)
@@ -116,7 +115,7 @@ class RunFolder:
         epochs = [*self.epochs[name], epoch]
         best = tested_epoch(epochs, "best")
         self.epochs[name] = [e if e is best or e is epoch else e.without_arrays() for e in epochs]
-        self._lines.append(epoch_line(name, epoch))
+        self._lines.append(EpochLine(implementation=name, **epoch_numbers(epoch)))
         self._write_numbers()
         # In this order: what a kill leaves out of the files below, the state still holds.
         self.save_state(name, begin_next_epoch(epoch))
