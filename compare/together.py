@@ -1,8 +1,8 @@
 """What is claimed of a training in several processes: that it is the training of one alone.
 
-`torchrun --nproc-per-node 2 -m compare.together PACKAGE FILE` starts the processes. Each trains with
-the others by the package's distributed.py, judges what it has itself, and writes its checks as
-JSON to FILE, with its rank before the suffix.
+`torchrun --nproc-per-node 2 -m compare.together PACKAGE FILE` starts the processes. Each trains
+with the others by the package's distributed.py, judges what it has itself, and writes its checks
+as JSON to FILE, with its rank before the suffix.
 """
 
 import os

@@ -34,8 +34,10 @@ def join(place: Place, device: str) -> None:
     """Meet the other processes; each takes the GPU of its place on its machine, or all of them."""
     jax.config.update("jax_enable_preemption_service", False)  # or SIGTERM would end nothing
     own = place.local_rank if device == "cuda" and place.local_size > 1 else None
+    # torchrun listens at its port, and the next may hold a connection: half lies below all that
+    # systems choose for connections (32768 and up), and every process finds the same.
     jax.distributed.initialize(
-        *(f"{place.host}:{place.port + 1}", place.size, place.rank, own),
+        *(f"{place.host}:{place.port // 2}", place.size, place.rank, own),
         cluster_detection_method="deactivate",
         shutdown_timeout_seconds=SECONDS_TO_WAIT,
     )

@@ -30,6 +30,7 @@ def test_a_place_is_read_from_the_environment():
         {"LOCAL_WORLD_SIZE": "5"},
         {"MASTER_PORT": "any"},
         {"MASTER_PORT": "99999"},
+        {"MASTER_PORT": "2047"},
         {"MASTER_ADDR": ""},
         {"WORLD_SIZE": None},
         {"MASTER_ADDR": None},

@@ -25,7 +25,7 @@ class Place(NamedTuple):
     local_rank: int  # from 0, on this machine
     local_size: int  # how many processes there are on this machine
     host: str  # of process 0, where all meet
-    port: int  # torchrun itself listens there
+    port: int  # torchrun itself listens there, and JAX at half of it, which is 1024 or more
 
     @property
     def is_first(self) -> bool:
@@ -47,7 +47,7 @@ def find_place(environment: Mapping[str, str]) -> Place | None:
         is_place = 0 <= rank < size and 0 <= local_rank < local_size <= size
     except ValueError:
         is_place, port = False, 0
-    if not (is_place and 0 < port < 2**16 and found["MASTER_ADDR"]):
+    if not (is_place and 2048 <= port < 2**16 and found["MASTER_ADDR"]):
         said = ", ".join(f"{name} {value!r}" for name, value in found.items())
         raise UserError(
             f"These variables are no place of a process among others: {said}. Start the processes "
