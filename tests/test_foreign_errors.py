@@ -95,7 +95,7 @@ def test_two_of_one_name_are_refused(make_tiny):
 BOOM = "raise RuntimeError('of\\nno use')"
 RAISES = {
     "from_params": ("    check_params(params)", f"    {BOOM}", ""),
-    "evaluate": ("    check_labels(labels, len(weight))", f"    {BOOM}", ""),
+    "evaluate": ("    check_batch(images.shape, labels, (weight.shape[1] // channels, channels), len(weight))", f"    {BOOM}", ""),
     "steps": ("LIBRARIES", "LIBRARIES", f"def steps(model, images): {BOOM}"),
     "eagerly": ("LIBRARIES", "LIBRARIES", f"def eagerly(): {BOOM}"),
     "find_device": ("LIBRARIES", "LIBRARIES", f"def find_device(name): {BOOM}"),
@@ -131,68 +131,62 @@ def test_a_result_of_another_kind_is_refused(make_tiny, wrong: str):
         trace_tiny(make_tiny((old, new)))
 
 
-def trainer(**changes) -> SimpleNamespace:
-    """Make a trainer, guarded, that yields one epoch, with some of its fields changed."""
+class TinyTraining:
+    """A training that takes no step, with the results of a real one."""
 
-    def train(params, data, config, on_steps):
-        model = tiny_attention.from_params(params, "vectorized", config.dtype, "cpu")
-        validation = tiny_attention.evaluate(
-            model, data.test.images, data.test.labels, batch_size=2, accuracy="micro"
-        )
-        fields = {
-            "number": 1,
-            "train_loss": 1.0,
-            "train_accuracy": 0.5,
-            "validation": validation,
-            "train_seconds": 1.0,
-            "samples": 2,
-            "step_losses": np.ones(1),
-            "params": dict(params),
-            "adam": AdamState(1, dict(params), dict(params)),
-        }
-        yield Epoch(**fields | changes)
+    def __init__(self, params, adam, data, config):
+        self.model = tiny_attention.from_params(params, "vectorized", config.dtype, "cpu")
+        self.taken = 0
 
-    module = SimpleNamespace(**vars(tiny_attention) | {"train": train})
-    return guard(module, "it")
+    def take_steps(self, batches):
+        self.taken += len(batches)
+        return np.ones(len(batches), "float32"), np.ones(len(batches))
+
+    def state(self):
+        params = tiny_attention.to_params(self.model)
+        return params, AdamState(self.taken, dict(params), dict(params))
 
 
-def trained(module, epochs: int = 1) -> list[Epoch]:
+def trained(**changes) -> list[Epoch]:
+    """Train a guarded implementation whose training has some of its methods changed."""
+    training = type("Training", (TinyTraining,), changes)
+    module = guard(SimpleNamespace(**vars(tiny_attention) | {"Training": training}), "it")
     problem = make_problem()
-    return list(train(module, problem.params, make_dataset(problem), Config(epochs=epochs)))
+    config = Config(epochs=1, batch_size=2, attention="vectorized")
+    return list(train(module, problem.params, make_dataset(problem), config))
 
 
 def test_an_epoch_that_is_one_passes():
-    (epoch,) = trained(trainer())
-    assert epoch.number == 1
+    (epoch,) = trained()
+    assert (epoch.number, epoch.adam.step) == (1, 1)
+
+
+ONES = np.ones(1, "float32")
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("method", "result", "sentence"),
     [
-        ({"number": 0}, "it.train gave an Epoch of number 0: it must be number 1"),
-        ({"validation": None}, "it.train gave nothing: it must be an Evaluation"),
-        ({"train_seconds": 0.0}, "it.train gave train_seconds 0.0 and samples 2"),
-        ({"step_losses": 1.0}, "it.train gave no row of step_losses"),
-        ({"params": {}}, "it.train gave params of no use: The parameters must be K, Q"),
-        ({"adam": None}, "it.train gave nothing as adam: it must be an AdamState"),
-        ({"adam": AdamState(1, {}, {})}, "it.train gave first_moment of no use: The parameters"),
+        ("take_steps", (None, ONES), r"take_steps gave nothing of shape \(\) as losses"),
+        ("take_steps", (ONES[:0], ONES), r"a ndarray of shape \(0,\) as losses: .* of shape \(1,\)"),
+        ("take_steps", (ONES, [1.0]), r"gave a list of shape \(1,\) as accuracies"),
+        ("take_steps", (ONES.astype("f8"), ONES), "gave losses of dtype float64: .* of dtype float32"),
+        ("take_steps", 1, r"it.Training.take_steps raised TypeError: cannot unpack"),
+        ("state", ({}, AdamState(1, {}, {})), "Training.state gave no params: The parameters must be"),
+        ("state", (make_problem().params, None), "gave nothing as adam: it must be an AdamState"),
+        ("state", (make_problem().params, AdamState(1, {}, {})), "gave no first_moment: The param"),
     ],
 )
-def test_an_epoch_of_another_kind_is_refused(changes, sentence: str):
+def test_a_result_of_training_of_another_kind_is_refused(method: str, result, sentence: str):
     with pytest.raises(UserError, match=sentence):
-        trained(trainer(**changes))
-
-
-def test_a_training_that_ends_early_is_refused():
-    with pytest.raises(UserError, match=r"it\.train gave nothing for epoch 2: it must be an Epoch"):
-        trained(trainer(), epochs=2)
+        trained(**{method: lambda self, *given: result})
 
 
 def test_a_training_that_raises_is_named(make_tiny):
     import_or_skip("pytorch")
-    name = make_tiny(also="def train(params, data, config, on_steps=None):\n    yield 1 / 0")
+    name = make_tiny(also="def Training(params, adam, data, config):\n    return 1 / 0")
     args = "--implementations pytorch --batch-size 400 --implementation"
-    said = rf"{name}.train raised ZeroDivisionError: division by zero \({name}.py, line \d+\)"
+    said = rf"{name}.Training raised ZeroDivisionError: division by zero \({name}.py, line \d+\)"
     with pytest.raises(UserError, match=said):
         run.main([*args.split(), name])
 

@@ -1,4 +1,4 @@
-"""An implementation from elsewhere that tells of its states is saved within an epoch, and goes on.
+"""An implementation from elsewhere is saved within an epoch, and goes on.
 
 PyTorch's own stands for one from elsewhere here: what is asked is what `guard` lets pass.
 """
@@ -14,7 +14,7 @@ from test_resume import assert_same_run, finish, interrupt, make_config
 from compare.foreign import guard
 from shared.errors import UserError
 from shared.training.resume import checkpoint_path
-from shared.training.states import load_training
+from shared.training.states import load_state
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_stopped_anywhere_it_goes_on_as_if_it_had_not_been(
 ):
     config = make_config(tmp_path)
     path = interrupt(guarded, "it", config, steps)
-    assert load_training(checkpoint_path(path, "it")).state.adam.step == steps
+    assert load_state(checkpoint_path(path, "it")).adam.step == steps
     resumed = finish(guarded, "it", replace(config, resume=path))
     assert_same_run(resumed, finish(guarded, "it", config), "it")
 
@@ -41,10 +41,10 @@ def test_a_loss_that_is_nan_is_told_of_as_ever(guarded: ModuleType, tmp_path: Pa
 def test_what_is_no_state_is_refused(tmp_path: Path):
     pytorch = import_or_skip("pytorch")
 
-    def train(params, data, config, on_steps=None, on_state=None, start=None):
-        on_state(config.checkpoint_every, lambda: "all is well")
-        yield from ()
+    class Training(pytorch.Training):
+        def state(self):
+            return super().state()[0], "all is well"
 
-    module = guard(SimpleNamespace(**(vars(pytorch) | {"train": train})), "it")
-    with pytest.raises(UserError, match=r"it\.train gave a str to on_state: it must be a Training"):
+    module = guard(SimpleNamespace(**(vars(pytorch) | {"Training": Training})), "it")
+    with pytest.raises(UserError, match=r"it\.Training\.state gave a str as adam: it must be an Adam"):
         finish(module, "it", make_config(tmp_path))

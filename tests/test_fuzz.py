@@ -26,9 +26,9 @@ from shared.mnist import read_cache, write_cache
 from shared.params import initial_params
 from shared.sample import load_sample
 from shared.training.records import begin_training
-from shared.training.resume import config_from_json
+from shared.training.resume import read_config
 from shared.training.runs import _read_lines, config_to_json
-from shared.training.states import KEY, SavedTraining, load_training, save_training
+from shared.training.states import KEY, load_state, save_state
 
 FUZZ = settings(
     max_examples=150,
@@ -117,7 +117,7 @@ def test_a_damaged_cache(data: st.DataObject, cache_content: bytes, tmp_path: Pa
 @given(content=st.binary(max_size=300))
 def test_any_bytes_as_the_cache_and_as_the_sample(content: bytes, tmp_path: Path):
     (tmp_path / "any.npz").write_bytes(content)
-    for read in (read_cache, load_sample, load_params, load_training):
+    for read in (read_cache, load_sample, load_params, load_state):
         with pytest.raises(UserError):
             read(tmp_path / "any.npz")
 
@@ -142,14 +142,13 @@ def test_numpy_files_that_are_no_cache(name: str, tmp_path: Path):
 
 
 def training_content(tmp_path: Path) -> bytes:
-    config = Config(batch_size=2)
-    saved = SavedTraining("jax", config_to_json(config), begin_training(PARAMS, config), [])
     path = tmp_path / "good.safetensors"
-    save_training(path, saved, previous=tmp_path / "previous.safetensors")
+    previous = tmp_path / "previous.safetensors"
+    save_state(path, begin_training(PARAMS, "float32"), previous=previous)
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("read", [load_params, load_training])
+@pytest.mark.parametrize("read", [load_params, load_state])
 @FUZZ
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_never_read_as_another(read, data: st.DataObject, tmp_path: Path):
@@ -165,7 +164,7 @@ def test_a_damaged_checkpoint_is_never_read_as_another(read, data: st.DataObject
     found = read_or_refuse(read, path)
     if found is None:
         return
-    params = (found[0], good[0]) if read is load_params else (found.state.params, good.state.params)
+    params = (found[0], good[0]) if read is load_params else (found.params, good.params)
     for name, array in params[0].items():
         np.testing.assert_array_equal(array, params[1][name])
 
@@ -176,7 +175,7 @@ def test_any_header_of_a_checkpoint(header: object, tmp_path: Path):
     path = tmp_path / "file.safetensors"
     save_arrays(path, PARAMS, {KEY: json.dumps(header)})
     with pytest.raises(UserError, match="is none of a training"):
-        load_training(path)
+        load_state(path)
 
 
 @FUZZ
@@ -197,8 +196,9 @@ def test_any_arrays_as_weights(arrays: dict[str, np.ndarray], tmp_path: Path):
 
 @FUZZ
 @given(changes=st.dictionaries(st.sampled_from([*config_to_json(Config()), "other"]), JSON))
-def test_any_config(changes: dict[str, object]):
-    read_or_refuse(config_from_json, Config, config_to_json(Config()) | changes)
+def test_any_config(changes: dict[str, object], tmp_path: Path):
+    (tmp_path / "config.json").write_text(json.dumps(config_to_json(Config()) | changes))
+    read_or_refuse(read_config, Config, tmp_path)
 
 
 @pytest.mark.parametrize(

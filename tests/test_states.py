@@ -14,19 +14,19 @@ from shared.config import Config
 from shared.errors import UserError
 from shared.training.records import begin_training
 from shared.training.resume import check_fits
-from shared.training.runs import config_to_json
-from shared.training.states import SavedTraining, load_training, save_training
+from shared.training.states import load_state, save_state
 
-CONFIG = Config(batch_size=5)
+CONFIG = Config(batch_size=5)  # four steps an epoch
+BEGUN = begin_training(PROBLEM.params, CONFIG.dtype)
+SECOND = replace(BEGUN, epoch=2, adam=BEGUN.adam._replace(step=4))
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """Write a good checkpoint."""
     path = tmp_path / "jax-checkpoint.safetensors"
-    start = begin_training(PROBLEM.params, CONFIG)
-    saved = SavedTraining("jax", config_to_json(CONFIG), start, [])
-    save_training(path, saved, previous=tmp_path / "previous.safetensors")
+    start = begin_training(PROBLEM.params, CONFIG.dtype)
+    save_state(path, start, previous=tmp_path / "previous.safetensors")
     return path
 
 
@@ -43,11 +43,12 @@ def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
         ({"params.K": zeros(3, 3, dtype="int32")}, "Parameter K has dtype int32"),
         ({"params.V": zeros(3, 3) + np.nan}, "Parameter V holds NaN or infinity"),
         ({"params.V": zeros(3, 3, dtype="float64")}, "of several dtypes, float32, float64."),
-        ({"first_moment.Q": zeros(3, 3) + np.inf}, "first moment: Parameter Q holds NaN"),
-        ({"second_moment.Q": zeros(3, 3) - 1}, "Adam's second moment or number of steps is neg"),
-        ({"second_moment.Q": zeros(3, 2)}, "second moment: Parameter Q has shape (3, 2)"),
-        ({"step_losses": zeros(1, 1)}, "step_losses is float32 [1, 1]."),
-        ({"step_losses": zeros(2)}, "it has not as many logits as losses."),
+        ({"first_moment.Q": zeros(3, 3) + np.inf}, "Parameter Q holds NaN"),
+        ({"second_moment.Q": zeros(3, 3) - 1}, "Adam's second moment is negative"),
+        ({"second_moment.Q": zeros(3, 2)}, "Parameter Q has shape (3, 2)"),
+        ({"step_losses": zeros(1, 1)}, "are [1, 1] and [0], not [steps]."),
+        ({"step_losses": zeros(2)}, "step_losses and step_accuracies are [2] and [0], not"),
+        ({"step_accuracies": np.zeros(0, "int64")}, "of several dtypes"),
     ],
 )
 def test_a_checkpoint_of_other_contents_says_which(checkpoint: Path, change: dict, sentence: str):
@@ -55,14 +56,14 @@ def test_a_checkpoint_of_other_contents_says_which(checkpoint: Path, change: dic
     arrays = {n: a for n, a in (arrays | change).items() if a is not None}
     save_arrays(checkpoint, arrays, metadata)  # with the right checksum
     with pytest.raises(UserError, match=r"jax-checkpoint.* is none of a training: ") as raised:
-        load_training(checkpoint)
+        load_state(checkpoint)
     assert sentence in str(raised.value)
 
 
 def test_weights_alone_are_no_training(tmp_path: Path):
     save_arrays(tmp_path / "weights.safetensors", PROBLEM.params)
     with pytest.raises(UserError, match=r"weights\.safetensors is none of a training"):
-        load_training(tmp_path / "weights.safetensors")
+        load_state(tmp_path / "weights.safetensors")
 
 
 def test_a_pickle_is_not_run(checkpoint: Path, tmp_path: Path):
@@ -72,12 +73,12 @@ def test_a_pickle_is_not_run(checkpoint: Path, tmp_path: Path):
 
     checkpoint.write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(UserError, match="not a readable safetensors file"):
-        load_training(checkpoint)
+        load_state(checkpoint)
     assert not (tmp_path / "exploded").exists()
 
 
 def test_every_cut_and_every_flipped_bit_of_a_checkpoint_is_found(checkpoint: Path):
-    content, good = checkpoint.read_bytes(), load_training(checkpoint)
+    content, good = checkpoint.read_bytes(), load_state(checkpoint)
     data_starts = 8 + int.from_bytes(content[:8], "little")
     for position in range(0, len(content), 61):
         flipped = bytearray(content)
@@ -85,31 +86,40 @@ def test_every_cut_and_every_flipped_bit_of_a_checkpoint_is_found(checkpoint: Pa
         for damaged in (content[:position], bytes(flipped)):
             checkpoint.write_bytes(damaged)
             with pytest.raises(UserError, match="jax-checkpoint"):
-                load_training(checkpoint)
+                load_state(checkpoint)
     assert data_starts < len(content) - 1000
     checkpoint.write_bytes(content)
-    assert load_training(checkpoint).config == good.config
+    found = load_state(checkpoint)
+    assert (found.epoch, found.adam.step) == (good.epoch, good.adam.step)
+
+
+@pytest.mark.parametrize("step", [0, 3, 5, 10**9])
+def test_a_number_of_adams_steps_that_is_not_the_epochs_does_not_fit(step: int):
+    state = replace(SECOND, adam=SECOND.adam._replace(step=step))
+    with pytest.raises(UserError, match=f"stands after {step} steps, 0 of them in epoch 2"):
+        check_fits(state, DATA, CONFIG)
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"dtype": "float64"}, "The checkpoint is in float32, the run in float64"),
-        ({"batch_size": 4}, "The checkpoint's logits are [0, 5, 5], not [at most 5, 4, 5]"),
+        ({"batch_size": 4}, "stands after 4 steps, 0 of them in epoch 2; an epoch has 5"),
     ],
 )
 def test_a_checkpoint_of_another_run_does_not_fit(change: dict, sentence: str):
     with pytest.raises(UserError, match=re.escape(sentence)):
-        check_fits(begin_training(PROBLEM.params, CONFIG), DATA, replace(CONFIG, **change))
+        check_fits(SECOND, DATA, replace(CONFIG, **change))
 
 
 def test_a_checkpoint_of_other_shapes_does_not_fit():
     params = PROBLEM.params | {"K": np.ones((1, 1)), "Q": np.ones((1, 1)), "V": np.ones((1, 1))}
     with pytest.raises(UserError, match=r"for 1 channels and 21 pixels, .* has 3 and 7"):
-        check_fits(begin_training(params, CONFIG), DATA, CONFIG)
+        check_fits(begin_training(params, CONFIG.dtype), DATA, CONFIG)
 
 
 def test_fewer_epochs_than_are_done_are_refused():
-    state = replace(begin_training(PROBLEM.params, CONFIG), epoch=5)
-    with pytest.raises(UserError, match="--epochs is 3, and 4 are done: give that or more"):
+    state = begin_training(PROBLEM.params, CONFIG.dtype)
+    state = replace(state, epoch=5, adam=state.adam._replace(step=16))
+    with pytest.raises(UserError, match="--epochs is 3, and 4 epochs are done: give at least 4"):
         check_fits(state, DATA, CONFIG)
