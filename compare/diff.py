@@ -3,12 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-<<<<<<< HEAD
-from difflib import unified_diff
-from io import TextIOWrapper
-=======
 from io import StringIO, TextIOWrapper
->>>>>>> j3
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -18,10 +13,6 @@ from rich.text import Text
 
 from compare.aligned import align, count_kinds
 from compare.diff_columns import WIDTHS, column_lines, columns_that_fit
-<<<<<<< HEAD
-from compare.diff_svg import draw_columns
-=======
->>>>>>> j3
 from compare.implementations import PACKAGES
 from compare.sources import Source, excerpt_form, files_of, forms_of, read_source, used_siblings
 from shared.cli import make_console, parse_options
@@ -40,11 +31,7 @@ class DiffConfig:
     """Which file of each package: model.py (the default), forms.py, convert.py, train.py,
     metrics.py, blocks.py or distributed.py."""
     form: Attention | None = None
-<<<<<<< HEAD
     """This form of attention alone, and what its file holds that it needs."""
-=======
-    """Of model.py this form of attention alone, and what it needs."""
->>>>>>> j3
     width: int | None = None
     """Columns of text to fit into (default: the terminal's, or 160 where there is none)."""
     svg: Path | None = None
@@ -78,16 +65,8 @@ def main(args: Sequence[str]) -> int:
     width = config.width or (console.width if console.is_terminal else WIDTHS[3])
     summary = [*count_lines(sources), *name_elsewhere(sources, config)]
     if config.svg:
-<<<<<<< HEAD
-        draw_columns(config.svg, align(sources), sources, width)
-        summary.append(f"Written: {config.svg}")
-    elif columns_that_fit(width) == 0:
-        print_unified(sources, console)
-        summary += advise(sources, 0, width)
-=======
         draw_columns(config.svg, sources, width)
         summary.append(f"Written: {config.svg}")
->>>>>>> j3
     else:
         shown = sources[: columns_that_fit(width)]
         for line in column_lines(align(shown), shown, width) if shown else ():
@@ -98,8 +77,6 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-<<<<<<< HEAD
-=======
 def draw_columns(path: Path, sources: Sequence[Source], width: int) -> None:
     """Draw the columns, `width` characters wide, into an SVG file.
 
@@ -114,7 +91,6 @@ def draw_columns(path: Path, sources: Sequence[Source], width: int) -> None:
         console.save_svg(str(temporary), title=" beside ".join(s.path for s in sources))
 
 
->>>>>>> j3
 def choose_sources(config: DiffConfig) -> list[Source]:
     """Read the files that were asked for, or those there are; UserError if there are not two."""
     file = config.file or find_file(config.form)
@@ -170,19 +146,6 @@ def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
     return sentences
 
 
-<<<<<<< HEAD
-def print_unified(sources: Sequence[Source], console: Console) -> None:
-    """Print the difference from the first source to each of the others, coloured in a terminal."""
-    colors = {"@": "cyan", "-": "red", "+": "green"}
-    first, *others = sources
-    for other in others:
-        old, new = ([line.text for line in source.lines] for source in (first, other))
-        for line in unified_diff(old, new, first.path, other.path, lineterm=""):
-            console.print(Text(line, style=colors.get(line[:1], "")))
-
-
-=======
->>>>>>> j3
 def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
     """Return how to see what does not fit side by side into `width` columns of text."""
     if shown == len(sources):
@@ -190,18 +153,10 @@ def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
     if shown == 0:
         return [
             f"Side by side, two files take {WIDTHS[2]} columns of text and three take {WIDTHS[3]}; "
-<<<<<<< HEAD
-            f"here are {width}. `python -m compare page` lays them side by side in a page."
-=======
             f"here are {width}. See git diff --no-index {sources[0].path} {sources[1].path}"
->>>>>>> j3
         ]
     first, rest = sources[0].implementation, sources[shown].implementation
     return [
         f"{rest} does not fit beside them: three files take {WIDTHS[3]} columns of text; here are "
-<<<<<<< HEAD
-        f"{width}. See --implementations {first} {rest}, or `python -m compare page` for all three."
-=======
         f"{width}. See --implementations {first} {rest}, or the page of a run for all three."
->>>>>>> j3
     ]

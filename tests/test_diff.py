@@ -101,66 +101,6 @@ def test_as_many_columns_as_fit_and_a_word_on_how_to_see_the_rest(
     assert "all three: " in said
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize(
-    "file", ["model.py", "train.py", "blocks.py", "metrics.py", "distributed.py"]
-)
-def test_the_unified_diff_is_a_patch(file: str, tmp_path: Path, capsys: pytest.CaptureFixture):
-    if which("patch") is None:
-        pytest.skip("patch is not installed")
-    for old, new in permutations([name for name in PACKAGES if file in files_of(name)], 2):
-        main(["--unified", "--file", file, "--implementations", old, new])
-        patched = tmp_path / file
-        patched.write_text(read_source(old, file).text)
-        said = apply(capsys.readouterr().out, patched)
-        assert patched.read_text() == read_source(new, file).text
-        assert "offset" not in said
-        assert "fuzz" not in said
-
-
-@pytest.mark.parametrize("form", ["vectorized", "looped", "blocked", "histogram"])
-def test_the_patch_of_a_form_changes_that_form_alone(
-    form: str, tmp_path: Path, capsys: pytest.CaptureFixture
-):
-    if which("patch") is None:
-        pytest.skip("patch is not installed")
-    main(["--unified", "--form", form, "--implementations", "numpy", "pytorch"])
-    patched = tmp_path / "model.py"
-    old, new = read_source("numpy"), read_source("pytorch")
-    patched.write_text(old.text)
-    said = apply(capsys.readouterr().out, patched)
-    assert "offset" not in said
-    for part, kept in ((excerpt_form(new, form), True), (excerpt_form(old, form), False)):
-        text = "".join(line.text + "\n" for line in part.lines)
-        assert (text in patched.read_text()) == kept
-    rest = {line.text for line in old.lines} - {line.text for line in excerpt_form(old, form).lines}
-    assert rest <= set(patched.read_text().splitlines())
-
-
-def apply(patch: str, path: Path) -> str:
-    """Apply a patch to a file with the system's own `patch`, and give what it says."""
-    command = ["patch", "--strip=1", "--no-backup-if-mismatch", str(path)]
-    process = subprocess.run(command, input=patch, capture_output=True, text=True, cwd=path.parent)
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
-
-
-def test_a_unified_diff_says_its_counts_where_a_patch_does_not_see_them():
-    process = run("--unified", "--form", "builtin")
-    assert process.returncode == 0
-    first = process.stdout.splitlines()[:3]
-    assert first == [
-        "diff --git a/pytorch_impl/model.py b/jax_impl/model.py",
-        "--- a/pytorch_impl/model.py",
-        "+++ b/jax_impl/model.py",
-    ]
-    assert all(line[0] in "-+ @" for line in process.stdout.splitlines()[3:])
-    assert "pytorch and jax: 2 lines the same" in process.stderr
-    assert "numpy is left out: it has no form builtin." in process.stderr
-
-
-=======
->>>>>>> j3
 def in_terminal(width: int, *args: str, **env: str) -> str:
     """Run the command in a terminal of that width and give what it would show, codes and all."""
     main_end, terminal = pty.openpty()
@@ -205,13 +145,6 @@ def test_no_color_takes_the_colours_and_leaves_the_marks():
     assert "\x1b[4mdim\x1b[0m" in shown
 
 
-<<<<<<< HEAD
-def test_a_narrow_terminal_gets_a_coloured_unified_diff():
-    shown = in_terminal(40, "--form", "vectorized", "--implementations", "pytorch", "jax")
-    assert "\x1b[31m-    weights = softmax(scores, dim=-1)" in shown
-    assert "\x1b[32m+    weights = softmax(scores, axis=-1)" in shown
-    assert "here are 40" in " ".join(shown.split())
-=======
 def read_picture(path: Path) -> str:
     """Read the text that a picture shows, without its white space."""
     groups = ElementTree.fromstring(path.read_text()).iter("{http://www.w3.org/2000/svg}g")
@@ -221,15 +154,15 @@ def read_picture(path: Path) -> str:
 
 def test_the_picture_in_docs_shows_the_code_as_it_is(tmp_path: Path, capsys):
     picture, again = ROOT / "docs" / "diff.svg", tmp_path / "diff.svg"
-    main(["--form", "textbook", "--width", "148", "--svg", str(again)])
+    main(["--form", "vectorized", "--width", "148", "--svg", str(again)])
     out = capsys.readouterr().out
     assert f"Written: {again}" in out
-    assert "def attend_textbook" not in out
-    assert "defattend_textbook" in read_picture(again)
+    assert "def attend(" not in out
+    assert "defattend(" in read_picture(again)
     for path in (picture, again):
         assert path.stat().st_size < 300_000
     assert read_picture(picture) == read_picture(again), (
-        "run: python -m compare diff --form textbook --width 148 --svg docs/diff.svg"
+        "run: python -m compare diff --form vectorized --width 148 --svg docs/diff.svg"
     )
 
 
@@ -239,7 +172,6 @@ def test_a_file_that_is_not_python_is_named(tmp_path: Path):
     path.write_text("a = 1\ndef broken(:\n")
     with pytest.raises(ValueError, match=r"model\.py is not valid Python: line 2, "):
         read_source("pytorch", root=tmp_path)
->>>>>>> j3
 
 
 def test_no_framework_is_needed_and_none_is_imported():
@@ -269,7 +201,7 @@ sys.exit(f"imported: {imported}" if imported else status)
         (("--file", "eager.py"), "error: Only jax_impl/eager.py is there: nothing can be laid"),
         (
             ("--form", "vectorized", "--file", "train.py"),
-            "no form 'vectorized': --form is for model.py.",
+            "no form 'vectorized': --form is for model.py and forms.py.",
         ),
         (("--svg", "nowhere/code.svg"), "error: Could not write nowhere/code.svg: No such file"),
         (("--svg", "picture.png"), "error: --svg is picture.png: give a name that ends in .svg."),

@@ -9,7 +9,6 @@ import threading
 import time
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,10 +17,11 @@ import pytest
 from conftest import TRAINERS, import_or_skip
 from test_resume import DATA, PROBLEM, finish, interrupt, make_config
 
-from shared import mnist, runs
+from shared import mnist
 from shared.config import Config
 from shared.digits import Digits
 from shared.errors import UserError
+from shared.training import runs
 from shared.training.loop import train
 from shared.training.resume import (
     check_has_checkpoint,
@@ -30,7 +30,7 @@ from shared.training.resume import (
     resumed_config,
 )
 from shared.training.runs import RunFolder
-from shared.training.states import load_training
+from shared.training.states import load_state
 from shared.training.watched import explaining_out_of_memory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,12 +57,11 @@ from shared.config import Config
 from shared.params import initial_params
 from shared.training.records import begin_training
 from shared.training.runs import RunFolder
-from shared.training.loop import train
 
 def main(args):
     config = Config(resume=Path({resume!r}) if {resume!r} else None)
     run = RunFolder(config, "jax")
-    run.save_state("jax", begin_training(initial_params({steps}), config))
+    run.save_state("jax", begin_training(initial_params({steps}), config.dtype))
     return 0
 
 {before}
@@ -98,7 +97,7 @@ def test_a_full_disk_is_a_sentence_and_the_checkpoint_before_is_whole(tmp_path: 
     assert "Could not write runs/" in said(process)
     assert "jax-checkpoint.safetensors: File too large" in process.stderr
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
-    load_training(checkpoint_path(run, "jax"))
+    load_state(checkpoint_path(run, "jax"))
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
@@ -163,24 +162,29 @@ def test_a_loss_that_becomes_nan_stops_training_and_says_where(
     )
     assert "try a lower --learning-rate" in str(raised.value)
     (run,) = tmp_path.glob("2*")
-    state = load_training(checkpoint_path(run, name)).state
+    state = load_state(checkpoint_path(run, name))
     assert all(np.isfinite(array).all() for array in state.params.values())
 
 
 def test_the_parameter_that_becomes_nan_first_is_named(tmp_path: Path):
-    """A trainer whose V is NaN after its second step, and all else after its third."""
+    """A training whose V is NaN after its second step, and all else after its third."""
 
-    def train(params, data, config, on_steps=None, on_state=None, start=None):
-        every = config.checkpoint_every
-        for step in range(len(start.step_losses) + every, 5, every):
-            broken = {2: ["V"], 3: list(params), 4: list(params)}.get(step, [])
-            held = {n: a * np.nan if n in broken else a for n, a in start.params.items()}
-            losses = np.array([1, 1, np.nan, np.nan][:step])
-            on_state(every, partial(replace, start, params=held, step_losses=losses))
-        yield from ()
+    class Training:
+        def __init__(self, params, adam, data, config):
+            self.params, self.adam, self.taken = params, adam, 0
+
+        def take_steps(self, batches):
+            losses = np.array([1, 1, np.nan, np.nan])[self.taken :][: len(batches)]
+            self.taken += len(batches)
+            return losses, np.ones(len(batches))
+
+        def state(self):
+            broken = {2: ["V"], 3: list(self.params), 4: list(self.params)}.get(self.taken, [])
+            held = {n: a * np.nan if n in broken else a for n, a in self.params.items()}
+            return held, self.adam
 
     with pytest.raises(UserError) as raised:
-        finish(SimpleNamespace(train=train), "it", make_config(tmp_path, checkpoint_every=4))
+        finish(SimpleNamespace(Training=Training), "it", make_config(tmp_path, checkpoint_every=4))
     assert "the loss is NaN or infinite from step 3 of epoch 1 on" in str(raised.value)
     assert "the first of the parameters to be so, after step 2, is V." in str(raised.value)
 

@@ -25,9 +25,10 @@ from shared.idx import read_idx
 from shared.mnist import read_cache, write_cache
 from shared.params import initial_params
 from shared.sample import load_sample
+from shared.training.metrics import read_metrics
 from shared.training.records import begin_training
 from shared.training.resume import read_config
-from shared.training.runs import _read_lines, config_to_json
+from shared.training.runs import config_to_json
 from shared.training.states import KEY, load_state, save_state
 
 FUZZ = settings(
@@ -222,7 +223,7 @@ def test_any_config_in_weights_is_the_default_of_numpys_options_or_none(config, 
 @given(content=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_metrics(content: bytes, tmp_path: Path):
     (tmp_path / "metrics.jsonl").write_bytes(content)
-    assert all(isinstance(line, dict) for line in _read_lines(tmp_path / "metrics.jsonl"))
+    read_or_refuse(read_metrics, tmp_path / "metrics.jsonl")
 
 
 @FUZZ

@@ -15,8 +15,9 @@ from conftest import TRAINERS, import_or_skip
 
 from shared.checkpoints import load_params
 from shared.training.records import TrainingState
-from shared.training.resume import checkpoint_path, find_training
-from shared.training.states import SavedTraining, load_training
+from shared.training.resume import checkpoint_path, find_state
+from shared.training.states import load_state
+from shared.training.step_losses import STEP_LOSSES, read_step_losses
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -87,22 +88,23 @@ def interrupt(name: str, args: tuple[str, ...], kind: signal.Signals, cwd: Path,
 def test_stopped_and_killed_at_random_moments_it_ends_the_same(whole, tmp_path: Path):
     name, expected = whole
     rng, run = random.Random(name), tmp_path / "runs" / "latest"
-    losses = np.concatenate([epoch.step_losses for epoch in load_newest(expected, name).epochs])
+    losses = read_step_losses(expected)[name]
     process, _, err = interrupt(name, OPTIONS, signal.SIGTERM, tmp_path, wait=0.05)
     assert process.returncode == 143, err
     assert err.startswith(f"Stopped by SIGTERM: {name} stands after ")
     assert err.count("\n") == 1
     args = tuple(err.partition("go on with ")[2].split())
     assert args[0] == "--resume"
-    taken = [steps_taken(load_newest(run, name).state)]
+    taken = [steps_taken(load_state(checkpoint_path(run, name)))]
     for _ in range(KILLS):
         interrupt(name, args, signal.SIGKILL, tmp_path, wait=rng.uniform(0, 0.2))
-        saved, _ = find_training(run, name)
-        for path in run.glob("[!.]*.safetensors"):
-            (load_training if "checkpoint" in path.name else load_params)(path)
-        taken.append(steps_taken(saved.state))
-        found = [*(epoch.step_losses for epoch in saved.epochs), saved.state.step_losses]
-        np.testing.assert_array_equal(np.concatenate(found), losses[: taken[-1]])
+        saved, _ = find_state(run, name)
+        for path in set(run.glob("[!.]*.safetensors")) - {run / STEP_LOSSES}:
+            (load_state if "checkpoint" in path.name else load_params)(path)
+        taken.append(steps_taken(saved))
+        finished = read_step_losses(run).get(name, np.empty(0))[: 40 * (saved.epoch - 1)]
+        found = np.concatenate([finished, saved.step_losses])
+        np.testing.assert_array_equal(found, losses[: taken[-1]])
     assert taken == sorted(taken), "what was saved before is lost"
     assert taken[0] < len(losses), "nothing was left to kill"
     finish(f"{name}_impl", *args, cwd=tmp_path)
@@ -110,10 +112,6 @@ def test_stopped_and_killed_at_random_moments_it_ends_the_same(whole, tmp_path: 
     for which in ("best", "final"):
         (a, _), (b, _) = (load_params(r / f"{name}-{which}.safetensors") for r in (run, expected))
         assert {n: v.tobytes() for n, v in a.items()} == {n: v.tobytes() for n, v in b.items()}
-
-
-def load_newest(run: Path, name: str) -> SavedTraining:
-    return load_training(checkpoint_path(run, name))
 
 
 def test_a_comparison_that_was_stopped_is_resumed(tmp_path: Path):
@@ -140,17 +138,17 @@ from pathlib import Path
 import numpy as np
 from shared.config import Config
 from shared.params import initial_params
-from shared.training.records import begin_training, begin_next_epoch
-from shared.training.states import SavedTraining, save_training
+from shared.training.records import begin_training
+from shared.training.states import save_state
 from dataclasses import replace
 
-state = begin_training(initial_params(), Config())
+state = begin_training(initial_params(), "float32")
 print("begun", flush=True)
 for number in range(100_000):
     params = {name: np.full_like(array, number) for name, array in state.params.items()}
-    saved = SavedTraining("jax", {}, replace(state, params=params, seconds=float(number)), [])
+    saved = replace(state, params=params, seconds=float(number))
     previous = Path("jax-checkpoint-previous.safetensors")
-    save_training(Path("jax-checkpoint.safetensors"), saved, previous=previous)
+    save_state(Path("jax-checkpoint.safetensors"), saved, previous=previous)
 """
 
 
@@ -170,9 +168,9 @@ def test_killed_while_it_writes_a_whole_checkpoint_is_there(tmp_path: Path):
             continue
         cut_short += bool(list(tmp_path.glob(".*")))
         for path in tmp_path.glob("[!.]*"):
-            load_training(path)
-        saved, _ = find_training(tmp_path, "jax")
-        assert (saved.state.params["K"] == saved.state.seconds).all()
+            load_state(path)
+        saved, _ = find_state(tmp_path, "jax")
+        assert (saved.params["K"] == saved.seconds).all()
         for path in tmp_path.iterdir():
             path.unlink()
     assert cut_short, "no kill fell within a write"

@@ -32,12 +32,7 @@ def test_a_hundred_float64_steps_of_pytorch_and_jax_stay_together(
     losses, params = {}, {}
     for name in TRAINERS:
         module = import_or_skip(name)
-<<<<<<< HEAD
-        skip_without_device(module, device)
         (epoch,) = train(module, initial_params(seed=3), digits, config)
-=======
-        (epoch,) = module.train(initial_params(seed=3), digits, config)
->>>>>>> j3
         losses[name], params[name] = epoch.step_losses, epoch.params
     assert losses["pytorch"].shape == losses["jax"].shape == (100,)
     assert losses["pytorch"].dtype == losses["jax"].dtype == np.float64

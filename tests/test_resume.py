@@ -260,7 +260,9 @@ def test_what_is_to_be_tested_is_not_made_up_where_it_is_no_longer_kept(
     save_params(best, PROBLEM.params, {"epoch": "3"})
     (path / f"{name}-final.safetensors").unlink()
     run, _ = start(module, name, replace(config, resume=path, epochs=1))
-    with pytest.raises(UserError, match=r"no longer holds .* parameters of epoch 1, which are to be"):
+    with pytest.raises(
+        UserError, match=r"no longer holds .* parameters of epoch 1, which are to be"
+    ):
         run.tested_epoch(name)
 
 
@@ -269,7 +271,7 @@ def test_epochs_whose_numbers_are_lost_are_named(uninterrupted, tmp_path: Path):
     config = replace(expected.config, runs_dir=tmp_path)
     path = interrupt(module, name, config, steps=6)
     (path / "metrics.jsonl").unlink()
-    with pytest.raises(UserError, match="does not hold the numbers of all epochs of .* before"):
+    with pytest.raises(UserError, match=r"does not hold the numbers of all epochs of .* before"):
         start(module, name, replace(config, resume=path))
 
 
