@@ -99,8 +99,9 @@ def test_the_code_is_the_files_own_and_every_step_has_one_row_of_all_three():
     for index, (name, package) in enumerate(PACKAGES.items()):
         cells = [row.cells[index] for row in rows if row.part != "loss" and row.cells[index]]
         text = "".join("".join(p.text for p in cell.pieces) + "\n" for cell in cells)
-        assert text == (HERE.parents[1] / package / "model.py").read_text(), name
-    shown = [row for row in rows if row.part in ("vectorized", "forward", "loss") and row.step]
+        files = [HERE.parents[1] / package / file for file in ("model.py", "forms.py")]
+        assert text == "".join(path.read_text() for path in files), name
+    shown = [row for row in rows if row.part in ("attend", "forward", "loss") and row.step]
     assert [row.step for row in shown] == list(STEPS)
     assert all(None not in row.cells for row in shown)
 

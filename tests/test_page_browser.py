@@ -46,7 +46,7 @@ def test_choosing_a_step_highlights_three_lines(watched: Watched, step: str):
     assert chosen.count() == 3
     assert [cell.get_attribute("data-of") for cell in chosen.all()] == list(PACKAGES)
     assert all(cell.is_visible() for cell in chosen.all())
-    word = "cross_entropy(logits, labels)" if step == "loss" else f"{step} = "
+    word = "cross_entropy(logits, " if step == "loss" else f"{step} = "
     assert all(word in text for text in chosen.all_inner_texts())
     assert page.locator(".step h3").inner_text() == step
     assert page.locator(".errors tbody tr").count() == 6
@@ -57,12 +57,12 @@ def test_every_form_can_be_shown_and_a_line_be_clicked(watched: Watched):
     page = watched.page
     for view in ("looped", "blocked", "builtin", "histogram", "all", "steps"):
         page.locator("select[name=view]").select_option(view)
-        parts = {"all": None, "steps": {"vectorized", "forward", "loss"}}.get(view, {view})
+        parts = {"all": None, "steps": {"attend", "forward", "loss"}}.get(view, {view})
         rows = page.locator("table.code tbody tr:not([hidden])")
         found = set(rows.evaluate_all("(rows) => rows.map((row) => row.dataset.part)"))
         # `scores` was chosen, which these do not compute as such: its own view comes back.
         if view in ("looped", "blocked", "builtin"):
-            assert found == {"vectorized", "forward", "loss"}
+            assert found == {"attend", "forward", "loss"}
         else:
             assert found == parts or (view == "all" and "rest" in found)
     page.locator("tr[data-step=weights]:not([hidden]) td").first.click()

@@ -18,12 +18,13 @@ from compare.page.encode import make_picture
 from compare.sources import Source, read_source
 from compare.steps import STEPS, Batch, Case, bound_steps, judge
 
+FILES = ("model.py", "forms.py")
 DTYPES = ("float32", "float64")
 FORM = "vectorized"  # whose steps are all there to see
 MOST_CHANNELS = 4  # of a step's picture
 # Where each implementation takes the mean loss of a batch, which is no part of its model.
 LOSS_FILES = {"pytorch": "train.py", "jax": "train.py", "numpy": "evaluate.py"}
-LOSS_CALL = "cross_entropy(logits, labels)"
+LOSS_CALL = "cross_entropy(logits, "
 AXES = {"scores": ("queries", "keys"), "weights": ("queries", "keys"), "logits": ("outputs",)}
 
 
@@ -31,19 +32,19 @@ AXES = {"scores": ("queries", "keys"), "weights": ("queries", "keys"), "logits":
 class CodeRow:
     """A row of the columns."""
 
-    part: str  # the form of attention it belongs to, "forward", "loss", or "rest"
+    part: str  # "attend", a form of attention, "forward", "loss", or "rest"
     step: str | None  # the step it computes
     kind: str  # "same", "renamed" or "different"
     cells: list[Cell | None]  # in the order of the implementations
 
 
 def code_rows() -> list[CodeRow]:
-    """Lay the model.py of all implementations, and their line of the loss, side by side."""
-    sources = [read_source(name) for name in PACKAGES]
-    return [*_model_rows(sources), _loss_row()]
+    """Lay the models and forms of all implementations, and their line of the loss, side by side."""
+    rows = [row for file in FILES for row in _rows_of([read_source(n, file) for n in PACKAGES])]
+    return [*rows, _loss_row()]
 
 
-def _model_rows(sources: list[Source]) -> Iterator[CodeRow]:
+def _rows_of(sources: list[Source]) -> Iterator[CodeRow]:
     rows = align(sources)
     places = {source.implementation: find_places(source.text) for source in sources}
     for row, cells in zip(rows, highlight(rows, sources), strict=True):
@@ -58,9 +59,14 @@ def _model_rows(sources: list[Source]) -> Iterator[CodeRow]:
 
 
 def _part_of(where: str) -> str:
-    """Name the part of model.py that a place such as "attend_looped.attended" belongs to."""
-    if where.startswith("attend_"):
-        return where.split(".")[0].removeprefix("attend_")
+    """Return the part that a place such as "attend_looped.attended" belongs to."""
+    function = where.split(".")[0]
+    if function in ("attend", "attend_vectorized"):  # which is `attend`, on the whole batch
+        return "attend"
+    if function.startswith("attend_"):
+        return function.removeprefix("attend_")
+    if function.startswith("average_by_"):
+        return "histogram"
     return "forward" if f"{where}.".startswith("SelfAttentionModel.forward.") else "rest"
 
 

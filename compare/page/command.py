@@ -29,8 +29,8 @@ from shared.training.alone import load_config_data
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VIEWS = (
     ("steps", "the eight steps", ("attend", "forward", "loss")),
-    *((form, f"attention {form}", (form,)) for form in FORMS if form != "textbook"),
-    ("all", "all of model.py", ()),
+    *((form, f"attention {form}", (form,)) for form in FORMS if form != "vectorized"),
+    ("all", "all of model.py and forms.py", ()),
 )
 
 

@@ -19,7 +19,7 @@ function startSteps(data) {
       views.value = "steps";
       showView("steps");
     }
-    // In the whole file a step stands in several forms: the textbook form's is the one traced.
+    // In the whole file a step stands in several forms: that of the plain formula is the one traced.
     const shown = [...table.querySelectorAll(`tr[data-step="${name}"]:not([hidden])`)];
     for (const row of table.querySelectorAll("tr.chosen")) row.classList.remove("chosen");
     shown[0].classList.add("chosen");
