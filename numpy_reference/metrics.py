@@ -27,7 +27,7 @@ def micro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 def macro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Average the accuracy by class, over the classes that were meant or guessed."""
     guesses = logits.argmax(axis=-1)  # [batch]
-    seen = np.union1d(labels, guesses)  # [classes]
+    seen = np.union1d(labels, guesses)
     right = [((guesses == label) & (labels == label)).sum() for label in seen]
     meant = [(labels == label).sum() for label in seen]
     return float(np.mean(np.array(right) / np.maximum(meant, 1)))

@@ -3,119 +3,108 @@
 import ast
 import difflib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import FORMS, PACKAGES, import_or_skip
+from conftest import PACKAGES, import_or_skip
 
-from compare.problems import make_problem
+from compare.problems import make_dataset, make_problem
+from shared.config import Config
+from shared.training.records import begin_training
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("query", "key", "value", "scores", "weights", "attended", "features", "logits")
 FRAMEWORKS = {"torch", "torchmetrics", "jax", "jaxlib", "flax", "optax", "tensorflow"}
 
 
-def model_path(name: str) -> Path:
-    return ROOT / PACKAGES[name] / "model.py"
+FILES = {  # whose lines carry shapes
+    "pytorch": ("model", "forms", "blocks", "convert", "metrics", "train"),
+    "jax": ("model", "forms", "blocks", "convert", "metrics", "train"),
+    "numpy": ("model", "forms", "blocks", "convert", "metrics", "evaluate"),
+}
+
+
+def path_of(name: str, file: str = "model") -> Path:
+    return ROOT / PACKAGES[name] / f"{file}.py"
 
 
 def assigned_name(node: ast.AST) -> str | None:
     """Name what `name = ...` assigns to, or nothing for any other statement."""
     if isinstance(node, ast.Assign):
         target = node.targets[0]
-    elif isinstance(node, ast.AnnAssign):
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
         target = node.target
     else:
         return None
     return target.id if isinstance(target, ast.Name) else None
 
 
-def landmarks(path: Path) -> dict[str, int]:
-    """Find the line of every function and class, and of every step within its function."""
-    found: dict[str, int] = {}
-
-    def visit(node: ast.AST, scope: str) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.FunctionDef | ast.ClassDef):
-                # PyTorch's `forward` is what the others call `__call__`.
-                name = "forward" if child.name == "__call__" else child.name
-                inner = f"{scope}{name}."
-                found[inner] = child.lineno
-                visit(child, inner)
-            else:
-                name = assigned_name(child)
-                if name in (*STEPS, "sums", "by_level", "ATTENTION"):
-                    found[f"{scope}{name}"] = child.lineno
-                visit(child, scope)
-
-    visit(ast.parse(path.read_text()), "")
-    return found
+def test_each_model_is_one_screen():
+    for name, most in (("pytorch", 70), ("jax", 70), ("numpy", 72)):
+        assert len(path_of(name).read_text().splitlines()) <= most, name
 
 
-@pytest.mark.parametrize(("one", "other"), [("pytorch", "jax"), ("pytorch", "numpy")])
-def test_the_same_step_stands_on_the_same_line(one: str, other: str):
-    a, b = landmarks(model_path(one)), landmarks(model_path(other))
-    until = a["SelfAttentionModel.forward.logits"]
-    shared = {name for name in a.keys() & b.keys() if a[name] <= until}
-    expected = {f"attend.{step}" for step in STEPS[:6]} | {"attend_looped.attended"}
-    expected |= {f"attend_blocked.{step}" for step in (*STEPS[:3], "attended")}
-    expected |= {f"attend_histogram.{step}" for step in (*STEPS[:4], "by_level", "attended")}
-    expected |= {f"attend_histogram.from_one_table.{step}" for step in ("sums", "by_level")}
-    expected |= {f"attend_histogram.from_a_table_each.{step}" for step in ("weights", "by_level")}
-    expected |= {f"SelfAttentionModel.forward.{step}" for step in STEPS[5:]} | {"ATTENTION"}
-    assert expected <= shared
-    assert {name: a[name] for name in shared} == {name: b[name] for name in shared}
-
-
-def test_at_least_60_percent_of_the_lines_of_pytorch_and_jax_are_identical():
-    a, b = (model_path(name).read_text().splitlines() for name in ("pytorch", "jax"))
+@pytest.mark.parametrize(("one", "other"), [("pytorch", "jax"), ("numpy", "jax")])
+def test_at_least_65_percent_of_the_lines_of_two_models_are_the_same(one: str, other: str):
+    """Of the longer one's lines, blank lines left out."""
+    a, b = (
+        [line for line in path_of(name).read_text().splitlines() if line] for name in (one, other)
+    )
     blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
-    identical = sum(block.size for block in blocks)
-    assert identical / max(len(a), len(b)) >= 0.6
+    assert sum(block.size for block in blocks) / max(len(a), len(b)) >= 0.65
 
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_every_step_carries_its_shape(name: str):
-    lines = model_path(name).read_text().splitlines()
-    bare = [
-        f"{number}: {lines[number - 1].strip()}"
-        for step, number in landmarks(model_path(name)).items()
-        if step.split(".")[-1] in STEPS and shape_comment(lines[number - 1]) is None
-    ]
-    assert bare == []
+    for file in ("model", "forms"):
+        lines = path_of(name, file).read_text().splitlines()
+        nodes = ast.walk(ast.parse(path_of(name, file).read_text()))
+        bare = [
+            f"{file}.py, line {node.end_lineno}"
+            for node in nodes
+            if assigned_name(node) in STEPS and shape_comment(lines[node.end_lineno - 1]) is None
+        ]
+        assert bare == []
 
 
 def shape_comment(line: str) -> str | None:
     """Read the shape off a line's end: `x @ Q  # [batch, steps]` gives "batch, steps"."""
     code, mark, comment = line.rpartition("  # [")
-    return comment.rstrip("]") if mark and comment.endswith("]") and "=" in code else None
+    is_shape = mark and comment.endswith("]") and "]," not in comment and code.strip()
+    return comment.rstrip("]") if is_shape else None
 
 
-def record_shapes(path: Path, call: Any) -> dict[int, tuple[int, ...]]:
-    """Run `call` and note, for each line of `path` that assigns to a name, the value's shape."""
+def record_shapes(paths: Sequence[Path], call: Any) -> dict[tuple[Path, int], tuple[int, ...]]:
+    """Run `call` and note, by file and line, the shape of what is assigned or returned there."""
     targets = {
-        node.end_lineno: name
+        (path, node.end_lineno): name
+        for path in paths
         for node in ast.walk(ast.parse(path.read_text()))
         if (name := assigned_name(node)) is not None
     }
-    shapes: dict[int, tuple[int, ...]] = {}
-
-    def note(frame: FrameType, line: int) -> None:
-        value = frame.f_locals.get(targets.get(line, ""))
-        if hasattr(value, "shape"):
-            shapes[line] = tuple(value.shape)
+    shapes: dict[tuple[Path, int], tuple[int, ...]] = {}
+    by_name = {str(path): path for path in paths}
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
-        if frame.f_code.co_filename != str(path):
+        path = by_name.get(frame.f_code.co_filename)
+        if path is None:
             return None
         last = frame.f_lineno
 
-        def step(frame: FrameType, event: str, _: Any) -> Any:
+        def note(line: int, value: Any) -> None:
+            if hasattr(value, "shape"):
+                shapes[path, line] = tuple(value.shape)
+
+        def step(frame: FrameType, event: str, value: Any) -> Any:
             nonlocal last
-            note(frame, last)
+            if (path, last) in targets:
+                note(last, frame.f_locals.get(targets[path, last]))
+            if event == "return":
+                note(frame.f_lineno, value)
             last = frame.f_lineno
             return step
 
@@ -129,33 +118,53 @@ def record_shapes(path: Path, call: Any) -> dict[int, tuple[int, ...]]:
     return shapes
 
 
+def use_everything(module: Any) -> None:
+    """Evaluate, differentiate and train in every form, with moderate scores and with large ones."""
+    problem = make_problem(2, 7, 3, 5)
+    params, images, labels = problem
+    large = params | {key: 9 * params[key] for key in "KQ"}  # too large for one table
+    for form in module.ATTENTION:
+        model = module.from_params(params, form, "float64")
+        module.evaluate(model, images, labels, batch_size=2)
+        if hasattr(module, "Training"):
+            config = Config(attention=form, batch_size=2)
+            start = begin_training(params, "float32")
+            data = make_dataset(problem).train
+            training = module.Training(start.params, start.adam, data, config)
+            training.take_steps(np.array([[0, 1], [1, 0], [0, 1]]))
+            module.loss_and_gradients(training.model, images, labels)
+    module.evaluate(module.from_params(large, "histogram"), images, labels, accuracy="macro")
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_every_shape_comment_is_true(name: str):
     module = import_or_skip(name)
+    paths = [path_of(name, file) for file in FILES[name]]
+    if name == "jax":  # what is compiled runs its Python lines only while it is traced
+        import jax
+
+        jax.clear_caches()
+    shapes = record_shapes(paths, lambda: use_everything(module))
     # Every pixel of these images differs from every other: there are 2 * 7 levels.
-    sizes = {"batch": 2, "steps": 7, "channels": 3, "outputs": 5, "heads": 1, "levels": 14, "1": 1}
-    params, images, _ = make_problem(2, 7, 3, 5)
-    path = model_path(name)
-    shapes: dict[int, tuple[int, ...]] = {}
-    for form in FORMS[name]:
-        for factor in (1, 9):  # scores for one table, and scores too large for it
-            scaled = params | {key: factor * params[key] for key in "KQ"}
-            model = module.from_params(scaled, attention=form)
-            shapes |= record_shapes(path, lambda model=model: model(images))
+    sizes = {"batch": 2, "channels": 3, "outputs": 5, "heads": 1, "levels": 14, "1": 1}
+    sizes |= {"n": 2, "block": 2, "batches": 3, "channels + 1": 4}
     commented = {
-        number: comment
+        (path, number): comment
+        for path in paths
         for number, line in enumerate(path.read_text().splitlines(), start=1)
         if (comment := shape_comment(line)) is not None
     }
-    assert len(commented) >= 14
+    assert len(commented) >= 35
     assert commented.keys() <= shapes.keys(), "a commented line never ran"
-    for number, comment in commented.items():
+    for (path, number), comment in commented.items():
         axes = [axis for axis in comment.removeprefix("..., ").split(", ") if axis]
+        # `steps` are pixels to the model, and training steps to the loop around it.
         claimed = [
             tuple(int(np.prod([known[factor] for factor in axis.split(" * ")])) for axis in axes)
-            for known in (sizes | {"queries": n, "keys": n} for n in (7, 14))
+            for known in (sizes | {"steps": steps} for steps in (7, 3, 14))
         ]
-        found = shapes[number][-len(axes) :] if comment.startswith("...") else shapes[number]
+        found = shapes[path, number]
+        found = found[-len(axes) :] if comment.startswith("...") else found
         assert found in claimed, f"line {number} of {path.name} claims [{comment}]"
 
 
