@@ -23,7 +23,13 @@ from compare.claims.forward import (
     check_params,
     check_steps,
 )
-from compare.claims.training import check_adam, check_epochs, check_gradients, check_trajectory
+from compare.claims.training import (
+    check_adam,
+    check_copies,
+    check_epochs,
+    check_gradients,
+    check_trajectory,
+)
 from compare.steps import Case
 
 
@@ -93,6 +99,12 @@ CLAIMS = (
         "epochs",
         "every epoch takes its own batches, and reports what happened in it",
         check_epochs,
+        needs="Training",
+    ),
+    Claim(
+        "copies",
+        "what is done to the data and the parameters after training began changes nothing",
+        check_copies,
         needs="Training",
     ),
     Claim(

@@ -1,5 +1,6 @@
 """What is claimed of gradients, of Adam's steps and state, and of whole trainings."""
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -140,6 +141,29 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Checks:
             yield must(f"{name} is a copy", where, same)
     moved = [not np.array_equal(a["V"], b["V"]) for (_, a), (_, b) in pairwise(kept)]
     yield must("every epoch moves the parameters", str(case), all(moved))
+
+
+def check_copies(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Change all that a training was given, once it began: it goes on as if nothing had changed."""
+    problem = few_levels(make_problem(11, 7, 3, 5, seed=seed), 13, seed=seed)
+    config = config_of(case, epochs=2, batch_size=5, seed=seed)
+    expected = list(train(implementation, problem.params, make_dataset(problem), config))
+    given = deepcopy(problem)
+    data = make_dataset(given)
+    training = train(implementation, given.params, data, config)
+    found = [next(training)]
+    for array in (given.images, data.train.levels, *given.params.values()):
+        array *= 0
+    for array in (given.labels, data.train.pixels):
+        array[...] = array[::-1].copy()
+    found += training
+    for a, b in zip(found, expected, strict=True):
+        where = f"{case}, epoch {b.number}"
+        yield must("step losses", where, np.array_equal(a.step_losses, b.step_losses))
+        same = np.array_equal(a.validation.logits, b.validation.logits)
+        yield must("validation logits", where, same)
+        for name, array in b.params.items():
+            yield must(name, where, np.array_equal(a.params[name], array))
 
 
 def check_train_accuracy(
