@@ -136,8 +136,8 @@ LAYERS = (
         file="convert.py",
         right="targets = torch.tensor(labels, device=model.K.device)",
         wrong="targets = torch.as_tensor(labels, device=model.K.device)",
-        why="On a CPU torch.as_tensor and torch.from_numpy copy nothing where the dtype is the same, "
-        "and jax.device_put may not: whoever shuffles an array in place changes the training.",
+        why="On a CPU torch.as_tensor and torch.from_numpy copy nothing where the dtype is the "
+        "same, nor may jax.device_put: whoever shuffles an array in place changes the training.",
         sources=(
             "https://docs.pytorch.org/docs/stable/generated/torch.as_tensor.html",
             "https://github.com/jax-ml/jax/issues/37830",
