@@ -29,7 +29,7 @@ NOT_MET = {
     "unknown_form": (
         '("vectorized",)',
         '("flash",)',
-        "ATTENTION holds 'flash': the forms are text",
+        "ATTENTION holds 'flash': the forms are loo",
     ),
     "libraries": ('("rich",)', "7", "LIBRARIES is 7: it must be a tuple of names"),
     "missing_argument": (

@@ -29,7 +29,7 @@ class EpochUnderWay:
         began = time.perf_counter()
         losses, accuracies = self.training.take_steps(batches)
         self.seconds += time.perf_counter() - began
-        self.losses = np.concatenate([self.losses.astype(losses.dtype), losses])
+        self.losses = np.concatenate([self.losses, losses])
         self.accuracies = np.concatenate([self.accuracies, accuracies])
 
     def copy_state(self) -> TrainingState:

@@ -1,7 +1,7 @@
 """What training and evaluation hand back, in NumPy terms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -32,11 +32,11 @@ class TrainingState:
 
     params: dict[str, np.ndarray]
     adam: AdamState
-    epoch: int = 1  # the number, from 1, of the epoch under way
+    epoch: int  # the number, from 1, of the epoch under way
     # [steps], of the steps taken in this epoch, before each: nats per image, and 0 to 1.
-    step_losses: np.ndarray = field(default_factory=lambda: np.empty(0))
-    step_accuracies: np.ndarray = field(default_factory=lambda: np.empty(0))
-    seconds: float = 0.0  # spent on them
+    step_losses: np.ndarray  # in the parameters' dtype
+    step_accuracies: np.ndarray  # float64
+    seconds: float  # spent on them
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,16 @@ def begin_training(params: Mapping[str, np.ndarray], dtype: str) -> TrainingStat
     """Return the state that training from `params` begins in: no step taken."""
     held = {name: np.array(array, dtype) for name, array in params.items()}
     zeros = {name: np.zeros_like(array) for name, array in held.items()}
-    return TrainingState(held, AdamState(0, zeros, zeros))
+    return _begin_epoch(1, held, AdamState(0, zeros, zeros))
 
 
 def begin_next_epoch(epoch: Epoch) -> TrainingState:
     """Return the state that a finished epoch leaves behind: no step taken of the next."""
-    return TrainingState(epoch.params, epoch.adam, epoch.number + 1)
+    return _begin_epoch(epoch.number + 1, epoch.params, epoch.adam)
+
+
+def _begin_epoch(number: int, params: dict[str, np.ndarray], adam: AdamState) -> TrainingState:
+    return TrainingState(params, adam, number, np.empty(0, params["K"].dtype), np.empty(0), 0.0)
 
 
 def tested_epoch(epochs: Sequence[Epoch], tested_weights: str) -> Epoch:
