@@ -60,8 +60,8 @@ def test_what_does_not_meet_the_contract_is_refused(make_tiny, wrong: str):
 @pytest.mark.parametrize(
     ("also", "sentence"),
     [
-        ("train = 3", r"train is 3, not a function tiny_\d+.train\(params, data, config\)"),
-        ("def train(params): ...", "train cannot be called as"),
+        ("Training = 3", r"Training is 3, not a function tiny_\d+.Training\(params, adam, data, c"),
+        ("def Training(params): ...", "Training cannot be called as"),
         ('DTYPES = ("float16",)', "DTYPES holds none of float32, float64, bfloat16"),
         ('DEVICES = ("tpu",)', "DEVICES holds none of cpu, cuda"),
     ],
