@@ -87,7 +87,7 @@ def test_what_is_said_to_be_the_same_at_one_channel_is_and_at_three_is_not(bug: 
         assert differ(right, found, relative=1e-12) is differs
 
 
-@by_name([bug for bug in BUGS if bug.small])
+@by_name([bug for bug in BUGS if bug.small and bug.package in SHORT])
 def test_what_is_said_to_be_small_is_no_error_of_an_ordinary_forward_pass(bug: Bug):
     """Or it would need no other claim to be caught."""
     real, broken = import_real(bug), plant(bug)
@@ -134,8 +134,8 @@ def test_a_module_of_shared_is_planted_and_the_others_do_not_hear_of_it():
     ("right", "wrong", "says"),
     [
         ("no such line", "", "occurs 0 times in numpy_reference/model.py"),
-        ("query = x @ Q", "", "occurs 2 times"),
-        ("weights = exponentials /", "weights = exponentials /", "are the same text"),
+        ("x @ ", "", "occurs 3 times"),
+        ("weights = softmax(", "weights = softmax(", "are the same text"),
     ],
 )
 def test_a_text_that_does_not_stand_there_once_is_refused(right: str, wrong: str, says: str):

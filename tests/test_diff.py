@@ -133,16 +133,15 @@ def test_a_terminal_gets_colours_dim_equal_lines_and_marks():
     assert COLOR.search(shown)
     query = next(line for line in shown.splitlines() if "query = " in line)
     assert "\x1b[2mquery = x @ Q" in query.replace("\x1b[2m    ", "\x1b[2m")
-    weights = next(line for line in shown.splitlines() if "weights = softmax" in line)
-    assert "\x1b[4mdim\x1b[0m" in weights
-    assert weights.count("\x1b[4maxis\x1b[0m") == 2
+    attend = next(line for line in shown.splitlines() if "def" in line and "attend" in line)
+    assert attend.count("\x1b[4mTensor\x1b[0m") >= 1
     assert max(cell_len(re.sub(r"\x1b\[[\d;]*m", "", x)) for x in shown.splitlines()[:20]) <= 160
 
 
 def test_no_color_takes_the_colours_and_leaves_the_marks():
     shown = in_terminal(160, "--form", "vectorized", NO_COLOR="1")
     assert not COLOR.search(shown)
-    assert "\x1b[4mdim\x1b[0m" in shown
+    assert "\x1b[4mTensor\x1b[0m" in shown
 
 
 def read_picture(path: Path) -> str:
@@ -210,11 +209,11 @@ sys.exit(f"imported: {imported}" if imported else status)
         (("--width", "0"), "--width is 0: give 1 or more."),
         (
             ("--form", "builtin", "--implementations", "pytorch", "numpy"),
-            "error: numpy_reference/model.py has no form 'builtin': choose vectorized or looped or",
+            "error: numpy_reference/forms.py has no form 'builtin': choose blocked or histogram.",
         ),
         (
             ("--file", "train.py", "--implementations", "pytorch", "numpy"),
-            "error: numpy has no file 'train.py': choose blocks.py or evaluate.py or model.py.",
+            "error: numpy has no file 'train.py': choose blocks.py or convert.py or evaluate.py",
         ),
     ],
 )

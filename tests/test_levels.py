@@ -87,13 +87,11 @@ def test_a_model_takes_levels_and_images_alike(implementation):
         np.testing.assert_array_equal(a, b)
 
 
-def test_images_under_jit_are_refused_in_the_histogram_form():
+def test_jit_takes_levels_as_it_takes_an_array():
     jax_impl = import_or_skip("jax")
     from flax import nnx
 
     problem = make_problem()
     model = jax_impl.from_params(problem.params, attention="histogram")
     predict = nnx.jit(lambda model, images: model(images))
-    with pytest.raises(UserError, match=r"Under jit .* takes LevelImages: call find_levels"):
-        predict(model, problem.images)
     assert predict(model, find_levels(problem.images)).shape == (2, 5)

@@ -1,10 +1,12 @@
 """The models' contract: parameters in and out, checks, copies, names, and the seed's class."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import FORMS, PACKAGES, import_or_skip
+from conftest import PACKAGES, import_or_skip
 
 from compare.problems import make_problem
 from shared.errors import UserError
@@ -39,14 +41,26 @@ def test_what_a_model_hands_out_is_a_copy(implementation):
     assert all(array.any() for array in implementation.to_params(model).values())
 
 
+def new_model(name: str, attend: Callable) -> Any:
+    """Make a model as a user of the framework does."""
+    module = import_or_skip(name)
+    if name == "jax":
+        from flax import nnx
+
+        return module.SelfAttentionModel(7, 3, 5, attend, rngs=nnx.Rngs(0))
+    if name == "numpy":
+        return module.SelfAttentionModel(7, 3, 5, attend, rng=np.random.default_rng(0))
+    return module.SelfAttentionModel(7, 3, 5, attend)
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_new_model_maps_images_to_logits_in_every_form(name: str):
     module = import_or_skip(name)
     images = make_problem().images
-    for form in FORMS[name]:
-        model = module.SelfAttentionModel(7, 3, 5, attention=form)
-        logits = model(images)
-        assert tuple(logits.shape) == (2, 5)
+    for attend in module.ATTENTION.values():
+        model = new_model(name, attend)
+        result = module.evaluate(model, images, np.zeros(2, int))
+        assert result.logits.shape == (2, 5)
         found = module.to_params(model)
         assert all(np.abs(found[key]).max() <= 1 / math.sqrt(3) for key in "KQV")
         assert all(found[key].std() > 0.05 for key in "KQV")
@@ -83,12 +97,28 @@ def test_wrong_parameters_are_refused_by_name(implementation, wrong: str):
 def test_images_of_a_wrong_shape_are_refused(implementation, shape: tuple[int, ...]):
     model = implementation.from_params(make_problem().params)
     with pytest.raises(UserError, match=r"images have shape .*: give \[batch, 7, 3\]"):
-        model(np.zeros(shape, np.float32))
+        implementation.evaluate(model, np.zeros(shape, np.float32), np.zeros(2, int))
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (np.zeros((2, 1), int), r"labels have shape \(2, 1\): give \[2\], one per image"),
+        (np.zeros(3, int), r"labels have shape \(3,\): give \[2\]"),
+        (np.zeros(2), "labels have dtype float64: give whole numbers"),
+        (np.array([0, 5]), "A label is 5: give labels from 0 to 4"),
+    ],
+)
+def test_labels_of_another_kind_are_refused_alike(implementation, labels, sentence: str):
+    problem = make_problem()
+    model = implementation.from_params(problem.params)
+    with pytest.raises(UserError, match=sentence):
+        implementation.evaluate(model, problem.images, labels)
 
 
 def test_an_unknown_form_is_refused(implementation):
     with pytest.raises(
-        UserError, match=r"attention 'flash' is not known here: choose vectorized or looped"
+        UserError, match=r"attention 'flash' is not known here: choose looped or vectorized"
     ):
         implementation.from_params(make_problem().params, attention="flash")
 
@@ -129,7 +159,7 @@ def test_the_seeds_own_class_loads_our_checkpoint_and_gives_the_same_logits():
     }
     seed.load_state_dict(ours.state_dict())
     with torch.inference_mode():
-        expected, found = seed(torch.tensor(images)), ours(images)
+        expected, found = (model(torch.tensor(images)) for model in (seed, ours))
     assert torch.equal(expected, found)
 
 

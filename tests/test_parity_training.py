@@ -52,7 +52,7 @@ def test_training_in_parts_is_training_in_one_go(trainer, monkeypatch):
             problem.params,
             make_dataset(problem),
             config,
-            lambda number, loss, heard=heard: heard.append((number, float(loss))),
+            on_part=lambda steps, epoch, heard=heard: heard.append((steps, epoch.losses[-1])),
         )
         assert sum(number for number, _ in heard) == 14
         assert heard[-1][1] == epochs[-1].step_losses[-1]

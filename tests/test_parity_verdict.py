@@ -1,5 +1,6 @@
 """The judge is code too: parity of a run must fail when anything in it is wrong."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -75,15 +76,13 @@ def test_a_wrong_loss_fails(implementation):
 def test_training_that_differs_by_its_learning_rate_fails():
     pytorch, jax = (import_or_skip(name) for name in TRAINERS)
 
-    def train(params, data, config, *args):
-        from dataclasses import replace
-
-        return train(jax, params, data, replace(config, learning_rate=0.0030001), *args)
+    def begin(params, adam, data, config):
+        return jax.Training(params, adam, data, replace(config, learning_rate=0.0030001))
 
     problem = make_problem(batch=23)
     data = make_dataset(problem)
     good = check_float64_training({"a": pytorch, "b": jax}, problem.params, data, CONFIG)
-    wrong = {"a": pytorch, "b": altered(jax, train=train)}
+    wrong = {"a": pytorch, "b": altered(jax, Training=begin)}
     bad = check_float64_training(wrong, problem.params, data, CONFIG)
     assert Parity(good).passed
     assert not Parity(bad).passed

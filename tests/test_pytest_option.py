@@ -18,10 +18,10 @@ def test_pytest_judges_it_alone_and_says_what_it_has_not(make_tiny, tmp_path: Pa
     assert process.returncode == 0, process.stdout
     assert (
         f"judged: {name} (vectorized; float32, float64; cpu); it has no looped, blocked, builtin, "
-        "histogram, loss_and_gradients, train" in process.stdout
+        "histogram, loss_and_gradients, Training" in process.stdout
     )
-    assert f"{name} has no train: forward only" in process.stdout
-    assert "14 passed, 8 skipped" in process.stdout
+    assert f"{name} has no Training: forward only" in process.stdout
+    assert "14 passed, 10 skipped" in process.stdout
     assert "numpy-vectorized" not in process.stdout
 
 
@@ -69,9 +69,9 @@ def test_nothing_judged_by_several_workers_is_not_a_pass_either(make_tiny, tmp_p
 
 
 def test_a_warning_is_shown_and_no_failure(make_tiny, tmp_path: Path):
-    check = "    check_labels(labels, len(weight))"
+    start = "    starts = range(0, len(images), batch_size)"
     warning = "    import warnings\n    warnings.warn('as it happens', stacklevel=1)"
-    name = make_tiny((check, f"{check}\n{warning}"))
+    name = make_tiny((start, f"{start}\n{warning}"))
     process = judge(name, "-k", "test_claim and loss", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert "UserWarning: as it happens" in process.stdout
@@ -105,7 +105,7 @@ def test_one_line_names_an_absent_device_and_its_cases_are_not_collected(
     options = ("-n", workers) if workers != "0" else ()
     process = judge(name, *options, "-k", "test_claim and labels", "-v", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
-    assert f"judged: {name} (textbook; float32, float64; cpu);" in process.stdout
+    assert f"judged: {name} (vectorized; float32, float64; cpu);" in process.stdout
     line = f"cuda is absent here ({name}): its cases are not collected"
     assert process.stdout.splitlines().count(line) == 1
     assert process.stdout.count("cuda") == 1

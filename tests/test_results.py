@@ -26,7 +26,6 @@ from shared.config import Config
 from shared.data import load_data
 from shared.errors import UserError
 from shared.params import initial_params
-from shared.training.alone import AloneConfig
 from shared.training.runs import config_to_json
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -35,7 +34,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 def test_every_planned_command_is_one_that_its_program_takes():
     planned = make_plan(ResultsConfig())
     for one in planned:
-        kind = RunConfig if one.module == BOTH else AloneConfig
+        kind = RunConfig if one.module == BOTH else Config
         config = parse_config(kind, one.options, prog="x", description="x")
         assert config.data == "mnist"
         assert (config.seed, config.epochs) == (one.seed, int(one.option("--epochs")))
