@@ -62,7 +62,8 @@ def from_params(
 def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
     """Copy the parameters out as NumPy arrays: `nnx.state()` itself aliases the live ones."""
     arrays = (model.K, model.Q, model.V, np.asarray(model.out.kernel).T, model.out.bias)
-    return {name: np.array(array) for name, array in zip(PARAM_NAMES, arrays, strict=True)}
+    copies = (np.array(array, order="C") for array in arrays)  # as a file would give them back
+    return dict(zip(PARAM_NAMES, copies, strict=True))
 
 
 def to_batch(

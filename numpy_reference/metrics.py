@@ -21,13 +21,15 @@ def measure_accuracy(logits: np.ndarray, labels: np.ndarray, accuracy: str) -> f
 
 def micro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Compute the fraction of samples whose largest logit is their label's."""
-    return float((logits.argmax(axis=-1) == labels).mean())
+    return float((logits.argmax(-1) == labels).mean())
 
 
 def macro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Average the accuracy by class, over the classes that were meant or guessed."""
-    guesses = logits.argmax(axis=-1)  # [batch]
-    seen = np.union1d(labels, guesses)
-    right = [((guesses == label) & (labels == label)).sum() for label in seen]
-    meant = [(labels == label).sum() for label in seen]
-    return float(np.mean(np.array(right) / np.maximum(meant, 1)))
+    num_classes = logits.shape[-1]
+    guesses = logits.argmax(-1)  # [batch]
+    meant = np.bincount(labels, minlength=num_classes)  # [outputs]
+    guessed = np.bincount(guesses, minlength=num_classes)  # [outputs]
+    right = np.bincount(labels[guesses == labels], minlength=num_classes)  # [outputs]
+    recall = right / np.maximum(meant, 1)  # [outputs]
+    return float(recall.sum() / np.count_nonzero(meant + guessed))

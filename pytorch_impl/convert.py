@@ -35,9 +35,9 @@ def from_params(
     """Build the model that holds a copy of `params`, once their names and shapes are checked."""
     sizes = check_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+    to = {"dtype": getattr(torch, dtype), "device": find_device(device)}
     with torch.device("meta"):  # the shapes alone: nothing is drawn or allocated
         model = SelfAttentionModel(*sizes, attend)
-    to = {"dtype": getattr(torch, dtype), "device": find_device(device)}
     arrays = {name: torch.tensor(array, **to) for name, array in params.items()}
     model.load_state_dict(arrays, assign=True)
     return model

@@ -34,9 +34,14 @@ def train_steps(
     model: nn.Module, optimizer: Optimizer, images: Images, labels: Tensor, batches: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Take a step on every batch of sample indices [steps, batch]; return losses and logits."""
-    steps = [train_step(model, optimizer, images[rows], labels[rows]) for rows in batches]
-    losses, logits = zip(*steps, strict=True)
-    return torch.stack(losses), torch.stack(logits)  # [steps], [steps, batch, outputs]
+    # Room made beforehand: results that are kept between one step's [steps, steps] tables and the
+    # next's part the C library's heap, which then grows by a gigabyte.
+    *_, bias = model.parameters()
+    losses = bias.new_empty(len(batches))  # [steps]
+    logits = bias.new_empty(*batches.shape, len(bias))  # [steps, batch, outputs]
+    for step, rows in enumerate(batches):
+        losses[step], logits[step] = train_step(model, optimizer, images[rows], labels[rows])
+    return losses, logits  # [steps], [steps, batch, outputs]
 
 
 class Training:
@@ -107,7 +112,9 @@ def evaluate(
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
     x, targets = to_batch(model, images, labels)
     batches = batches_in_order(len(targets), batch_size)
-    logits = torch.cat([model(x[rows]) for rows in batches])  # [n, outputs]
+    logits = model.out.bias.new_empty(len(targets), model.out.out_features)  # [n, outputs]
+    for rows in batches:
+        logits[rows] = model(x[rows])
     return Evaluation(
         loss=cross_entropy(logits, targets).item(),
         accuracy=measure_accuracy(logits[None], targets[None], accuracy).item(),

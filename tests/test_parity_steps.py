@@ -80,6 +80,8 @@ def test_every_step_is_within_its_bound_by_itself_and_since_the_start(
     steps = [found.step for found in judged]
     if case.name in PACKAGES:
         seen = ALWAYS | TABLES.get((case.name, case.form), {"scores", "weights"})
+        if (case.name, case.form, case.dtype) == ("jax", "builtin", "float64"):
+            seen |= {"weights"}  # there it is Flax's call for the weights alone
         assert steps == [step for step in STEPS if step in seen]
         assert all(found.local is not None for found in judged)
     for found in judged:
