@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import jax
@@ -76,11 +75,14 @@ def to_batch(
     channels, features = len(model.K), model.out.in_features
     check_batch(images.shape, labels, (features // channels, channels), model.out.out_features)
     (device,) = model.K.devices()
-    copy = partial(jnp.array, dtype=model.K.dtype, device=device)
-    targets = jnp.array(labels, device=device)  # [batch]
+
+    def copy(array: np.ndarray, dtype: Any = None) -> Array:
+        return jax.device_put(np.asarray(array, dtype), device, may_alias=False)
+
+    targets, dtype = copy(labels), model.K.dtype  # [batch]
     if model.attend is not attend_histogram:
-        return copy(to_pixels(images)), targets
+        return copy(to_pixels(images), dtype), targets
     x = to_levels(images)
-    indices = jnp.array(x.indices, device=device)  # [batch, steps]
-    counts = copy(x.counts)  # [batch, levels]
-    return LevelImages(indices, counts, copy(x.levels)), targets
+    indices = copy(x.indices)  # [batch, steps]
+    counts = copy(x.counts, dtype)  # [batch, levels]
+    return LevelImages(indices, counts, copy(x.levels, dtype)), targets

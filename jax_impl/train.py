@@ -130,7 +130,8 @@ def evaluate(
     with computing_in(model.K.dtype.name):
         x, targets = to_batch(model, images, labels)
         batches = batches_in_order(len(targets), batch_size)
-        logits = jnp.concat([predict(model, x, rows) for rows in batches])  # [n, outputs]
+        every = np.arange(len(targets))  # traced by its indices: each slice would be compiled anew
+        logits = jnp.concat([predict(model, x, every[rows]) for rows in batches])  # [n, outputs]
         return Evaluation(
             loss=cross_entropy(logits, targets).mean().item(),
             accuracy=measure_accuracy(logits[None], targets[None], accuracy).item(),

@@ -29,11 +29,12 @@ def epoch_batches(
     return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)
 
 
-def batches_in_order(num_samples: int, batch_size: int) -> list[np.ndarray]:
-    """Return the sample indices of batches in order, for evaluation; the last may be short."""
+def batches_in_order(num_samples: int, batch_size: int) -> list[slice]:
+    """Return the slices of batches in order, for evaluation; the last may be short."""
     if batch_size < 1:
         raise UserError(f"The batch size is {batch_size}: give 1 or more.")
-    return np.split(np.arange(num_samples), range(batch_size, num_samples, batch_size))
+    starts = range(0, num_samples, batch_size)
+    return [slice(start, min(start + batch_size, num_samples)) for start in starts]
 
 
 def in_parts(batches: np.ndarray, taken: int, checkpoint_every: int) -> list[np.ndarray]:
