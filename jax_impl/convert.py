@@ -79,7 +79,8 @@ def to_batch(
     def copy(array: np.ndarray, dtype: Any = None) -> Array:
         return jax.device_put(np.asarray(array, dtype), device, may_alias=False)
 
-    targets, dtype = copy(labels), model.K.dtype  # [batch]
+    targets = copy(labels)  # [batch]
+    dtype = model.K.dtype
     if model.attend is not attend_histogram:
         return copy(to_pixels(images), dtype), targets
     x = to_levels(images)

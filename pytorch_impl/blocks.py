@@ -19,7 +19,9 @@ BLOCK = 4
 
 def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Compute softmax(query keyᵀ) value; all are [batch, steps, channels]."""
-    attended: Tensor = AttentionInBlocks.apply(query, key, value)
+    # One piece of memory for both passes: taken and given back by each, the heap grows and shrinks
+    # with it, and the system clears it every time.
+    attended: Tensor = AttentionInBlocks.apply(query, key, value, make_tables(query))
     return attended
 
 
@@ -53,10 +55,9 @@ class AttentionInBlocks(Function):
     """The forward and the backward pass of `attend_in_blocks`."""
 
     @staticmethod
-    def forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def forward(query: Tensor, key: Tensor, value: Tensor, tables: Tensor) -> Tensor:
         """Attend block by block; nothing that is [steps, steps] is kept."""
         attended = torch.empty_like(value)  # [batch, steps, channels]
-        tables = make_tables(query)
         for block in blocks_of(query):
             weights = write_weights(query[block], key[block], tables)  # [block, steps, steps]
             attended[block] = thin_product(weights, value[block])
@@ -64,24 +65,24 @@ class AttentionInBlocks(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Save what the backward pass needs: query, key, value and attended."""
-        ctx.save_for_backward(*inputs, output)
+        """Save what the backward pass needs; it writes over the tables, which are scratch."""
+        query, key, value, ctx.tables = inputs
+        ctx.save_for_backward(query, key, value, output)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Compute the gradient by query, key and value from that by attended."""
         query, key, value, attended = ctx.saved_tensors
         by_query, by_key, by_value = (torch.empty_like(x) for x in (query, key, value))
-        tables = make_tables(query)
         # A row of the softmax's gradient takes off sum(weights * by_weights), which is this sum.
         shift = (gradient * attended).sum(dim=-1, keepdim=True)  # [batch, steps, 1]
         for block in blocks_of(query):
-            weights = write_weights(query[block], key[block], tables)  # [block, steps, steps]
+            weights = write_weights(query[block], key[block], ctx.tables)  # [block, steps, steps]
             by_value[block] = thin_product(weights.mT, gradient[block])
-            scores = tables[0][: len(weights)]  # no longer needed: its memory serves on
+            scores = ctx.tables[0][: len(weights)]  # no longer needed: its memory serves on
             by_weights = torch.matmul(gradient[block], value[block].mT, out=scores)
             by_scores = by_weights.sub_(shift[block]).mul_(weights)  # [block, steps, steps]
             by_query[block] = thin_product(by_scores, key[block])
             by_key[block] = thin_product(by_scores.mT, query[block])
-        return by_query, by_key, by_value
+        return by_query, by_key, by_value, None

@@ -165,8 +165,8 @@ EPOCHS = (
         title="Among equal logits the last one wins",
         package="numpy_reference",
         file="metrics.py",
-        right="return float((logits.argmax(axis=-1) == labels).mean())",
-        wrong='order = logits.argsort(axis=-1, kind="stable")\n'
+        right="return float((logits.argmax(-1) == labels).mean())",
+        wrong='order = logits.argsort(-1, kind="stable")\n'
         "    return float((order[:, -1] == labels).mean())",
         why="The best k are the last k of a sorted row, and for k = 1 that is not argmax: it takes "
         "the first of equals. With bfloat16 logits, ties are common.",
