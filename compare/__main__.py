@@ -32,7 +32,7 @@ def main(args: Sequence[str]) -> int:
     if args[:1] and args[0] in ("-h", "--help"):
         lines = (f"  python -m compare {name:11} {about}" for name, about in VERBS.items())
         print("Verbs, each with its own --help:", *lines, sep="\n", file=sys.stderr)
-    status: int = importlib.import_module(f"compare.{verb}").main(options)
+    status: int = importlib.import_module(f"compare.{verb}.command").main(options)
     return status
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compare.contract import check_device, devices_of
+from compare.registry.contract import check_device, devices_of
 
 ABSENT: dict[str, set[str]] = {}  # by device: the implementations that would use it
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from absent import present_devices
 
-from compare.contract import dtypes_of
+from compare.registry.contract import dtypes_of
 
 pytest_plugins = ["page_browser", "tiny", "workers"]
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}

@@ -3,7 +3,7 @@
 import jax_impl
 import numpy_reference
 import pytorch_impl
-from compare.contract import Implementation, Trainer
+from compare.registry.contract import Implementation, Trainer
 
 TRAINERS: list[Trainer] = [pytorch_impl, jax_impl]
 FORWARD_ONLY: Implementation = numpy_reference

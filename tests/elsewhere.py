@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from absent import present_devices
 
-from compare.contract import FORMS, KNOWN_DTYPES, dtypes_of, form_of
-from compare.foreign import import_foreign
+from compare.registry.contract import FORMS, KNOWN_DTYPES, dtypes_of, form_of
+from compare.registry.foreign import import_foreign
 from shared.config import Config
 from shared.errors import UserError
 from shared.levels import to_pixels

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from compare.claims import CLAIMS
-from compare.contract import KNOWN_DEVICES, KNOWN_DTYPES, OPTIONAL, REQUIRED
-from compare.steps import STEPS
+from compare.parity.claims import CLAIMS
+from compare.parity.steps import STEPS
+from compare.registry.contract import KNOWN_DEVICES, KNOWN_DTYPES, OPTIONAL, REQUIRED
 from shared.training.records import Evaluation
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,11 +6,9 @@ from itertools import combinations, permutations
 
 import pytest
 
-from compare.aligned import Row, align, count_kinds
-from compare.diff import find_file
-from compare.implementations import PACKAGES
-from compare.landmarks import find_places
-from compare.sources import (
+from compare.code.aligned import Row, align, count_kinds
+from compare.code.landmarks import find_places
+from compare.code.sources import (
     Line,
     Source,
     excerpt_form,
@@ -19,7 +17,9 @@ from compare.sources import (
     read_source,
     used_siblings,
 )
-from compare.steps import STEPS
+from compare.diff.command import find_file
+from compare.parity.steps import STEPS
+from compare.registry.implementations import PACKAGES
 from shared.errors import UserError
 
 # With the least number of landmarks that every two implementations have in common there.

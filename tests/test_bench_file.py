@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from compare.bench_report import read_bench
-from compare.bench_rows import Row, Timing, make_row
-from compare.jobs import Job
+from compare.bench.jobs import Job
+from compare.bench.report import read_bench
+from compare.bench.rows import Row, Timing, make_row
 from compare.machine import Speed
 from shared.errors import UserError
 

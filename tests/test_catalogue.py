@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from conftest import import_or_skip
 
-import compare.parity
-import compare.trace
+import compare.parity.verdict
+import compare.trace.command
 from compare.catalogue import BUGS, Bug, plant
 from compare.catalogue.plant import path_of, whole_lines
 from compare.catalogue.records import STEPS
-from compare.claims import CLAIMED
-from compare.problems import Problem, few_levels, make_problem
+from compare.expected.problems import Problem, few_levels, make_problem
+from compare.parity.claims import CLAIMED
 
 SHORT = {"pytorch_impl": "pytorch", "jax_impl": "jax", "numpy_reference": "numpy"}
 BY_NAME = {bug.name: bug for bug in BUGS}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from compare.problems import make_problem
+from compare.expected.problems import make_problem
 from shared.checkpoints import load_params, save_params
 from shared.errors import UserError
 from shared.files import replacing, to_json

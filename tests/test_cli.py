@@ -207,7 +207,7 @@ def test_numpy_alone_runs_without_torch_and_jax(compared):
 def test_a_framework_that_is_not_installed_is_named_and_left_out(tmp_path: Path):
     import_or_skip("pytorch")
     args = ["--epochs", "1", "--batch-size", "400", "--attention", "builtin"]
-    code = block("jax") + f"from compare.run import main\nsys.exit(main({args!r}))"
+    code = block("jax") + f"from compare.run.command import main\nsys.exit(main({args!r}))"
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.run(
         [sys.executable, "-c", code],

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import FORMS, import_or_skip
 
-from compare.problems import make_problem
+from compare.expected.problems import make_problem
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMS, IMAGES, LABELS = make_problem(6, 7, 3, 5)
@@ -63,7 +63,7 @@ import sys
 from unittest.mock import patch
 import jax, numpy as np
 import jax_impl
-from compare.problems import make_dataset, make_problem
+from compare.expected.problems import make_dataset, make_problem
 from flax import nnx
 from jax_impl import convert, train
 from shared.config import Config

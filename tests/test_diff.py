@@ -16,10 +16,10 @@ import pytest
 from conftest import PACKAGES
 from rich.cells import cell_len
 
-from compare.aligned import align
-from compare.diff import main
-from compare.diff_columns import column_lines
-from compare.sources import Line, Source, files_of, read_source
+from compare.code.aligned import align
+from compare.code.sources import Line, Source, files_of, read_source
+from compare.diff.columns import column_lines
+from compare.diff.command import main
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -181,7 +181,7 @@ class Blocked:
         if name.split(".")[0] in ("torch", "torchmetrics", "jax", "flax", "optax"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocked())
-from compare.diff import main
+from compare.diff.command import main
 status = main(["--file", "train.py"])
 imported = {"pytorch_impl", "jax_impl", "numpy_reference"} & sys.modules.keys()
 sys.exit(f"imported: {imported}" if imported else status)

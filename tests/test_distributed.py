@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import TRAINERS, import_or_skip
 
-from compare.claims.training import TRAJECTORY_TOLERANCE
+from compare.parity.training import TRAJECTORY_TOLERANCE
 from shared.checkpoints import load_params
 from shared.config import Config
 from shared.data import load_data
@@ -52,10 +52,15 @@ def torchrun(processes: int, *args: str, cwd: Path, **env: str) -> subprocess.Po
 
 
 def judge_together(name: str, processes: int, folder: Path, **env: str) -> list[list[dict]]:
-    """Run compare.together in so many processes; return the checks of each."""
+    """Run compare.parity.together in so many processes; return the checks of each."""
     import_or_skip(name)
     process = torchrun(
-        processes, "compare.together", f"{name}_impl", str(folder / "c.json"), cwd=folder, **env
+        processes,
+        "compare.parity.together",
+        f"{name}_impl",
+        str(folder / "c.json"),
+        cwd=folder,
+        **env,
     )
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors

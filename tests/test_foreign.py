@@ -10,10 +10,11 @@ import tiny_attention
 from conftest import import_or_skip
 from tiny import trace_tiny
 
-from compare import bench, run
-from compare.bench_report import read_bench
-from compare.capture import capture_steps, is_file_of
-from compare.problems import make_problem
+from compare.bench import command as bench
+from compare.bench.report import read_bench
+from compare.expected.problems import make_problem
+from compare.parity.capture import capture_steps, is_file_of
+from compare.run import command as run
 from shared.errors import UserError
 
 

@@ -9,10 +9,10 @@ import tiny_attention
 from conftest import import_or_skip
 from tiny import run_module, trace_tiny
 
-from compare import run
-from compare.contract import check_implementation
-from compare.foreign import guard
-from compare.problems import make_dataset, make_problem
+from compare.expected.problems import make_dataset, make_problem
+from compare.registry.contract import check_implementation
+from compare.registry.foreign import guard
+from compare.run import command as run
 from shared.config import Config
 from shared.errors import UserError
 from shared.training.loop import train

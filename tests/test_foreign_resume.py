@@ -11,7 +11,7 @@ import pytest
 from conftest import import_or_skip
 from test_resume import assert_same_run, finish, interrupt, make_config
 
-from compare.foreign import guard
+from compare.registry.foreign import guard
 from shared.errors import UserError
 from shared.training.resume import checkpoint_path
 from shared.training.states import load_state

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import PACKAGES, import_or_skip
 
-from compare.problems import make_dataset, make_problem
+from compare.expected.problems import make_dataset, make_problem
 from shared.config import Config
 from shared.training.records import begin_training
 
@@ -191,7 +191,7 @@ ALSO = {
     # It prepares the digits, once and inside a function; no model meets it.
     "shared/mnist.py": {"tensorflow"},
     # The linear classifier that the model is held against is PyTorch's, inside a function.
-    "compare/results/controls.py": {"torch"},
+    "compare/studies/results/controls.py": {"torch"},
 }
 
 

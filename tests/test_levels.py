@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import import_or_skip
 
-from compare.problems import make_problem
+from compare.expected.problems import make_problem
 from shared import levels
 from shared.config import Config
 from shared.data import load_data

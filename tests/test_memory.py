@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import FORMS, import_or_skip
 
-from compare.memory import measure_evaluation
+from compare.bench.memory import measure_evaluation
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 2**30  # 1 GiB
@@ -35,7 +35,7 @@ def test_evaluating_ten_thousand_images_adds_less_than_a_gibibyte(name: str, for
 
 def rise_in_a_new_process(before: str, run: str) -> int:
     code = (
-        f"import numpy as np\nfrom compare.memory import peak_rise\n{before}\n"
+        f"import numpy as np\nfrom compare.bench.memory import peak_rise\n{before}\n"
         f"print(peak_rise(lambda: {run}))"
     )
     command = [sys.executable, "-c", code]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import PACKAGES, import_or_skip
 
-from compare.problems import make_problem
+from compare.expected.problems import make_problem
 from shared.errors import UserError
 from shared.params import PARAM_NAMES, initial_params
 

@@ -11,16 +11,16 @@ from types import SimpleNamespace
 import pytest
 from conftest import import_or_skip
 
-import compare.checks
-import compare.claims
-import compare.parity
-import compare.trace
+import compare.parity.checks
+import compare.parity.claims
+import compare.parity.verdict
+import compare.trace.command
 from compare.catalogue import BUGS, Bug
-from compare.claims.comparator import check_comparator
-from compare.claims.data import check_data
-from compare.mutants import draw_seeds, find_failures, main, say_false_alarms, try_bug
-from compare.mutants_report import Tried, find_headroom, merge, to_json
-from compare.mutants_train import can_be_trained, measure_accuracy
+from compare.mutants.command import draw_seeds, find_failures, main, say_false_alarms, try_bug
+from compare.mutants.report import Tried, find_headroom, merge, to_json
+from compare.mutants.train import can_be_trained, measure_accuracy
+from compare.parity.comparator import check_comparator
+from compare.parity.data import check_data
 from shared.data import Dataset, load_data
 from shared.files import write_json
 
@@ -94,7 +94,7 @@ def test_the_command_prints_the_matrix_and_ends_with_1_where_a_bug_escapes(
     assert found["bugs"][SCALE.name]["caught_by"][:2] == ["steps", "logits"]
     same = "from math import sqrt"
     harmless = replace(SCALE, right=same, wrong=f"{same}  # the same")
-    monkeypatch.setattr("compare.mutants.BUGS", (harmless,))
+    monkeypatch.setattr("compare.mutants.command.BUGS", (harmless,))
     assert main(options) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert f"{SCALE.name} is not caught by steps." in out
@@ -110,7 +110,9 @@ def test_what_a_process_of_the_pool_compiles_another_finds(tmp_path):
         "jax.jit(lambda x: x * 3 + 4)(5.0)",
         "print(heard.count('/jax/compilation_cache/cache_hits'))",
     )
-    begin = f"from compare.mutants import begin_process; begin_process({str(tmp_path)!r}, 1)"
+    begin = (
+        f"from compare.mutants.command import begin_process; begin_process({str(tmp_path)!r}, 1)"
+    )
     command = [sys.executable, "-c", "\n".join((begin, *lines))]
     hits = [
         int(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
@@ -128,7 +130,7 @@ def test_an_unknown_bug_is_one_sentence():
 def test_accuracy_is_measured_with_a_bug_and_without(monkeypatch):
     few = load_data("sample", num_channels=3)
     few = Dataset(*(split.first(64) for split in (few.train, few.validation, few.test)))
-    monkeypatch.setattr("compare.mutants_train._load", lambda: few)
+    monkeypatch.setattr("compare.mutants.train._load", lambda: few)
     bug = next(bug for bug in BUGS if bug.name == "softmax_over_the_queries")
     assert can_be_trained(bug)
     assert not can_be_trained(SCALE)
@@ -138,7 +140,7 @@ def test_accuracy_is_measured_with_a_bug_and_without(monkeypatch):
         return real.evaluate(*args, **options)._replace(accuracy=0.25)
 
     wrong = SimpleNamespace(**(vars(real) | {"evaluate": evaluate}))
-    monkeypatch.setattr("compare.mutants_train.plant", lambda planted: {bug: wrong}[planted])
+    monkeypatch.setattr("compare.mutants.train.plant", lambda planted: {bug: wrong}[planted])
     found = measure_accuracy(bug, epochs=1)
     assert found.wrong == 0.25
     assert 0 < found.right <= 1

@@ -21,7 +21,7 @@ from compare.page.encode import embed_json, encode_array, make_picture
 from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
 from compare.page.training import step_curves
 from compare.page.traps import read_traps
-from compare.steps import STEPS, Batch
+from compare.parity.steps import STEPS, Batch
 from shared.errors import UserError
 from shared.training.step_losses import STEP_LOSSES
 

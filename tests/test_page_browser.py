@@ -11,7 +11,7 @@ from page_browser import Watched
 from page_runs import HOSTILE, MUTANTS, make_docs, make_run
 
 from compare.page.command import write_page
-from compare.steps import STEPS
+from compare.parity.steps import STEPS
 from shared.data import Dataset
 from shared.training.step_losses import STEP_LOSSES
 

@@ -12,7 +12,7 @@ from page_runs import NAMES, make_run
 import numpy_reference
 from compare.page.command import write_page
 from compare.page.model_data import choose_digits
-from compare.steps import Batch, bound_steps
+from compare.parity.steps import Batch, bound_steps
 from shared.checkpoints import load_params
 from shared.data import Dataset, Split
 from shared.normalization import fit_normalization, normalize

@@ -3,8 +3,8 @@
 import pytest
 from conftest import Case as ModelCase
 
-from compare.claims import CLAIMS, Claim
-from compare.steps import Case
+from compare.parity.claims import CLAIMS, Claim
+from compare.parity.steps import Case
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from conftest import Case, import_or_skip
 
-from compare.bounds import ARITHMETIC
-from compare.checks import hold_against
-from compare.expected import expect_logits
-from compare.problems import Problem, make_problem
+from compare.expected.bounds import ARITHMETIC
+from compare.expected.exact import expect_logits
+from compare.expected.problems import Problem, make_problem
+from compare.parity.checks import hold_against
 from shared.errors import UserError
 from shared.levels import find_levels
 

@@ -10,15 +10,15 @@ import pytest
 from conftest import PACKAGES, import_or_skip
 from conftest import Case as ModelCase
 
-from compare.bounds import ARITHMETIC, error_over_bound, exact
-from compare.capture import capture_steps
 from compare.catalogue import BUGS, Bug, plant
-from compare.contract import form_of
-from compare.expected import expect_logits, expect_steps, hold
-from compare.hints import find_hint
-from compare.problems import Problem, dim_digits, make_problem, real_digits
-from compare.steps import STEPS, Batch, Case, Judged, bound_steps, judge
-from compare.trace import first_break, main, say_first_break
+from compare.expected.bounds import ARITHMETIC, error_over_bound, exact
+from compare.expected.exact import expect_logits, expect_steps, hold
+from compare.expected.problems import Problem, dim_digits, make_problem, real_digits
+from compare.parity.capture import capture_steps
+from compare.parity.hints import find_hint
+from compare.parity.steps import STEPS, Batch, Case, Judged, bound_steps, judge
+from compare.registry.contract import form_of
+from compare.trace.command import first_break, main, say_first_break
 
 PROBLEMS = {
     "primes": lambda: make_problem(),
@@ -27,7 +27,7 @@ PROBLEMS = {
     "real_digits_three_channels": lambda: real_digits(3, 2),
     "scores_of_hundreds": lambda: dim_digits(1, 100.0),
 }
-# What a form computes as such, where Python can look: see compare/capture.py.
+# What a form computes as such, where Python can look: see compare/parity/capture.py.
 ALWAYS = {"query", "key", "value", "attended", "logits", "loss"}
 TABLES = {
     ("pytorch", "builtin"): set(),
@@ -200,7 +200,7 @@ def test_the_command_says_that_all_hold_and_keeps_what_it_found(tmp_path: Path, 
 
 def test_the_command_ends_with_1_where_a_step_breaks(monkeypatch, capsys):
     _, broken = planted("scale_of_the_steps")
-    monkeypatch.setattr("compare.trace.load_present", lambda *_: {"numpy": broken})
+    monkeypatch.setattr("compare.trace.command.load_present", lambda *_: {"numpy": broken})
     assert main(["--implementations", "numpy", "--images", "1", "--forms", "vectorized"]) == 1
     out = capsys.readouterr().out
     assert "scores breaks first, in numpy vectorized in float32 on cpu" in out

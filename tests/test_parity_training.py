@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import FORMS, TRAINERS, import_or_skip
 
-from compare.bounds import ARITHMETIC
-from compare.checks import hold_against
-from compare.claims.training import TRAJECTORY_TOLERANCE
-from compare.expected import expect_logits
-from compare.problems import make_dataset, make_problem
+from compare.expected.bounds import ARITHMETIC
+from compare.expected.exact import expect_logits
+from compare.expected.problems import make_dataset, make_problem
+from compare.parity.checks import hold_against
+from compare.parity.training import TRAJECTORY_TOLERANCE
 from shared import batches
 from shared.checkpoints import load_params, save_params
 from shared.config import Config

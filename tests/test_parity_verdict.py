@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import TRAINERS, import_or_skip
 
-from compare.checks import Check, largest, relative_difference
-from compare.parity import Parity, check_float64_training, check_same_weights
-from compare.problems import make_dataset, make_problem
+from compare.expected.problems import make_dataset, make_problem
+from compare.parity.checks import Check, largest, relative_difference
+from compare.parity.verdict import Parity, check_float64_training, check_same_weights
 from shared.config import Config
 
 CONFIG = Config(epochs=1, batch_size=5)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from compare.bench_report import read_bench
-from compare.performance import TEMPLATE, main, read_whole_job, write_page
+from compare.bench.report import read_bench
+from compare.studies.performance import TEMPLATE, main, read_whole_job, write_page
 from shared.errors import UserError
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from page_runs import draw_params, make_run
 
-from compare import pictures, trace
-from compare.pictures import choose_pixels, draw_attention, main
-from compare.report import save_loss_curves
-from compare.steps import Batch, bound_steps
+from compare.parity.steps import Batch, bound_steps
+from compare.run.report import save_loss_curves
+from compare.studies import pictures
+from compare.studies.pictures import choose_pixels, draw_attention, main
+from compare.trace import command as trace
 from shared.errors import UserError
 from shared.training.records import AdamState, Epoch, Evaluation
 

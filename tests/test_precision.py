@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from conftest import FORMS, import_or_skip
 
-from compare.claims.common import config_of
-from compare.problems import few_levels, make_dataset, make_problem
-from compare.steps import Case
+from compare.expected.problems import few_levels, make_dataset, make_problem
+from compare.parity.common import config_of
+from compare.parity.steps import Case
 from shared.training.loop import train
 
 PROBLEM = few_levels(make_problem(23, 7, 3, 5), 13)

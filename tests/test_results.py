@@ -10,17 +10,24 @@ import pytest
 from conftest import PACKAGES, import_or_skip
 
 import numpy_reference
-from compare import results
-from compare.capture import capture_steps
-from compare.results import controls, plan
-from compare.results.controls import nudge, remap
-from compare.results.figures import draw_curves
-from compare.results.page import write_page
-from compare.results.plan import ABLATIONS, BOTH, Planned, ResultsConfig, make_plan, run_plan
-from compare.results.records import NUMBERS, read_run
-from compare.results.spread import Spread, differences, follow, student_quantile
-from compare.results.tables import SCRIPT_EPOCHS, commands_table, first_epochs, first_table
-from compare.run import RunConfig
+from compare.parity.capture import capture_steps
+from compare.run.command import RunConfig
+from compare.studies import results
+from compare.studies.results import controls, plan
+from compare.studies.results.controls import nudge, remap
+from compare.studies.results.figures import draw_curves
+from compare.studies.results.page import write_page
+from compare.studies.results.plan import (
+    ABLATIONS,
+    BOTH,
+    Planned,
+    ResultsConfig,
+    make_plan,
+    run_plan,
+)
+from compare.studies.results.records import NUMBERS, read_run
+from compare.studies.results.spread import Spread, differences, follow, student_quantile
+from compare.studies.results.tables import SCRIPT_EPOCHS, commands_table, first_epochs, first_table
 from shared.cli import make_console, parse_config
 from shared.config import Config
 from shared.data import load_data

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import TRAINERS, import_or_skip
 
-from compare.claims.training import TRAJECTORY_TOLERANCE
-from compare.problems import make_dataset, make_problem
-from compare.run import RunConfig
+from compare.expected.problems import make_dataset, make_problem
+from compare.parity.training import TRAJECTORY_TOLERANCE
+from compare.run.command import RunConfig
 from shared.checkpoints import load_params, save_params
 from shared.config import Config
 from shared.errors import Stopped, UserError

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny_attention
 
-from compare import trace
+from compare.trace import command as trace
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(tiny_attention.__file__).read_text()

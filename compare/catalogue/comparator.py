@@ -13,7 +13,7 @@ COMPARATOR = (
     _bug(
         "largest_error_without_nan",
         "The largest error leaves NaN out",
-        "checks.py",
+        "parity/checks.py",
         "float(np.max(share))",
         "float(np.nanmax(share))",
         "nanmax gets rid of a warning, and of the finding with it.",
@@ -22,7 +22,7 @@ COMPARATOR = (
     _bug(
         "nan_is_not_above_the_bound",
         "What is not above the bound passes, and NaN is above nothing",
-        "checks.py",
+        "parity/checks.py",
         "return self.error_over_bound <= 1",
         "return not self.error_over_bound > 1",
         "`if error > tolerance: fail` is how one says it, and every comparison with NaN is false.",
@@ -32,7 +32,7 @@ COMPARATOR = (
     _bug(
         "nan_counts_as_no_error",
         "An error that is NaN counts as none",
-        "bounds.py",
+        "expected/bounds.py",
         "np.where(error == 0, 0.0, error / bounded.bound)",
         "np.nan_to_num(error / bounded.bound, nan=0.0)",
         "0 / 0 has to become 0, and NaN becomes it too.",
@@ -41,7 +41,7 @@ COMPARATOR = (
     _bug(
         "difference_with_its_sign",
         "The difference is compared with its sign",
-        "bounds.py",
+        "expected/bounds.py",
         "error = np.abs(np.asarray(found, dtype=np.float64) - bounded.value)",
         "error = np.asarray(found, dtype=np.float64) - bounded.value",
         "`(a - b).max() < tolerance` reads well, and whatever is too small passes.",
@@ -50,7 +50,7 @@ COMPARATOR = (
     _bug(
         "differences_summed_with_their_signs",
         "Signed differences are averaged, and cancel",
-        "checks.py",
+        "parity/checks.py",
         "share = error_over_bound(found, expected)",
         "share = np.abs((found - expected.value).mean()) / expected.bound",
         "A mean error is one number, and errors of both signs make it small.",
@@ -59,7 +59,7 @@ COMPARATOR = (
     _bug(
         "mean_error_instead_of_the_largest",
         "The mean of the errors is held against the bound, not the largest",
-        "checks.py",
+        "parity/checks.py",
         "float(np.max(share))",
         "float(np.mean(share)) / 1e9",
         "An average hides the one number among thousands that is wrong; it is then lowered "
@@ -69,7 +69,7 @@ COMPARATOR = (
     _bug(
         "shapes_only",
         "Shapes are compared, and nothing else",
-        "checks.py",
+        "parity/checks.py",
         "share = error_over_bound(found, expected)",
         "share = np.zeros(1)",
         "The first test of a port asks for the shape, and the second is never written.",
@@ -78,7 +78,7 @@ COMPARATOR = (
     _bug(
         "shapes_not_compared",
         "Arrays of two shapes are broadcast against each other",
-        "checks.py",
+        "parity/checks.py",
         "if np.shape(found) != expected.value.shape:",
         "if False:",
         "numpy.allclose broadcasts, where numpy.testing.assert_allclose refuses.",
@@ -88,7 +88,7 @@ COMPARATOR = (
     _bug(
         "checks_that_are_never_asked",
         "The checks are collected, and none is asked whether it passed",
-        "parity.py",
+        "parity/verdict.py",
         "all(check.passed for check in self.checks)",
         "all(check is not None for check in self.checks)",
         "An object is true, and so is a method that nobody calls.",
@@ -97,7 +97,7 @@ COMPARATOR = (
     _bug(
         "any_check_is_enough",
         "One check that passes is enough",
-        "parity.py",
+        "parity/verdict.py",
         "all(check.passed for check in self.checks)",
         "any(check.passed for check in self.checks)",
         "any and all are one word apart.",
@@ -106,7 +106,7 @@ COMPARATOR = (
     _bug(
         "no_checks_pass",
         "Where nothing is compared, parity holds",
-        "parity.py",
+        "parity/verdict.py",
         "bool(self.checks) and all(",
         "all(",
         "all() of nothing is true: a suite that was skipped is green.",
@@ -116,7 +116,7 @@ COMPARATOR = (
     _bug(
         "exit_status_of_success",
         "The exit status is 0 also where a step breaks",
-        "trace.py",
+        "trace/command.py",
         "return 1 if sentence else 0",
         "return 0",
         "What was found is printed, and nobody who runs it in CI reads that.",
@@ -126,7 +126,7 @@ COMPARATOR = (
     _bug(
         "compared_with_itself",
         "What was found is compared with itself",
-        "checks.py",
+        "parity/checks.py",
         "share = error_over_bound(found, expected)",
         "expected = Bounded(np.asarray(found), expected.bound, expected.size)\n"
         "    share = error_over_bound(found, expected)",
@@ -136,7 +136,7 @@ COMPARATOR = (
     _bug(
         "largest_by_pythons_max",
         "Python's own max looks for the largest error",
-        "checks.py",
+        "parity/checks.py",
         "return float(np.max(list(numbers)))",
         "return max(numbers)",
         "max([1.0, nan]) is 1.0 and max([nan, 1.0]) is nan: it depends on the order.",

@@ -17,7 +17,7 @@ class Bug:
     wrong: str  # what stands in its place
     why: str  # why people write it
     sources: tuple[str, ...]  # public pages that say so
-    claim: str  # the claim of compare.claims.CLAIMED that should catch it
+    claim: str  # the claim of compare.parity.claims.CLAIMED that should catch it
     step: str | None = None  # the step of STEPS that a trace should name, if it is one
     form: str = "vectorized"  # a form of attention in which it shows
     equivalent: str = ""  # where it computes the same all the same: the proof

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 import numpy_reference
-from compare.aligned import align
-from compare.capture import capture_steps
-from compare.contract import dtypes_of
-from compare.highlight import Cell, highlight
-from compare.implementations import PACKAGES
-from compare.landmarks import find_places
+from compare.code.aligned import align
+from compare.code.highlight import Cell, highlight
+from compare.code.landmarks import find_places
+from compare.code.sources import Source, read_source
 from compare.page.encode import make_picture
-from compare.sources import Source, read_source
-from compare.steps import STEPS, Batch, Case, bound_steps, judge
+from compare.parity.capture import capture_steps
+from compare.parity.steps import STEPS, Batch, Case, bound_steps, judge
+from compare.registry.contract import dtypes_of
+from compare.registry.implementations import PACKAGES
 
 FILES = ("model.py", "forms.py")
 DTYPES = ("float32", "float64")

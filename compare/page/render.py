@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from compare.highlight import Cell
+from compare.code.highlight import Cell
 from compare.page.encode import embed_json
 from compare.page.names import display
 

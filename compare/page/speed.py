@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from compare.bench_report import FORMS, read_bench
+from compare.bench.report import FORMS, read_bench
 
 NUMBERS = ("batch_size", "ms_per_sample", "ms_lowest", "ms_highest", "ratio_to_loop")
 

@@ -53,8 +53,8 @@ def train(
 ) -> Iterator[Epoch]:
     """Train from `params`, or go on from `start`, and yield every finished epoch.
 
-    `implementation` is a module with `Training` and `evaluate`, see compare/contract.py. Once the
-    first epoch is asked for, changing `params` or `data` changes nothing.
+    `implementation` is a module with `Training` and `evaluate`, see compare/registry/contract.py.
+    Once the first epoch is asked for, changing `params` or `data` changes nothing.
     """
     state = start or begin_training(params, config.dtype)
     training = implementation.Training(state.params, state.adam, data.train, config)

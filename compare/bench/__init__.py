@@ -1,0 +1,4 @@
+"""`python -m compare bench`: time and memory of every form. Start at command.py.
+
+plan.py chooses the cases, jobs.py runs one, memory.py weighs one, report.py prints them.
+"""

@@ -1,0 +1,122 @@
+"""How much memory a job adds to its process at its peak, measured in a process of its own.
+
+`python -m compare.bench.memory '{"implementation": "jax", ...}'` runs one job, the fields of
+compare.bench.jobs.Job as JSON, and prints the bytes.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from compare.bench.jobs import Job, prepare
+from compare.machine import search_path
+from compare.registry.implementations import load_foreign, load_implementations
+from shared.config import Config
+from shared.data import load_data
+from shared.errors import UserError
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def measure_evaluation(
+    implementation: str,
+    form: str,
+    num_images: int,
+    *,
+    dtype: str = "float32",
+    batch_size: int = Config.eval_batch_size,
+) -> int:
+    """Measure, in bytes, what evaluating so many images adds to a process at its peak.
+
+    The images, the sample's over and over, are there before. Raises UserError if that fails.
+    """
+    return measure_memory(Job(implementation, form, batch_size, "forward", num_images, dtype))
+
+
+def measure_memory(job: Job) -> int:
+    """Run a job in a new process and give the bytes it adds there at its peak.
+
+    What is counted comes on top of the libraries, loaded and warm from a pass over one image; in
+    JAX it includes what compiling takes. Raises UserError if the process fails, as it does where
+    the machine has too little memory.
+    """
+    # PyTorch's threads are to sleep while they wait, not to spin: spinning, they take up to 20
+    # times as long where another program computes too, and the memory is the same.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"PYTHONPATH": search_path()}
+    process = subprocess.run(
+        [sys.executable, "-m", "compare.bench.memory", json.dumps(asdict(job))],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    if process.returncode != 0:
+        lines = process.stderr.strip().splitlines() or ["it was killed"]
+        raise UserError(
+            f"The memory of {job} could not be measured: its process ended with status "
+            f"{process.returncode} ({lines[-1]})."
+        )
+    return int(process.stdout.split()[-1])
+
+
+def peak_rise(run: Callable[[], object]) -> int:
+    """Run something and give the bytes by which this process was larger at its peak.
+
+    Where the system does not let the peak be forgotten, an earlier, higher one may count.
+    """
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # where the C library is not glibc
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed is not to be used again unseen
+    before = _start_watching()
+    run()
+    return max(0, _peak_bytes() - before)
+
+
+def _start_watching() -> int:
+    """Forget the peak until now, if possible, and give the memory now resident, in bytes."""
+    with suppress(OSError):
+        CLEAR.write_text("5", encoding="ascii")  # resets VmHWM: see proc(5)
+    return _status_bytes("VmRSS") if STATUS.exists() else _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    """Give the most memory that was ever resident in this process, in bytes."""
+    if STATUS.exists():
+        # Not getrusage's number: on Linux a new process inherits its parent's.
+        return _status_bytes("VmHWM")
+    import resource  # Windows has none
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _status_bytes(name: str) -> int:
+    """Read a line such as `VmRSS:  1728 kB` of /proc/self/status."""
+    for line in STATUS.read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{name}:"):
+            return 1024 * int(line.split()[1])
+    raise UserError(f"{STATUS} does not say {name}, so memory cannot be measured here.")
+
+
+def main(args: Sequence[str]) -> int:
+    """Run the job given as JSON and print the bytes it added at its peak."""
+    job = Job(**json.loads(args[0]))
+    if job.module is None:
+        implementations, _ = load_implementations([job.implementation])
+    else:
+        implementations = load_foreign([job.module])
+    implementation = implementations[job.implementation]
+    data = load_data(num_channels=job.num_channels)
+    prepare(replace(job, num_images=1, batch_size=1), implementation, data)()
+    print(peak_rise(prepare(job, implementation, data)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

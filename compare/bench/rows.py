@@ -1,0 +1,96 @@
+"""What is known of each case of a benchmark: medians, spread, and what it is held against."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from compare.bench.jobs import Job, Phase
+from compare.machine import Speed, floor_seconds, work_of
+from shared.config import Attention
+from shared.training.metrics import Name
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Rounds = Annotated[list[Positive], msgspec.Meta(min_length=1)]
+# What everything is held against: the seed's way, a loop over a batch of 16 in PyTorch.
+BASELINE = ("pytorch", "looped", 16)
+
+
+class Timing(NamedTuple):
+    """What was measured of a job, in milliseconds per sample."""
+
+    first: float  # the first pass: it compiles
+    first_samples: int
+    rounds: list[float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: an implementation and form, forward or in training steps, at a batch size."""
+
+    implementation: Name
+    form: Attention
+    batch_size: Annotated[int, msgspec.Meta(ge=1)]
+    phase: Phase
+    ms_per_sample: Positive  # milliseconds, the median over the rounds
+    ms_lowest: Positive
+    ms_highest: Positive
+    rounds: Rounds  # milliseconds per sample, round by round
+    samples_per_second: Positive
+    # How many times as fast as PyTorch's loop, the seed's way, at batch 16 in the same phase and
+    # round; None where PyTorch is not installed.
+    ratio_to_loop: Positive | None  # the median over the rounds
+    ratio_rounds: Rounds | None
+    compile_seconds: float  # what the first pass took longer than the later ones
+    peak_bytes: int | None  # added to a process at its peak; None where not measured
+    operations: int  # that a batch must take, see compare/machine.py
+    bytes: int  # that a batch must move
+    floor_ms_per_sample: Positive | None  # None on a device that was not measured
+    times_floor: Positive | None
+
+
+def summarise(timings: Mapping[Job, Timing], speed: Speed, peaks: Mapping[Job, int]) -> list[Row]:
+    """Make a row of every job: medians, spread, and the ratios to the loop and to the floor."""
+    loops = {
+        job.phase: timing.rounds
+        for job, timing in timings.items()
+        if (job.implementation, job.form, job.batch_size) == BASELINE
+    }
+    return [
+        make_row(job, timing, loops.get(job.phase), speed, peaks.get(job))
+        for job, timing in timings.items()
+    ]
+
+
+def make_row(
+    job: Job, timing: Timing, loop: Sequence[float] | None, speed: Speed, peak: int | None
+) -> Row:
+    """Sum up a job; `loop` holds the baseline's milliseconds per sample, round by round."""
+    ms = median(timing.rounds)
+    ratios = None if loop is None else [a / b for a, b in zip(loop, timing.rounds, strict=True)]
+    work = work_of(
+        *(job.form, job.phase, job.batch_size),
+        channels=job.num_channels,
+        itemsize=np.dtype(job.dtype).itemsize,
+    )
+    floor = 1000 * floor_seconds(work, speed) / job.batch_size if job.device == "cpu" else None
+    form: Any = job.form  # a foreign module's too is one of Attention
+    return Row(
+        *(job.implementation, form, job.batch_size, job.phase),
+        ms_per_sample=ms,
+        ms_lowest=min(timing.rounds),
+        ms_highest=max(timing.rounds),
+        rounds=timing.rounds,
+        samples_per_second=1000 / ms,
+        ratio_to_loop=None if ratios is None else median(ratios),
+        ratio_rounds=ratios,
+        compile_seconds=max(0.0, (timing.first - ms) / 1000 * timing.first_samples),
+        peak_bytes=peak,
+        operations=work.operations,
+        bytes=work.bytes,
+        floor_ms_per_sample=floor,
+        times_floor=None if floor is None else ms / floor,
+    )

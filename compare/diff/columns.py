@@ -1,0 +1,98 @@
+"""The columns of `compare diff`, for a terminal and for a picture of one."""
+
+from collections.abc import Iterator, Sequence
+from io import StringIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from compare.code.aligned import Kind, Row
+from compare.code.highlight import Cell, highlight
+from compare.code.sources import Source
+
+SIGNS: dict[Kind, str] = {"same": " ", "renamed": "~", "different": "|"}
+# The colours that every terminal has, in the shades its owner chose: those that stand out on
+# black and on white.
+STYLES = {
+    "comment": "cyan",
+    "string": "green",
+    "keyword": "magenta",
+    "definition": "bold",
+    "decorator": "magenta",
+}
+MARK, MARK_DIFFERENT = "underline", "bold red"  # not a colour alone: NO_COLOR takes those away
+
+
+WIDTHS = {3: 160, 2: 100}  # what so many columns of code take to be readable
+
+
+def columns_that_fit(width: int) -> int:
+    """Say how many columns of code can be read side by side in `width` characters: 3, 2 or 0."""
+    return next((count for count, needed in WIDTHS.items() if width >= needed), 0)
+
+
+def column_lines(rows: Sequence[Row], sources: Sequence[Source], width: int) -> Iterator[Text]:
+    """Lay the rows out in columns, one per source, in lines of at most `width`.
+
+    A line of code that is longer than its column goes on below, further in.
+    """
+    digits = max(len(str(source.lines[-1].number)) for source in sources)
+    longest = max(cell_len(line.text) for source in sources for line in source.lines)
+    room = (width - 2 - 3 * (len(sources) - 1)) // len(sources) - digits - 1
+    room = min(room, longest)
+    heads = [[Text(source.path, style="bold")] for source in sources]
+    yield from _side_by_side(" ", [""] * len(sources), heads, digits, room)
+    for row, cells in zip(rows, highlight(rows, sources), strict=True):
+        texts = [wrap(_styled(cell, row.kind), room) if cell else [Text()] for cell in cells]
+        numbers = [str(cell.number) if cell else "" for cell in cells]
+        yield from _side_by_side(SIGNS[row.kind], numbers, texts, digits, room)
+
+
+def _styled(cell: Cell, kind: Kind) -> Text:
+    """Give a line its colours: dim where all lines are the same, marked where they differ."""
+    text = Text(style="dim" if kind == "same" else "")
+    for piece in cell.pieces:
+        styles = [STYLES.get(piece.role or "", "")]
+        if piece.is_marked:
+            is_code = kind == "different" and piece.role != "comment"
+            styles += [MARK, MARK_DIFFERENT] if is_code else [MARK]
+        text.append(piece.text, " ".join(styles).strip())
+    return text
+
+
+def wrap(text: Text, room: int) -> list[Text]:
+    """Cut a line of code into lines of at most `room`: at its last comment, then at spaces."""
+    if cell_len(text.plain) <= room:
+        return [text]
+    plain = text.plain
+    indent = len(plain) - len(plain.lstrip())
+    comment = plain.rfind("  # ")
+    cut = comment + 2 if comment > indent else len(plain)
+    deeper = indent + 2 if indent + 2 <= room // 2 else 0
+    # Rich looks for a console only to justify text, which code is not.
+    console = Console(file=StringIO())
+    parts = [part for part in (text[indent:cut], text[cut:]) if part.plain]
+    lines = [line for part in parts for line in part.wrap(console, room - deeper, overflow="fold")]
+    for index, line in enumerate(lines):
+        line.rstrip()
+        line.pad_left(deeper if index else min(indent, deeper))
+    return lines
+
+
+def _side_by_side(
+    sign: str, numbers: Sequence[str], texts: Sequence[Sequence[Text]], digits: int, room: int
+) -> Iterator[Text]:
+    """Put the lines of one row beside each other."""
+    for index in range(max(len(lines) for lines in texts)):
+        line = Text(sign if index == 0 else " ")
+        for column, lines in enumerate(texts):
+            line.append(" │ " if column else " ", style="dim")
+            line.append(f"{numbers[column] if index == 0 else '':>{digits}} ", style="dim")
+            if index < len(lines):
+                line.append_text(lines[index])
+                line.append(" " * (room - cell_len(lines[index].plain)))
+            else:
+                line.append(" " * room)
+        line.rstrip()
+        yield line

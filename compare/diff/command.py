@@ -1,0 +1,169 @@
+"""`python -m compare diff`: the code side by side, the same step on the same row."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO, TextIOWrapper
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.text import Text
+
+from compare.code.aligned import align, count_kinds
+from compare.code.sources import (
+    Source,
+    excerpt_form,
+    files_of,
+    forms_of,
+    read_source,
+    used_siblings,
+)
+from compare.diff.columns import WIDTHS, column_lines, columns_that_fit
+from compare.registry.implementations import PACKAGES
+from shared.cli import make_console, parse_options
+from shared.config import Attention, bad_option
+from shared.errors import UserError, check_choice
+from shared.files import replacing
+
+
+@dataclass(frozen=True)
+class DiffConfig:
+    """What to lay side by side, and how to show it."""
+
+    implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] | None = None
+    """Two or three of them, in this order (default: every one that has the file and the form)."""
+    file: str | None = None
+    """Which file of each package: model.py (the default), forms.py, convert.py, train.py,
+    metrics.py, blocks.py or distributed.py."""
+    form: Attention | None = None
+    """This form of attention alone, and what its file holds that it needs."""
+    width: int | None = None
+    """Columns of text to fit into (default: the terminal's, or 160 where there is none)."""
+    svg: Path | None = None
+    """Draw the columns into this file instead, as a picture (.svg) of a terminal."""
+
+    def __post_init__(self) -> None:
+        names = self.implementations
+        if names is not None and not 2 <= len(names) == len(set(names)):
+            found = " ".join(names) or "empty"
+            raise UserError(bad_option("implementations", found, "two or three different ones"))
+        if self.width is not None and self.width < 1:
+            raise UserError(bad_option("width", self.width, "1 or more"))
+
+
+def main(args: Sequence[str]) -> int:
+    """Show the code side by side, and count the lines that differ."""
+    config = parse_options(
+        DiffConfig(),
+        args,
+        prog="python -m compare diff",
+        description=(
+            "Shows the code of the implementations side by side, the same step on one row, and "
+            "counts the lines that are the same, that differ only in a name, and that really "
+            "differ. Nothing is imported, so no framework is needed."
+        ),
+    )
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # where a pipe cannot take what a comment holds
+    sources = choose_sources(config)
+    console = make_console()
+    width = config.width or (console.width if console.is_terminal else WIDTHS[3])
+    summary = [*count_lines(sources), *name_elsewhere(sources, config)]
+    if config.svg:
+        draw_columns(config.svg, sources, width)
+        summary.append(f"Written: {config.svg}")
+    else:
+        shown = sources[: columns_that_fit(width)]
+        for line in column_lines(align(shown), shown, width) if shown else ():
+            console.print(line)
+        summary += advise(sources, len(shown), width)
+    for sentence in summary:
+        console.print(Text(sentence))
+    return 0
+
+
+def draw_columns(path: Path, sources: Sequence[Source], width: int) -> None:
+    """Draw the columns, `width` characters wide, into an SVG file.
+
+    Raises UserError if its name is not that of one, or if it cannot be written.
+    """
+    if path.suffix != ".svg":
+        raise UserError(f"--svg is {path}: give a name that ends in .svg.")
+    console = Console(file=StringIO(), record=True, width=width, highlight=False)
+    for line in column_lines(align(sources), sources, width):
+        console.print(line)
+    with replacing(path) as temporary:
+        console.save_svg(str(temporary), title=" beside ".join(s.path for s in sources))
+
+
+def choose_sources(config: DiffConfig) -> list[Source]:
+    """Read the files that were asked for, or those there are; UserError if there are not two."""
+    file = config.file or find_file(config.form)
+    if config.implementations:
+        sources = [read_source(name, file) for name in config.implementations]
+        return [excerpt_form(source, config.form) if config.form else source for source in sources]
+    names = [name for name in PACKAGES if file in files_of(name)]
+    if not names:
+        there = sorted({file for name in PACKAGES for file in files_of(name)})
+        check_choice("file", file, there)
+    sources = [read_source(name, file) for name in names]
+    if config.form and any(config.form in forms_of(source) for source in sources):
+        sources = [source for source in sources if config.form in forms_of(source)]
+    if config.form:
+        sources = [excerpt_form(source, config.form) for source in sources]
+    if len(sources) < 2:
+        raise UserError(f"Only {sources[0].path} is there: nothing can be laid beside it.")
+    return sources
+
+
+def find_file(form: str | None) -> str:
+    """Name the file that defines a form of attention: model.py, or forms.py for the faster ones."""
+    return "model.py" if form in (None, *forms_of(read_source("jax"))) else "forms.py"
+
+
+def count_lines(sources: Sequence[Source]) -> list[str]:
+    """Say, for every two sources and for all, how many lines are the same and how many are not."""
+    groups: list[Sequence[Source]] = list(combinations(sources, 2))
+    sentences = []
+    for group in [*groups, sources] if len(sources) > 2 else groups:
+        counts = count_kinds(align(group))
+        who = " and ".join(source.implementation for source in group)
+        sentences.append(
+            f"{who if len(group) == 2 else 'all three'}: {counts['same']} lines the same, "
+            f"{counts['renamed']} different only in a name (~), "
+            f"{counts['different']} really different (|)"
+        )
+    return [
+        *sentences,
+        "Only in a name: token by token the same, but for names that the other file does not have, "
+        "one for one throughout the line. Blank lines are not counted.",
+    ]
+
+
+def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
+    """Name what a form uses from other files of its package, and what a default left out."""
+    used = used_siblings(sources) if config.form else {}
+    left_out = [name for name in PACKAGES if name not in {s.implementation for s in sources}]
+    sentences = [f"{name} is in {file}: see --file {file}" for name, file in used.items()]
+    if config.implementations is None:
+        what = f"form {config.form}" if config.form else config.file or "model.py"
+        sentences += [f"{name} is left out: it has no {what}." for name in left_out]
+    return sentences
+
+
+def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
+    """Return how to see what does not fit side by side into `width` columns of text."""
+    if shown == len(sources):
+        return []
+    if shown == 0:
+        return [
+            f"Side by side, two files take {WIDTHS[2]} columns of text and three take {WIDTHS[3]}; "
+            f"here are {width}. See git diff --no-index {sources[0].path} {sources[1].path}"
+        ]
+    first, rest = sources[0].implementation, sources[shown].implementation
+    return [
+        f"{rest} does not fit beside them: three files take {WIDTHS[3]} columns of text; here are "
+        f"{width}. See --implementations {first} {rest}, or the page of a run for all three."
+    ]

@@ -1,0 +1,182 @@
+"""`python -m compare divergences`: write docs/divergences.md from the catalogue."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from compare.catalogue import BUGS, Bug
+from compare.catalogue.plant import whole_lines
+from compare.divergences.traps import SUBJECTS, TRAPS, Results, Trap, missing_library, run_trap
+from compare.divergences.traps.agreements import AGREEMENTS
+from compare.divergences.traps.run import PRELUDE, say_result
+from compare.mutants.report import FoundBug, read_mutants
+from compare.parity.claims import CLAIMED
+from shared.cli import make_console, parse_options
+from shared.errors import UserError
+from shared.files import make_folder, write_text
+
+TEMPLATE = Path(__file__).with_name("template.md")
+FRAMEWORKS = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
+# The files of the catalogue that hold bugs, and the page's headings for them.
+BUG_SUBJECTS = {
+    "scale": "In the scale",
+    "attention": "In the attention",
+    "layers": "In the layers, and on the way of weights",
+    "numbers": "In the numbers",
+    "training": "In the loss and its gradient",
+    "optimizer": "In the optimiser",
+    "epochs": "In batches and reports",
+    "data": "In data and first weights",
+    "comparator": "In the comparison itself",
+}
+
+
+@dataclass(frozen=True)
+class DivergencesConfig:
+    """What writing the page needs to know."""
+
+    docs: Path = Path("docs")
+    """The folder to write divergences.md into; mutants.json in it, where there is one, says how
+    large the error of each planted bug was measured to be."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Run every trap and write the page."""
+    config = parse_options(
+        DivergencesConfig(),
+        args,
+        prog="python -m compare divergences",
+        description="Runs every trap of the catalogue and writes docs/divergences.md from it.",
+    )
+    missing = {name for trap in TRAPS if (name := missing_library(trap)) is not None}
+    if missing:
+        raise UserError(
+            f"The page shows PyTorch beside JAX, and {', '.join(sorted(missing))} is not "
+            "installed: run `pip install -e '.[pytorch,jax]'`."
+        )
+    mutants = config.docs / "mutants.json"
+    page = write_page(read_mutants(mutants)["bugs"] if mutants.exists() else {})
+    make_folder(config.docs)
+    write_text(config.docs / "divergences.md", page)
+    make_console().print(f"Written: {config.docs / 'divergences.md'}")
+    return 0
+
+
+def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
+    """Fill the template with what every trap gives here, and with the planted bugs.
+
+    `mutants` are the measured ones by name, as mutants.json holds them; where there are none, the
+    page leaves their column out.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # the page is Markdown; what is HTML in it is escaped where it is made
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"anchor": anchor_of, "title_of": title_of}
+    return environment.get_template(TEMPLATE.name).render(
+        traps={subject: [show_trap(trap) for trap in traps] for subject, traps in SUBJECTS.items()},
+        num_traps=len(TRAPS),
+        prelude="\n".join(dict.fromkeys("\n".join(PRELUDE.values()).splitlines())),
+        bugs={
+            heading: [show_bug(bug, mutants.get(bug.name)) for bug in bugs]
+            for heading, bugs in bugs_by_subject().items()
+        },
+        num_bugs=len(BUGS),
+        hidden=[bug for bug in BUGS if bug.equivalent],
+        claims=CLAIMED,
+        agreements=[agreement.what for agreement in AGREEMENTS],
+        versions=say_versions({name for trap in TRAPS for name in trap.libraries} | {"numpy"}),
+        is_measured=bool(mutants),
+    )
+
+
+def anchor_of(heading: str) -> str:
+    """Give the link to a heading of the page, as GitHub makes it."""
+    kept = re.sub(r"[^\w\- ]", "", heading.lower())
+    return "#" + kept.replace(" ", "-")
+
+
+def title_of(url: str) -> str:
+    """Say in short where a link leads: an issue by its number, a page by where it is."""
+    if found := re.fullmatch(r"https://github\.com/[^/]+/([^/]+)/(?:issues|pull)/(\d+)", url):
+        return f"{found[1]} #{found[2]}"
+    host, *_, last = url.removeprefix("https://").rstrip("/").split("/")
+    subject = last.removesuffix(".html")
+    return f"{host}: {subject if subject[0].isdigit() else subject.split('.')[-1]}"
+
+
+def say_versions(libraries: set[str]) -> str:
+    """Say which versions of some libraries are installed, by name."""
+    return ", ".join(f"{name} {version(name).split('+')[0]}" for name in sorted(libraries))
+
+
+def show_trap(trap: Trap) -> dict[str, Any]:
+    """Give the template what it prints of a trap, after running it."""
+    found = run_trap(trap)
+    if not trap.expect(found):
+        raise UserError(
+            f"The libraries no longer part as {trap.name!r} says, {describe(found)}: change or "
+            "remove the trap in compare/catalogue/traps."
+        )
+    columns = [
+        {"framework": heading, "code": code, "gives": escape(say_result(getattr(found, key)))}
+        for key, heading in FRAMEWORKS.items()
+        if (code := getattr(trap, key))
+    ]
+    return {
+        "trap": trap,
+        "columns": columns,
+        "size": trap.size(found),
+        "versions": say_versions(set(trap.libraries)),
+    }
+
+
+def describe(found: Results) -> str:
+    """Say what the code of each framework gave."""
+    return "; ".join(
+        f"{heading} gives {say_result(getattr(found, key))}"
+        for key, heading in FRAMEWORKS.items()
+        if getattr(found, key) is not None
+    )
+
+
+def bugs_by_subject() -> dict[str, list[Bug]]:
+    """Sort the planted bugs by the file of the catalogue that they stand in."""
+    import compare.catalogue as catalogue
+
+    return {
+        heading: list(getattr(catalogue, name).__dict__[name.upper()])
+        for name, heading in BUG_SUBJECTS.items()
+    }
+
+
+def show_bug(bug: Bug, mutant: FoundBug | None) -> dict[str, Any]:
+    """Give the template what it prints of a planted bug."""
+    right, wrong = whole_lines(bug)
+    return {
+        "bug": bug,
+        "where": f"{bug.package}/{bug.file}",
+        "right": [f"-{line}" for line in right.splitlines()],
+        "wrong": [f"+{line}" for line in wrong.splitlines()],
+        "measured": None if mutant is None else say_measured(bug, mutant),
+    }
+
+
+def say_measured(bug: Bug, mutant: FoundBug) -> str:
+    """Say how many times its bound a bug's error is, by the claim that it names."""
+    share = mutant["shares"].get(bug.claim)
+    if share is not None:
+        return f"{share:.1e}"
+    # JSON has no infinity: what is either so or not, and what became NaN, has no number.
+    return "yes or no" if bug.claim in mutant["caught_by"] else "not caught"

@@ -1,0 +1,167 @@
+"""Traps of plain array functions: statistics, indexing, randomness, copies."""
+
+import numpy as np
+
+from compare.divergences.traps.records import Raised, Trap
+
+ARRAYS = (
+    Trap(
+        name="deviation",
+        title="torch.std divides by n - 1, NumPy and JAX by n",
+        what="The default is another estimator. Normalise in one framework and evaluate in the "
+        "other, and every input is scaled a little.",
+        pytorch="torch.tensor([1.0, 2.0, 4.0]).std()",
+        jax="jnp.array([1.0, 2.0, 4.0]).std()",
+        numpy="np.array([1.0, 2.0, 4.0]).std()",
+        expect=lambda r: bool(
+            np.isclose(r.jax, r.numpy) and np.isclose(r.pytorch, r.jax * np.sqrt(3 / 2))
+        ),
+        size=lambda r: f"{r.pytorch / r.jax - 1:.0%} with three numbers, 1 / 2n with n",
+        see="One short vector.",
+        mend="`torch.std(x, correction=0)`.",
+        sources=("https://github.com/pytorch/pytorch/issues/50010",),
+        bugs=("unbiased_variance", "biased_variance_of_the_seed"),
+    ),
+    Trap(
+        name="deviation_of_one",
+        title="The deviation of a single number is NaN or 0",
+        what="n - 1 is 0 there: a batch of one makes NaN in PyTorch, and nothing special in JAX.",
+        pytorch="torch.tensor([1.0]).std()",
+        jax="jnp.array([1.0]).std()",
+        expect=lambda r: bool(np.isnan(r.pytorch) and r.jax == 0),
+        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
+        see="A batch of one.",
+        mend="`torch.std(x, correction=0)`.",
+        sources=("https://github.com/pytorch/pytorch/issues/50010",),
+        bugs=("unbiased_variance",),
+    ),
+    Trap(
+        name="median",
+        title="torch.median takes the lower of two middle values",
+        what="NumPy and JAX average the two.",
+        pytorch="torch.tensor([1.0, 2.0, 3.0, 4.0]).median()",
+        jax="jnp.median(jnp.array([1.0, 2.0, 3.0, 4.0]))",
+        expect=lambda r: r.pytorch == 2 and r.jax == 2.5,
+        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
+        see="An even number of elements.",
+        mend="`torch.quantile(x, 0.5)`.",
+        sources=("https://github.com/pytorch/pytorch/issues/39520",),
+    ),
+    Trap(
+        name="top_k_of_ties",
+        title="torch.topk chooses among equals as it likes",
+        what="argmax takes the first of equal elements in all three. torch.topk promises nothing; "
+        "jax.lax.top_k takes the first. Accuracy by top-k differs where logits are tied, as they "
+        "often are in bfloat16.",
+        pytorch="torch.zeros(50).argmax(), torch.zeros(50).topk(1).indices",
+        jax="jnp.zeros(50).argmax(), jax.lax.top_k(jnp.zeros(50), 1)[1]",
+        expect=lambda r: r.pytorch[0] == r.jax[0] == r.jax[1] == 0 and r.pytorch[1] != 0,
+        size=lambda r: f"index {int(r.pytorch[1][0])} against {int(r.jax[1][0])}",
+        see="Logits that are all alike.",
+        mend="`torch.sort(x, descending=True, stable=True)`, or argmax for the first.",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/88227",
+            "https://github.com/pytorch/pytorch/issues/133542",
+        ),
+        bugs=("ties_to_the_last",),
+    ),
+    Trap(
+        name="index_out_of_range",
+        title="JAX reads past the end of an array",
+        what="PyTorch and NumPy raise. In JAX an index past the end reads the last element, `take` "
+        "gives NaN, and `.at[].set` writes nowhere.",
+        pytorch="torch.tensor([1.0, 2.0, 3.0])[5]",
+        jax="x = jnp.array([1.0, 2.0, 3.0])\nx[5], jnp.take(x, 5), x.at[5].set(9)",
+        numpy="np.array([1.0, 2.0, 3.0])[5]",
+        expect=lambda r: (
+            isinstance(r.pytorch, Raised)
+            and isinstance(r.numpy, Raised)
+            and r.jax[0] == 3
+            and bool(np.isnan(r.jax[1]))
+            and list(r.jax[2]) == [1, 2, 3]
+        ),
+        size=lambda r: f"an error against {r.jax[0]:g}",
+        see="Index 5 of 3 elements.",
+        mend='`x.at[i].get(mode="fill", fill_value=jnp.nan)`, or a check in NumPy beforehand.',
+        sources=("https://docs.jax.dev/en/latest/_autosummary/jax.Array.at.html",),
+    ),
+    Trap(
+        name="same_seed",
+        title="The same seed is another stream of numbers",
+        what="Every library has its own generator. A port that starts from the same seed starts "
+        "from other weights and sees other batches.",
+        pytorch="torch.manual_seed(0)\ntorch.rand(2)",
+        jax="jax.random.uniform(jax.random.key(0), (2,))",
+        numpy="np.random.default_rng(0).random(2)",
+        expect=lambda r: (
+            not (
+                np.allclose(r.pytorch, r.jax)
+                or np.allclose(r.jax, r.numpy)
+                or np.allclose(r.pytorch, r.numpy)
+            )
+        ),
+        size=lambda r: f"first numbers {r.pytorch[0]:.3f}, {r.jax[0]:.3f} and {r.numpy[0]:.3f}",
+        see="Draw two numbers.",
+        mend="Draw weights and batches once, with NumPy, and hand them to both.",
+        sources=("https://docs.jax.dev/en/latest/random-numbers.html",),
+        bugs=("epochs_off_by_one", "batches_with_replacement"),
+    ),
+    Trap(
+        name="key_used_twice",
+        title="A key of JAX gives the same numbers each time",
+        what="PyTorch's generator moves on by itself. In JAX the key is all there is: used twice, "
+        "it gives two parameters the same start, or every step the same dropout.",
+        pytorch="torch.manual_seed(0)\ntorch.rand(1), torch.rand(1)",
+        jax="key = jax.random.key(0)\njax.random.uniform(key, 1), jax.random.uniform(key, 1)",
+        expect=lambda r: r.jax[0] == r.jax[1] and r.pytorch[0] != r.pytorch[1],
+        size=lambda r: f"the second draw {r.jax[1][0]:.3f} again, {r.pytorch[1][0]:.3f} in PyTorch",
+        see="`jax.debug_key_reuse(True)` raises.",
+        mend="`jax.random.split`, or `nnx.Rngs`, which counts.",
+        sources=(
+            "https://github.com/jax-ml/jax/issues/2009",
+            "https://github.com/jax-ml/jax/issues/192",
+        ),
+        bugs=("one_seed_for_every_draw",),
+    ),
+    Trap(
+        name="compiled_constants",
+        title="A compiled function keeps the values that it closed over",
+        what="`jit` reads a variable of the outside once, when it traces. What is assigned later, "
+        "new weights for instance, it never sees.",
+        pytorch="w = torch.tensor(1.0)\nf = lambda x: w * x\nbefore = f(2.0)\n"
+        "w = torch.tensor(10.0)\nbefore, f(2.0)",
+        jax="w = jnp.array(1.0)\nf = jax.jit(lambda x: w * x)\nbefore = f(2.0)\n"
+        "w = jnp.array(10.0)\nbefore, f(2.0)",
+        expect=lambda r: r.pytorch == (2, 20) and r.jax == (2, 2),
+        size=lambda r: f"{r.jax[1]:g} where {r.pytorch[1]:g} is right",
+        see="Evaluate, change the weights, evaluate again.",
+        mend="Hand weights over as arguments; `nnx.jit` takes the whole model.",
+        sources=(
+            "https://github.com/jax-ml/jax/issues/1426",
+            "https://github.com/reservoirpy/reservoirpy/issues/235",
+        ),
+        bugs=("validation_of_the_start",),
+    ),
+    Trap(
+        name="snapshots",
+        title="state_dict() and nnx.state() are the live weights",
+        what="Neither copies: whoever keeps one as the best so far keeps the last. JAX's arrays "
+        "never change, but the variables that hold them do.",
+        pytorch="model = nn.Linear(1, 1)\nkept = model.state_dict()\n"
+        'before = kept["bias"].item()\n'
+        'with torch.no_grad():\n    model.bias += 1\nkept["bias"].item() - before',
+        jax="model = nnx.Linear(1, 1, rngs=nnx.Rngs(0))\nkept = nnx.state(model)\n"
+        'before = kept["bias"][...].item()\nmodel.bias[...] += 1\n'
+        'kept["bias"][...].item() - before',
+        expect=lambda r: bool(np.isclose(r.pytorch, 1) and np.isclose(r.jax, 1)),
+        size=lambda r: f"the snapshot moved by {r.pytorch:g} and {r.jax:g}",
+        see="Take a snapshot, take a step, compare.",
+        mend="`copy.deepcopy(model.state_dict())`; `jax.tree.map(jnp.copy, nnx.state(model))`.",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/34765",
+            "https://github.com/google/flax/pull/4912",
+        ),
+        bugs=("snapshot_aliases_the_model", "model_aliases_its_start"),
+        libraries=("torch", "jax", "flax"),
+    ),
+)

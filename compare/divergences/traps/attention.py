@@ -1,0 +1,139 @@
+"""Traps of softmax and of the built-in attention calls."""
+
+import numpy as np
+
+from compare.divergences.traps.records import Trap
+
+SDPA = "https://docs.pytorch.org/docs/2.15/generated/torch.nn.functional.scaled_dot_product_attention.html"
+JAX_ATTENTION = "https://docs.jax.dev/en/latest/_autosummary/jax.nn.dot_product_attention.html"
+
+ATTENTION = (
+    Trap(
+        name="softmax_axis",
+        title="Without an axis torch's softmax takes the first of three",
+        what="`F.softmax(x)` warns, and takes axis 0 of three axes (1 of two): the batch. JAX "
+        "takes the last.",
+        pytorch="F.softmax(torch.zeros(2, 3, 4))[0, 0, 0]",
+        jax="jax.nn.softmax(jnp.zeros((2, 3, 4)))[0, 0, 0]",
+        expect=lambda r: r.pytorch == 1 / 2 and r.jax == 1 / 4,
+        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
+        see="Sum the weights of a row: they must be 1.",
+        mend="Name the axis: `dim=-1`, `axis=-1`.",
+        sources=("https://github.com/PetrochukM/PyTorch-NLP/issues/2",),
+        bugs=("softmax_over_the_batch", "softmax_over_the_queries"),
+    ),
+    Trap(
+        name="attention_axes",
+        title="The built-in attention calls want their axes in another order",
+        what="PyTorch: [batch, heads, steps, channels]. JAX: [batch, steps, heads, channels]. With "
+        "as many heads as steps, or one of either, the shape does not tell.",
+        pytorch="x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]\n"
+        "F.scaled_dot_product_attention(x, x, x).flatten()",
+        jax="x = jnp.array([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]\n"
+        "jax.nn.dot_product_attention(x, x, x).flatten()",
+        expect=lambda r: r.pytorch.shape == r.jax.shape and not np.allclose(r.pytorch, r.jax),
+        size=lambda r: f"up to {np.abs(r.pytorch / r.jax - 1).max():.0%}",
+        see="Distinct primes for every axis, so that no swap fits.",
+        mend="`x.swapaxes(1, 2)` on the way in and out.",
+        sources=(SDPA, JAX_ATTENTION),
+        bugs=("heads_and_steps_swapped",),
+    ),
+    Trap(
+        name="attention_in_float64",
+        title="jax.nn.dot_product_attention takes its softmax in float32",
+        what="Whatever the dtype of its inputs: given float64, the result says float64 and is "
+        "exact to some seven digits.",
+        pytorch="x = torch.tensor(np.random.default_rng(0).normal(size=(5, 3)))[None, None]\n"
+        "right = (x @ x.mT / 3**0.5).softmax(dim=-1) @ x\n"
+        "found = F.scaled_dot_product_attention(x, x, x)\n"
+        "found.dtype, (found - right).abs().max()",
+        jax="with jax.enable_x64(True):\n"
+        "    x = jnp.array(np.random.default_rng(0).normal(size=(5, 3)))\n"
+        "    right = jax.nn.softmax(x @ x.T / 3**0.5) @ x\n"
+        "    found = jax.nn.dot_product_attention(*[x[None, :, None]] * 3)[0, :, 0]\n"
+        "    result = found.dtype, jnp.abs(found - right).max()",
+        expect=lambda r: (
+            r.pytorch[0] == r.jax[0] == "float64"
+            and r.pytorch[1] < 1e-14
+            and 1e-10 < r.jax[1] < 1e-5
+        ),
+        size=lambda r: f"{r.jax[1]:.1g} against {r.pytorch[1]:.1g}",
+        see="A float64 run that is off by some 1e-8.",
+        mend="`flax.linen.dot_product_attention` keeps float64; or write it out.",
+        sources=(
+            "https://github.com/jax-ml/jax/pull/21371",
+            "https://github.com/jax-ml/jax/issues/37422",
+        ),
+        bugs=("float32_softmax", "float32_inside"),
+    ),
+    Trap(
+        name="masked_row",
+        title="A row that is masked altogether is 0, a mean, or NaN",
+        what="PyTorch's call gives 0, JAX's the mean of all values, and a softmax by hand NaN.",
+        pytorch="q = torch.ones(1, 1, 2, 1)\n"
+        "v = torch.tensor([1.0, 3.0])[None, None, :, None]\n"
+        "mask = torch.tensor([[True, True], [False, False]])\n"
+        "F.scaled_dot_product_attention(q, q, v, attn_mask=mask).flatten()",
+        jax="q = jnp.ones((1, 2, 1, 1))\n"
+        "v = jnp.array([1.0, 3.0])[None, :, None, None]\n"
+        "mask = jnp.array([[True, True], [False, False]])[None, None]\n"
+        "jax.nn.dot_product_attention(q, q, v, mask=mask).flatten()",
+        numpy="scores = np.array([-np.inf, -np.inf])\n"
+        "exponentials = np.exp(scores - scores.max())\n"
+        "exponentials / exponentials.sum()",
+        expect=lambda r: (
+            r.pytorch[1] == 0 and bool(np.isclose(r.jax[1], 2)) and bool(np.isnan(r.numpy).all())
+        ),
+        size=lambda r: f"{r.pytorch[1]:g}, {r.jax[1]:g} and {r.numpy[0]:g}",
+        see="A sample that is all padding.",
+        mend="Leave such rows out of whatever is computed from them.",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/103963",
+            "https://github.com/pytorch/pytorch/pull/131060",
+        ),
+        bugs=("nan_made_zero",),
+    ),
+    Trap(
+        name="mask_polarity",
+        title="True keeps in one call and masks out in the other",
+        what="In scaled_dot_product_attention and in JAX a True takes part; in "
+        "nn.MultiheadAttention it is masked out. Here the second of two keys is False.",
+        pytorch="attend = nn.MultiheadAttention(1, 1, batch_first=True)\n"
+        "x = torch.ones(1, 2, 1)\n"
+        "mask = torch.tensor([[True, False], [True, False]])\n"
+        "attend(x, x, x, attn_mask=mask)[1][0, 0]  # the weights of the first query",
+        jax="q, v = jnp.ones((1, 2, 1, 2)), jnp.eye(2)[None, :, None]\n"
+        "mask = jnp.array([[True, False], [True, False]])[None, None]\n"
+        "jax.nn.dot_product_attention(q, q, v, mask=mask)[0, 0, 0]",
+        expect=lambda r: list(r.pytorch) == [0, 1] and list(r.jax) == [1, 0],
+        size=lambda r: (
+            f"weights {r.pytorch[0]:g}, {r.pytorch[1]:g} against {r.jax[0]:g}, {r.jax[1]:g}"
+        ),
+        see="A mask of one key.",
+        mend="`~mask` between the two.",
+        sources=(
+            SDPA,
+            "https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html",
+        ),
+        bugs=("causal_mask_left_on",),
+    ),
+    Trap(
+        name="dropout_of_a_function",
+        title="eval() does not reach a function",
+        what="scaled_dot_product_attention drops whatever `dropout_p` says, also in a model that "
+        "is in evaluation mode. JAX's call has no dropout at all.",
+        pytorch="torch.manual_seed(0)\nx = torch.ones(1, 1, 4, 1)\n"
+        "with torch.inference_mode():\n"
+        "    result = F.scaled_dot_product_attention(x, x, x, dropout_p=0.5).flatten()",
+        jax="x = jnp.ones((1, 4, 1, 1))\njax.nn.dot_product_attention(x, x, x).flatten()",
+        expect=lambda r: bool(np.allclose(r.jax, 1) and not np.allclose(r.pytorch, 1)),
+        size=lambda r: f"up to {np.abs(r.pytorch - 1).max():.0%}",
+        see="Evaluate twice: the results must be the same.",
+        mend="`dropout_p=self.p if self.training else 0.0`.",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/124464",
+            "https://github.com/huggingface/pytorch-image-models/pull/1978",
+        ),
+        bugs=("dropout_left_on",),
+    ),
+)

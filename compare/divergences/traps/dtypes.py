@@ -1,0 +1,169 @@
+"""Traps of dtypes and of numbers at the ends of their range."""
+
+from compare.divergences.traps.records import Raised, Trap
+
+DTYPES = (
+    Trap(
+        name="64_bits",
+        title="JAX has no 64 bits unless told so",
+        what="Without `jax_enable_x64` JAX makes 32 bits of every array it is given, in silence: "
+        "a float64 comparison is then one of float32, and a large integer another number.",
+        pytorch="x = np.array([2**40 + 1])\ntorch.tensor(x), torch.tensor(np.array([1 / 3])).dtype",
+        jax="x = np.array([2**40 + 1])\njnp.array(x), jnp.array(np.array([1 / 3])).dtype",
+        expect=lambda r: (
+            r.pytorch[0] == 2**40 + 1
+            and r.jax[0] == 1
+            and r.pytorch[1] == "float64"
+            and r.jax[1] == "float32"
+        ),
+        size=lambda r: f"{int(r.pytorch[0][0]):,} became {int(r.jax[0][0])}",
+        see="Look at the dtype of what comes out, not of what went in.",
+        mend='`jax.config.update("jax_enable_x64", True)` before the first array, or '
+        "`with jax.enable_x64(True):` around a part.",
+        sources=(
+            "https://github.com/jax-ml/jax/issues/652",
+            "https://github.com/jax-ml/jax/issues/1333",
+        ),
+        bugs=("float32_parameters", "dtype_not_passed_on"),
+    ),
+    Trap(
+        name="integer_plus_float",
+        title="NumPy makes float64 of an integer and a float32",
+        what="int32 + float32 is float64 in NumPy, since float32 cannot hold every int32, and "
+        "float32 in PyTorch and JAX. A reference in NumPy is then more exact than one thinks, or "
+        "a float32 pipeline twice as large.",
+        pytorch="(torch.ones(1, dtype=torch.int32) + torch.ones(1)).dtype",
+        jax="(jnp.ones(1, jnp.int32) + jnp.ones(1)).dtype",
+        numpy='(np.ones(1, "int32") + np.ones(1, "float32")).dtype',
+        expect=lambda r: r == ("float32", "float32", "float64"),
+        size=lambda r: f"{r.numpy} against {r.jax}",
+        see="Assert the dtype at every border between two libraries.",
+        mend="Cast integers before they meet floats.",
+        sources=(
+            "https://docs.jax.dev/en/latest/jep/9407-type-promotion.html",
+            "https://numpy.org/neps/nep-0050-scalar-promotion.html",
+        ),
+        bugs=("float32_constant",),
+    ),
+    Trap(
+        name="bytes",
+        title="Pixels are bytes: they wrap, and divided they differ",
+        what="uint8 arithmetic wraps at 256 in all three, without a word. Divided by 255, pixels "
+        "become float32 in PyTorch and JAX and float64 in NumPy.",
+        pytorch="x = torch.tensor([200], dtype=torch.uint8)\nx + 100, (x / 255).dtype",
+        jax="x = jnp.array([200], jnp.uint8)\nx + 100, (x / 255).dtype",
+        numpy='x = np.array([200], "uint8")\nx + 100, (x / 255).dtype',
+        expect=lambda r: (
+            all(found[0] == 44 for found in r)
+            and [found[1] for found in r] == ["float32", "float32", "float64"]
+        ),
+        size=lambda r: f"200 + 100 = {int(r.pytorch[0][0])}",
+        see="Compute mean and deviation of the pixels in float64 beside it.",
+        mend="Cast to a float, or for sums to int64, first.",
+        sources=(
+            "https://github.com/numpy/numpy/issues/22305",
+            "https://github.com/huggingface/lerobot/pull/3697",
+        ),
+        bugs=("uint8_wraps",),
+    ),
+    Trap(
+        name="subnormal_numbers",
+        title="JAX flushes subnormal numbers to zero on a CPU",
+        what="A number below 1.2e-38 in float32 (2.2e-308 in float64) survives in JAX only until "
+        "something is computed with it.",
+        pytorch="torch.tensor([1e-40]) * 1",
+        jax="jnp.array([1e-40]) * 1",
+        numpy='np.array([1e-40], "float32") * np.float32(1)',
+        expect=lambda r: r.jax[0] == 0 and 0 < r.pytorch[0] < 1e-38 and 0 < r.numpy[0] < 1e-38,
+        size=lambda r: f"{r.pytorch[0]:.3g} against {r.jax[0]:.3g}",
+        see="Scale an input by 1e-40; all of a relative comparison is in such numbers.",
+        mend="Compare with an absolute bound that knows of them; do not rely on them.",
+        sources=("https://github.com/jax-ml/jax/issues/16200",),
+    ),
+    Trap(
+        name="integer_division_by_zero",
+        title="An integer divided by zero is a number in JAX",
+        what="PyTorch raises. JAX and NumPy give a number, and not the same one; only NumPy says "
+        "so, by a warning.",
+        pytorch="torch.tensor([1]) // torch.tensor([0])",
+        jax="jnp.array([1]) // jnp.array([0])",
+        numpy="np.array([1]) // np.array([0])",
+        expect=lambda r: isinstance(r.pytorch, Raised) and r.jax.shape == r.numpy.shape == (1,),
+        size=lambda r: f"an error, {int(r.jax[0])} and {int(r.numpy[0])}",
+        see="Ask for an average over nothing, such as a class that does not occur.",
+        mend="Divide by `jnp.maximum(count, 1)`.",
+        sources=("https://github.com/jax-ml/jax/issues/11990",),
+        bugs=("absent_classes_count",),
+    ),
+    Trap(
+        name="tf32",
+        title="JAX multiplies float32 in TF32 on recent NVIDIA GPUs",
+        what="Since Ampere JAX rounds the operands of a float32 product to 10 bits of mantissa "
+        "unless told otherwise; PyTorch's matmul does not. No GPU is needed to see the size: here "
+        "JAX's operands are rounded by `jax.lax.reduce_precision`.",
+        pytorch="rng = np.random.default_rng(0)\n"
+        'a, b = (rng.normal(size=(256, 256)).astype("float32") for _ in range(2))\n'
+        "exact = a.astype(float) @ b.astype(float)\n"
+        "product = (torch.tensor(a) @ torch.tensor(b)).numpy()\n"
+        "np.abs(product - exact).max() / np.abs(exact).max()",
+        jax="rng = np.random.default_rng(0)\n"
+        'a, b = (rng.normal(size=(256, 256)).astype("float32") for _ in range(2))\n'
+        "exact = a.astype(float) @ b.astype(float)\n"
+        "rounded = [jax.lax.reduce_precision(x, 8, 10) for x in (a, b)]\n"
+        "product = np.array(rounded[0] @ rounded[1])\n"
+        "np.abs(product - exact).max() / np.abs(exact).max()",
+        expect=lambda r: r.pytorch < 1e-5 and 1e-4 < r.jax < 1e-2,
+        size=lambda r: f"{r.jax:.1g} against {r.pytorch:.1g} of the largest element",
+        see="An error near 5e-4 = 2^-11 where one near 6e-8 is due, on a GPU only.",
+        mend='`with jax.default_matmul_precision("highest"):`.',
+        sources=(
+            "https://github.com/jax-ml/jax/issues/12008",
+            "https://github.com/typoverflow/flow-rl/pull/12",
+        ),
+        bugs=("tf32_product", "bfloat16_product"),
+    ),
+    Trap(
+        name="jit_rounds_otherwise",
+        title="Compiled and uncompiled JAX differ in the last bit",
+        what="A compiler fuses and reorders, and so rounds otherwise. PyTorch without compiling "
+        "repeats itself exactly. Equal to the last bit is no test across `jit`.",
+        pytorch='x = torch.tensor(np.random.default_rng(0).normal(size=1000).astype("float32"))\n'
+        "f = lambda x: (x * x + 3 * x - x / 7) * x.exp()\n"
+        "(f(x) != f(x)).sum()",
+        jax='x = jnp.array(np.random.default_rng(0).normal(size=1000).astype("float32"))\n'
+        "f = lambda x: (x * x + 3 * x - x / 7) * jnp.exp(x)\n"
+        "(f(x) != jax.jit(f)(x)).sum()",
+        expect=lambda r: r.pytorch == 0 and r.jax > 0,
+        size=lambda r: f"{int(r.jax)} of 1,000 numbers",
+        see="Run the same function with and without `jax.jit`.",
+        mend="Compare with a bound that is derived, not with equality.",
+        sources=(
+            "https://github.com/jax-ml/jax/pull/12991",
+            "https://github.com/jax-ml/jax/issues/22881",
+        ),
+    ),
+    Trap(
+        name="shifted_softmax",
+        title="Compiled JAX can make NaN of a softmax that cannot overflow",
+        what="Less their largest, scores are at most 0, and no exponential overflows. But a "
+        "compiler may compute the scores a second time beside their maximum and round them "
+        "otherwise; from about 1e9 on, float32's numbers are 64 apart, and exp of such a "
+        "difference is infinite.",
+        pytorch='x = 1e5 * torch.tensor(np.random.default_rng(0).normal(size=50).astype("f4"))\n'
+        "def f(x):\n"
+        "    scores = x[:, None] * x / 1.7\n"
+        "    return torch.exp(scores - scores.amax(dim=1, keepdim=True))\n"
+        "(~torch.isfinite(f(x))).sum()",
+        jax='x = 1e5 * jnp.array(np.random.default_rng(0).normal(size=50).astype("f4"))\n'
+        "def f(x):\n"
+        "    scores = x[:, None] * x / 1.7\n"
+        "    return jnp.exp(scores - scores.max(axis=1, keepdims=True))\n"
+        "(~jnp.isfinite(f(x))).sum(), (~jnp.isfinite(jax.jit(f)(x))).sum()",
+        expect=lambda r: r.pytorch == 0 and r.jax[0] == 0 and r.jax[1] > 0,
+        size=lambda r: f"{int(r.jax[1])} of 2,500 weights infinite",
+        see="Try scores of 1e10 in float32, compiled.",
+        mend="Take `jax.nn.softmax`, whose input is an array of its own; keep scores below 1e8.",
+        sources=("https://github.com/jax-ml/jax/issues/26147",),
+        bugs=("softmax_without_the_shift",),
+    ),
+)

@@ -1,0 +1,80 @@
+"""Run the code of a trap, and say what it gives."""
+
+import ast
+import importlib
+import importlib.util
+import warnings
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from compare.divergences.traps.records import Raised, Results, Trap
+
+# What stands before the code of every trap.
+PRELUDE = {
+    "pytorch": "import numpy as np\nimport torch\nfrom torch import nn\n"
+    "from torch.nn import functional as F",
+    "jax": "import jax\nimport numpy as np\nimport optax\nfrom flax import nnx\n"
+    "from jax import numpy as jnp",
+    "numpy": "import numpy as np",
+}
+
+
+def missing_library(trap: Trap) -> str | None:
+    """Name the first library of a trap that is not installed, if one is not."""
+    return next((name for name in trap.libraries if importlib.util.find_spec(name) is None), None)
+
+
+def run_trap(trap: Trap) -> Results:
+    """Run the code of every framework that a trap has; JAX starts with 64 bits off, as it does."""
+    return Results(
+        run_code(trap.pytorch, "pytorch"),
+        run_code(trap.jax, "jax"),
+        run_code(trap.numpy, "numpy") if trap.numpy else None,
+    )
+
+
+def run_code(code: str, framework: str) -> Any:
+    """Give the value of the last expression of some code, or of the name `result`."""
+    tree = ast.parse(code)
+    last = tree.body[-1]
+    if isinstance(last, ast.Expr):
+        assign = ast.Assign(targets=[ast.Name("result", ast.Store())], value=last.value)
+        tree.body[-1] = ast.copy_location(assign, last)
+    program = compile(ast.fix_missing_locations(tree), f"<{framework}>", "exec")
+    names: dict[str, Any] = {}
+    exec(PRELUDE[framework], names)
+    as_jax_starts: Any = names["jax"].enable_x64(False) if framework == "jax" else nullcontext()
+    with warnings.catch_warnings(), as_jax_starts:
+        warnings.simplefilter("ignore")  # a trap that warns is one whose warning was not read
+        try:
+            exec(program, names)
+        except Exception as error:
+            return Raised(type(error).__name__, str(error).splitlines()[0])
+        return to_numpy(names["result"])
+
+
+def to_numpy(value: Any) -> Any:
+    """Take a value out of its framework: arrays to NumPy's, dtypes to their names."""
+    if isinstance(value, tuple | list):
+        return tuple(to_numpy(item) for item in value)
+    if hasattr(value, "detach"):
+        return np.array(value.detach())
+    if hasattr(value, "__array__"):
+        return np.array(value)
+    is_dtype = isinstance(value, np.dtype) or type(value).__name__ == "dtype"
+    return str(value).removeprefix("torch.") if is_dtype else value
+
+
+def say_result(value: Any) -> str:
+    """Write down what a piece of code gave, in one line of at most six digits a number."""
+    if isinstance(value, Raised):
+        return f"raises {value.error}: {value.says}"
+    if isinstance(value, tuple):
+        return ", ".join(say_result(item) for item in value)
+    if isinstance(value, np.ndarray):
+        digits: Any = {"float_kind": lambda x: f"{x:.6g}"}
+        text = np.array2string(value, formatter=digits, separator=", ", max_line_width=10**6)
+        return " ".join(text.split())
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)

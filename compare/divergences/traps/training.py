@@ -1,0 +1,269 @@
+"""Traps of losses, metrics, optimisers and schedules."""
+
+import numpy as np
+
+from compare.divergences.traps.records import Raised, Trap
+
+TRAINING = (
+    Trap(
+        name="mean_of_the_loss",
+        title="PyTorch's cross_entropy is a mean, optax' one number per sample",
+        what="Whoever sums what optax gives has a gradient as many times as large as the batch, "
+        "and Adam hides it.",
+        pytorch="F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]))",
+        jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
+        "loss(jnp.zeros((2, 3)), jnp.array([0, 1]))",
+        expect=lambda r: r.pytorch.shape == () and r.jax.shape == (2,),
+        size=lambda r: f"shape {r.pytorch.shape} against {r.jax.shape}",
+        see="The loss of one batch, and of the same batch twice.",
+        mend="`.mean()`.",
+        sources=(
+            "https://optax.readthedocs.io/en/latest/api/losses.html",
+            "https://github.com/ai-safety-foundation/sparse_autoencoder/issues/63",
+        ),
+        bugs=("loss_summed", "gradient_of_the_sum", "mean_taken_twice"),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="label_out_of_range",
+        title="A label out of range is an error, NaN, or another label",
+        what="PyTorch raises. optax gives NaN, a label of -1 counts from the end, and one_hot "
+        "makes zeros.",
+        pytorch="F.cross_entropy(torch.zeros(1, 3), torch.tensor([3]))",
+        jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
+        "logits = jnp.array([[0.0, 0.0, 5.0]])\n"
+        "losses = loss(logits, jnp.array([3])), loss(logits, jnp.array([-1]))\n"
+        "*losses, jax.nn.one_hot(jnp.array([3]), 3)",
+        expect=lambda r: (
+            isinstance(r.pytorch, Raised)
+            and bool(np.isnan(r.jax[0][0]))
+            and 0 < r.jax[1][0] < 0.1
+            and not r.jax[2].any()
+        ),
+        size=lambda r: f"an error against {r.jax[0][0]:g} and {r.jax[1][0]:.2g}",
+        see="Label 10 of ten classes.",
+        mend="Check labels in NumPy, once, before training.",
+        sources=("https://github.com/google-deepmind/optax/issues/1185",),
+        bugs=("labels_not_checked",),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="label_to_be_ignored",
+        title="The label -100 is left out in PyTorch alone",
+        what="It is the default of `ignore_index`: padding is often marked so. optax gives NaN.",
+        pytorch="F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, -100]))",
+        jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
+        "loss(jnp.zeros((2, 3)), jnp.array([0, -100])).mean()",
+        expect=lambda r: bool(np.isclose(r.pytorch, np.log(3)) and np.isnan(r.jax)),
+        size=lambda r: f"{r.pytorch:.3g} against {r.jax:g}",
+        see="One padded label.",
+        mend="`jnp.where(labels >= 0, loss, 0)`, divided by how many there are.",
+        sources=(
+            "https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
+            "https://github.com/google-deepmind/optax/issues/1185",
+        ),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="accuracy_by_class",
+        title="TorchMetrics' accuracy is a mean over classes, Flax' over samples",
+        what="MulticlassAccuracy averages by class (macro) unless told otherwise; nnx.metrics."
+        "Accuracy counts samples. Four guesses of class 0, three of them right:",
+        pytorch="from torchmetrics.classification import MulticlassAccuracy\n"
+        "metric = MulticlassAccuracy(3)\n"
+        "metric(torch.tensor([0, 0, 0, 0]), torch.tensor([0, 0, 0, 1]))",
+        jax="metric, guesses = nnx.metrics.Accuracy(), jnp.array([0, 0, 0, 0])\n"
+        "metric.update(logits=jax.nn.one_hot(guesses, 3), labels=jnp.array([0, 0, 0, 1]))\n"
+        "metric.compute()",
+        expect=lambda r: r.pytorch == 0.5 and r.jax == 0.75,
+        size=lambda r: f"{r.pytorch:.0%} against {r.jax:.0%}",
+        see="Classes of unequal size.",
+        mend='`MulticlassAccuracy(n, average="micro")`.',
+        sources=(
+            "https://github.com/Lightning-AI/torchmetrics/issues/2320",
+            "https://github.com/microsoft/hi-ml/pull/671",
+        ),
+        bugs=("macro_for_micro", "absent_classes_count"),
+        libraries=("torch", "torchmetrics", "jax", "flax"),
+    ),
+    Trap(
+        name="mean_of_nan",
+        title="TorchMetrics' mean leaves NaN out",
+        what="MeanMetric drops NaN with a warning (`nan_strategy`). A training whose loss is NaN "
+        "now and then reports a good mean; Flax' Average reports NaN.",
+        pytorch="from torchmetrics import MeanMetric\nmetric = MeanMetric()\n"
+        'metric.update(torch.tensor([1.0, float("nan"), 3.0]))\nmetric.compute()',
+        jax="metric = nnx.metrics.Average()\n"
+        "metric.update(values=jnp.array([1.0, jnp.nan, 3.0]))\nmetric.compute()",
+        expect=lambda r: bool(r.pytorch == 2 and np.isnan(r.jax)),
+        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
+        see="One NaN among the losses.",
+        mend='`MeanMetric(nan_strategy="disable")`, or "error".',
+        sources=("https://github.com/Lightning-AI/torchmetrics/issues/1897",),
+        bugs=("nan_left_out_of_the_mean",),
+        libraries=("torch", "torchmetrics", "jax", "flax"),
+    ),
+    Trap(
+        name="metric_of_all_processes",
+        title="A TorchMetrics metric is that of all processes together",
+        what="Among several processes `compute` waits for all of them and merges what they hold. "
+        "Called in the first alone, which evaluates for all, it waits for ever; called in all of "
+        "them on the same images, it counts every image several times. Flax' metrics know of no "
+        "processes. Here two functions stand in for the other process.",
+        pytorch="from torchmetrics import MeanMetric\n"
+        "theirs = iter(torch.tensor([12.0, 2.0]))  # the other's sum and count\n"
+        "gather = lambda mine, group: [mine, next(theirs)]\n"
+        "metric = MeanMetric(distributed_available_fn=lambda: True, dist_sync_fn=gather)\n"
+        "metric.update(torch.tensor([1.0, 3.0]))\nmetric.compute()",
+        jax="metric = nnx.metrics.Average()\nmetric.update(values=jnp.array([1.0, 3.0]))\n"
+        "metric.compute()",
+        expect=lambda r: bool(r.pytorch == 4 and r.jax == 2),
+        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
+        see="A run in several processes that stands still at an epoch's end.",
+        mend="`sync_on_compute=False`, given when the metric is made: set later, it is not heeded.",
+        sources=(
+            "https://github.com/Lightning-AI/torchmetrics/issues/938",
+            "https://lightning.ai/docs/torchmetrics/v1.4.0/references/metric.html",
+        ),
+        libraries=("torch", "torchmetrics", "jax", "flax"),
+    ),
+    Trap(
+        name="adam_epsilon",
+        title="optax' Adam has two epsilons",
+        what="`eps` stands beside the root, as PyTorch's does, `eps_root` inside. With ordinary "
+        "gradients nothing tells; here the gradient is as small as the epsilon.",
+        pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
+        "torch.optim.Adam([w], lr=1.0, eps=1e-8).step()\nw",
+        jax="adam = optax.adam(1.0, eps=0.0, eps_root=1e-16)\n"
+        "adam.update(jnp.array([1e-8]), adam.init(jnp.zeros(1)))[0]",
+        expect=lambda r: bool(
+            np.isclose(r.pytorch, -1 / 2, rtol=1e-3) and np.isclose(r.jax, -(0.5**0.5), rtol=1e-3)
+        ),
+        size=lambda r: f"{r.jax[0] / r.pytorch[0] - 1:.0%}",
+        see="Gradients near the epsilon: of unused weights, or behind a saturated softmax.",
+        mend="Read where the paper puts it. Keras' default is 1e-7.",
+        sources=(
+            "https://github.com/google-deepmind/optax/issues/440",
+            "https://github.com/google-deepmind/optax/issues/571",
+        ),
+        bugs=("adam_epsilon_inside_the_root", "adam_epsilon_of_keras"),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="adam_bias_correction",
+        title="optax computes Adam's bias correction in float32",
+        what="`1 - decay**count` loses digits where decay is near 1. PyTorch computes it in "
+        "Python, in float64. It is the largest difference of method between two float32 trainings "
+        "here. The first step of Adam at rate 1 should be -1:",
+        pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.ones(1)\n"
+        "torch.optim.Adam([w], lr=1.0, eps=0.0).step()\nw + 1",
+        jax="adam = optax.adam(1.0, eps=0.0)\n"
+        "step = adam.update(jnp.ones(1), adam.init(jnp.zeros(1)))[0]\nstep + 1",
+        expect=lambda r: abs(r.pytorch[0]) < 2e-7 and 1e-6 < abs(r.jax[0]) < 1e-4,
+        size=lambda r: f"{abs(r.jax[0]):.1g} against {abs(r.pytorch[0]):.1g}",
+        see="The first step, whose size is known.",
+        mend="`jax_enable_x64`, or take it into account: it is no bug of yours.",
+        sources=("https://github.com/google-deepmind/optax/issues/1532",),
+        bugs=("adam_without_bias_correction",),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="weight_decay",
+        title="Adam's weight decay goes through the moments in PyTorch",
+        what="torch.optim.Adam adds it to the gradient; AdamW, and optax, take it off the weights "
+        "beside the step. Three steps at rate 0.1:",
+        pytorch="w = torch.ones(1, requires_grad=True)\n"
+        "adam = torch.optim.Adam([w], lr=0.1, weight_decay=0.5)\n"
+        "for _ in range(3):\n    w.grad = torch.ones(1)\n    adam.step()\nresult = w",
+        jax="w, adam = jnp.ones(1), optax.adamw(0.1, weight_decay=0.5)\nstate = adam.init(w)\n"
+        "for _ in range(3):\n    step, state = adam.update(jnp.ones(1), state, w)\n    w += step\n"
+        "result = w",
+        expect=lambda r: 0.69 < r.pytorch[0] < 0.71 and 0.56 < r.jax[0] < 0.58,
+        size=lambda r: f"{r.pytorch[0]:.3f} against {r.jax[0]:.3f}",
+        see="Three steps of one weight.",
+        mend="torch.optim.AdamW.",
+        sources=(
+            "https://github.com/google-deepmind/optax/issues/417",
+            "https://github.com/pytorch/pytorch/issues/48793",
+        ),
+        bugs=("weight_decay_coupled",),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="weight_decay_default",
+        title="AdamW decays by 1e-2 in PyTorch and by 1e-4 in optax",
+        what="The default, in libraries that call it by the same name.",
+        pytorch='torch.optim.AdamW([torch.zeros(1)]).defaults["weight_decay"]',
+        jax='import inspect\ninspect.signature(optax.adamw).parameters["weight_decay"].default',
+        expect=lambda r: r.pytorch == 1e-2 and r.jax == 1e-4,
+        size=lambda r: f"a factor of {r.pytorch / r.jax:.0f}",
+        see="A weight whose gradient is 0.",
+        mend="Write the decay down.",
+        sources=(
+            "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
+            "https://github.com/google-deepmind/optax/issues/1414",
+        ),
+        bugs=("weight_decay_of_pytorchs_adamw", "weight_decay_of_optaxs_adamw"),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="gradient_clipping",
+        title="PyTorch adds 1e-6 to the norm that it clips by",
+        what="A gradient of norm 1e-6, clipped to 1e-7: the sum of the norm and 1e-6 is twice the "
+        "norm. At a norm of 1 it is one part in a million.",
+        pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-6])\n"
+        "torch.nn.utils.clip_grad_norm_([w], 1e-7)\nw.grad",
+        jax="clip = optax.clip_by_global_norm(1e-7)\n"
+        "clip.update(jnp.array([1e-6]), clip.init(None))[0]",
+        expect=lambda r: bool(
+            np.isclose(r.pytorch, 5e-8, rtol=1e-3) and np.isclose(r.jax, 1e-7, rtol=1e-3)
+        ),
+        size=lambda r: f"{r.pytorch[0]:.1g} against {r.jax[0]:.1g}",
+        see="A small limit.",
+        mend="Know it when a small limit is meant.",
+        sources=("https://github.com/goodfire-ai/spd/issues/643",),
+        bugs=("gradient_clipping_left_on",),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="cosine_after_its_end",
+        title="A cosine schedule climbs again in PyTorch",
+        what="CosineAnnealingLR goes on with the cosine behind T_max, back up to where it started; "
+        "optax stays at the end. The rates of steps 4 to 8 of a schedule of 4:",
+        pytorch="sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)\n"
+        "cosine, rates = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=4), []\n"
+        "for _ in range(9):\n"
+        '    rates.append(sgd.param_groups[0]["lr"])\n'
+        "    sgd.step(), cosine.step()\n"
+        "result = np.array(rates[4:])",
+        jax="cosine = optax.cosine_decay_schedule(1.0, 4)\n"
+        "jnp.array([cosine(step) for step in range(4, 9)])",
+        expect=lambda r: bool(r.pytorch[-1] > 0.99 and np.allclose(r.jax, 0)),
+        size=lambda r: f"{r.pytorch[-1]:.2g} against {r.jax[-1]:.2g} after eight steps",
+        see="Print the rates past the end.",
+        mend="Stop stepping it at T_max.",
+        sources=("https://github.com/ivadomed/ivadomed/issues/57",),
+        bugs=("schedule_off_by_one",),
+        libraries=("torch", "jax", "optax"),
+    ),
+    Trap(
+        name="warm_up",
+        title="A linear warm-up starts at a third in PyTorch, at 0 in optax",
+        what="LinearLR begins with a factor of 1/3 unless told otherwise. A schedule from 0 makes "
+        "a first step of rate 0, which only fills Adam's moments.",
+        pytorch="sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)\n"
+        "torch.optim.lr_scheduler.LinearLR(sgd, total_iters=4)\n"
+        'sgd.param_groups[0]["lr"]',
+        jax="optax.linear_schedule(0.0, 1.0, 4)(0)",
+        expect=lambda r: bool(np.isclose(r.pytorch, 1 / 3) and r.jax == 0),
+        size=lambda r: f"{r.pytorch:.2f} against {float(r.jax):g} in the first step",
+        see="Print the first rates.",
+        mend="Name both ends, and say whether steps count from 0 or 1.",
+        sources=(
+            "https://github.com/google-research/bert/issues/1293",
+            "https://github.com/meta-pytorch/torchtune/issues/2010",
+        ),
+        bugs=("schedule_off_by_one",),
+        libraries=("torch", "jax", "optax"),
+    ),
+)

@@ -1,0 +1,245 @@
+"""`python -m compare mutants`: who tests the tests? Every planted bug has to be caught.
+
+Each bug of the catalogue is planted alone, and all claims are put to what it makes, in float64.
+Then correct code is put to them, drawn from many seeds: no alarm may be false.
+"""
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from unittest.mock import patch
+
+import numpy as np
+from rich.progress import track
+
+from compare.catalogue import BUGS, Bug, plant
+from compare.compiled import compiling_into
+from compare.machine import limit_threads, num_threads
+from compare.mutants.report import Tried, merge, print_mutants, to_json
+from compare.mutants.train import can_be_trained, measure_accuracy
+from compare.parity import training
+from compare.parity.checks import Check, largest
+from compare.parity.claims import CLAIMS
+from compare.parity.common import draw_problems
+from compare.parity.comparator import check_comparator
+from compare.parity.data import check_data
+from compare.parity.forward import enormous
+from compare.parity.steps import Batch, Case, bound_steps, judge
+from compare.registry.contract import FORMS
+from compare.registry.implementations import PACKAGES, load_implementations
+from compare.trace.command import first_break
+from shared.cli import make_console, parse_options
+from shared.config import bad_option
+from shared.errors import UserError, check_choice
+from shared.files import write_json
+
+LOOP = "training/loop.py"  # of shared: the loop around every training
+NAMES = {package: name for name, package in PACKAGES.items()}
+# The claims that are quick to put, and so put for every seed; the others for one in so many.
+EVERY_SEED = ("steps", "logits", "inputs")
+OTHERS_EVERY = 97  # a prime, so that every case has its turn
+SEEDS_AT_ONCE = 50
+BUGS_PER_PROCESS = 20
+PLAIN_ERROR = 1000  # times its bound: what a planted bug should be in float64
+
+
+@dataclass(frozen=True)
+class MutantsConfig:
+    """What the planting needs to know."""
+
+    bugs: tuple[str, ...] = ()
+    """Names of the bugs to plant; without any, all of them."""
+    seeds: int = 1000
+    """From how many seeds correct code is put to the claims; 0 leaves that out."""
+    train_epochs: int = 0
+    """Train with each bug of PyTorch's forward pass for so many epochs on the sample, and keep
+    how accurate the model becomes with it and without; 0 leaves that out."""
+    jobs: int = 0
+    """Processes at once; 0 takes one for each core."""
+    json: Path | None = None
+    """Write what was found to this file; with --bugs, what it holds of other bugs stays."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "train_epochs", "jobs"):
+            if getattr(self, name) < 0:
+                raise UserError(bad_option(name, getattr(self, name), "0 or more"))
+
+
+def main(args: Sequence[str]) -> int:
+    """Plant every bug and draw every seed; 0 only if all are caught and no alarm is false."""
+    config = parse_options(
+        MutantsConfig(),
+        args,
+        prog="python -m compare mutants",
+        description=(
+            "Plants each bug of the catalogue alone and puts every claim of parity to it; then "
+            "puts them to correct code, drawn from many seeds. Exit status 0 only if every bug is "
+            "caught by the claim that should catch it, at the step where it is, and no alarm is "
+            "false."
+        ),
+    )
+    console = make_console()
+    chosen = choose_bugs(config.bugs)
+    jobs = config.jobs or num_threads()
+    starts = range(0, config.seeds, SEEDS_AT_ONCE)
+    parts = [range(start, min(start + SEEDS_AT_ONCE, config.seeds)) for start in starts]
+    # JAX keeps what it compiled: a process that is replaced now and then gives that back. Not by
+    # ProcessPoolExecutor, which stands still then: https://github.com/python/cpython/issues/115634
+    with (
+        TemporaryDirectory() as compiled,
+        get_context("spawn").Pool(
+            jobs, begin_process, (compiled, max(1, num_threads() // jobs)), BUGS_PER_PROCESS
+        ) as pool,
+    ):
+        bugs = pool.imap(partial(try_bug, train_epochs=config.train_epochs), chosen)
+        seeds = pool.imap(draw_seeds, parts)
+        quiet = not console.is_terminal
+        watched = track(bugs, "Planting bugs", len(chosen), console=console, disable=quiet)
+        tried = list(watched)
+        drawn = track(seeds, "Drawing seeds", len(parts), console=console, disable=quiet)
+        honest = merge_largest(drawn)
+    failures = [*find_failures(chosen, tried), *say_false_alarms(honest)]
+    print_mutants(console, chosen, tried, honest, config.seeds, failures)
+    if config.json is not None:
+        found = to_json(chosen, tried, honest, config.seeds, failures)
+        write_json(config.json, merge(config.json, found) if config.bugs else found)
+    return 1 if failures else 0
+
+
+def begin_process(compiled: str, threads: int) -> None:
+    """Prepare a process of the pool, before it imports a framework.
+
+    It keeps to its share of the cores. What JAX compiles is kept in the folder `compiled`: what a
+    bug leaves as it is need not be compiled for it again.
+    """
+    warnings.simplefilter("ignore")  # in a process of its own: what is wrong, is judged
+    os.environ.update(limit_threads(threads) | compiling_into(compiled))
+
+
+def choose_bugs(names: Sequence[str]) -> list[Bug]:
+    """Find the bugs called `names`, or take all; a UserError says which there is not."""
+    by_name = {bug.name: bug for bug in BUGS}
+    for name in names:
+        if name not in by_name:
+            close = get_close_matches(name, by_name, cutoff=0.0)
+            check_choice("bug", name, close)
+    return [by_name[name] for name in names] or list(BUGS)
+
+
+def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
+    """Plant a bug and put to it, in float64, every claim that is about what it changes."""
+    try:
+        planted = plant(bug)
+    except ModuleNotFoundError as error:
+        return Tried(bug.name, {}, None, missing=str(error.name))
+    if bug.file == LOOP:
+        return try_loop(bug, planted)
+    if bug.package == "shared":
+        changed = {bug.file.removesuffix(".py"): planted}
+        return Tried(bug.name, {"data": _share(check_data(changed))}, None)
+    if bug.package == "compare":
+        return Tried(bug.name, {"comparator": _share(check_comparator(planted))}, None)
+    case = Case(NAMES[bug.package], bug.form, "float64")
+    shares = {
+        claim.name: _share(claim.put(case, planted))
+        for claim in CLAIMS
+        if hasattr(planted, claim.needs)
+    }
+    trains = train_epochs > 0 and can_be_trained(bug)
+    accuracy = measure_accuracy(bug, train_epochs) if trains else None
+    return Tried(bug.name, shares, trace_bug(case, planted), accuracy=accuracy)
+
+
+def try_loop(bug: Bug, planted: ModuleType) -> Tried:
+    """Put the claims of training to PyTorch, trained by a loop with a bug."""
+    found, _ = load_implementations(["pytorch"])
+    case = Case("pytorch", bug.form, "float64")
+    with patch.object(training, "train", planted.train):
+        shares = {
+            claim.name: _share(claim.put(case, found["pytorch"]))
+            for claim in CLAIMS
+            if claim.needs == "Training"
+        }
+    return Tried(bug.name, shares, None)
+
+
+def trace_bug(case: Case, planted: ModuleType) -> str | None:
+    """Name the step that a trace points at, if one breaks, in ordinary or enormous scores."""
+    several, _, of_few_levels = draw_problems(0, batch=7)
+    for problem in (of_few_levels, enormous(of_few_levels), enormous(several)):
+        batch = Batch(*problem)
+        try:
+            with np.errstate(all="ignore"):
+                found = first_break(judge(case, planted, batch, bound_steps(batch, case.dtype)))
+        except Exception:  # the claims say what was raised
+            return None
+        if found is not None:
+            return found.step
+    return None
+
+
+def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
+    """Put the claims to correct code, a case by turns for each seed: the largest share by claim."""
+    found, _ = load_implementations(list(PACKAGES))
+    cases = [
+        (Case(name, form, dtype), implementation)
+        for form in FORMS
+        for dtype in ("float64", "float32")
+        for name, implementation in found.items()
+        if form in implementation.ATTENTION
+    ]
+    shares = [{"data": _share(check_data({}, seeds[0]))}]
+    for seed in seeds:
+        case, implementation = cases[seed % len(cases)]
+        for claim in CLAIMS:
+            is_due = claim.name in EVERY_SEED or seed % OTHERS_EVERY == 0
+            if is_due and hasattr(implementation, claim.needs) and case.dtype in claim.dtypes:
+                shares.append({claim.name: _share(claim.put(case, implementation, seed))})
+    return merge_largest(shares)
+
+
+def merge_largest(parts: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Put what several seeds, or processes, found together."""
+    merged: dict[str, float] = {}
+    for part in parts:
+        for name, share in part.items():
+            merged[name] = largest([merged.get(name, 0.0), share])
+    return merged
+
+
+def find_failures(bugs: Sequence[Bug], tried: Sequence[Tried]) -> list[str]:
+    """Say of each bug what is wrong with how it was caught."""
+    failures = []
+    for bug, result in zip(bugs, tried, strict=True):
+        if result.missing:
+            continue
+        if not result.is_caught_by(bug.claim):
+            failures.append(f"{bug.name} is not caught by {bug.claim}.")
+        elif result.shares[bug.claim] < PLAIN_ERROR and not bug.small:
+            share = result.shares[bug.claim]
+            failures.append(f"{bug.name} is caught by {bug.claim} at {share:.3g} bounds alone.")
+        if bug.step is not None and result.first_step != bug.step:
+            failures.append(f"A trace of {bug.name} names {result.first_step}, not {bug.step}.")
+    return failures
+
+
+def say_false_alarms(honest: Mapping[str, float]) -> list[str]:
+    """Say which claims correct code does not meet."""
+    return [
+        f"Correct code does not meet the claim {name}: {share:.3g} of its bound."
+        for name, share in honest.items()
+        if not share <= 1
+    ]
+
+
+def _share(checks: Iterable[Check]) -> float:
+    """Give the largest error over its bound; what compares nothing has not been met."""
+    shares = [check.error_over_bound for check in checks]
+    return largest(shares) if shares else float("inf")

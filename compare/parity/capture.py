@@ -1,0 +1,154 @@
+"""See what a model computes on its way, step by step, without a line of it in the model.
+
+Every step has a local variable of its own name, in functions called attend..., forward or
+__call__. Python can call a function whenever another returns (sys.setprofile), and that function
+may look at the variables of the one that returns. So nothing is added to the model, and nothing
+costs anything when no one looks.
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from compare.registry.contract import Implementation, eagerly
+from shared.errors import UserError
+from shared.levels import LevelImages
+
+PROJECTIONS = ("query", "key", "value", "attended")
+TABLES = ("scores", "weights")
+CALLS = ("forward", "__call__")
+
+
+def capture_steps(
+    implementation: Implementation, model: Any, images: np.ndarray | LevelImages
+) -> dict[str, np.ndarray]:
+    """Evaluate a model on images [batch, steps, channels]; return its steps by name, in NumPy.
+
+    The images are as the model's form takes them: LevelImages for the histogram form.
+
+    They are query, key, value and attended [batch, steps, channels], scores and weights [batch,
+    steps, steps] and logits [batch, outputs]. A step that a form does not compute as such, or not
+    where Python can look (the tables of a built-in call, or of a compiled loop), is missing. What
+    the histogram form computes once per level is given once per pixel, like everyone's. An
+    implementation with a function `steps` is asked for them instead.
+    """
+    x = images
+    own = getattr(implementation, "steps", None)
+    if own is not None:
+        return _check_steps(own(model, x), x)
+    pieces: dict[str, list[np.ndarray]] = {}
+
+    @cache
+    def steps_of(file: str, function: str) -> tuple[str, ...]:
+        return _steps_of(Path(file).name, function) if is_file_of(implementation, file) else ()
+
+    def look(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return":
+            for name in steps_of(frame.f_code.co_filename, frame.f_code.co_name):
+                value = _to_numpy(frame.f_locals.get(name))
+                if value is not None:
+                    pieces.setdefault(name, []).append(value)
+
+    labels = np.zeros(len(x), dtype=np.int64)
+    with eagerly(implementation):
+        before = sys.getprofile()
+        sys.setprofile(look)
+        try:
+            implementation.evaluate(model, x, labels, batch_size=len(x), accuracy="micro")
+        finally:
+            sys.setprofile(before)
+    return _put_together(pieces, x)
+
+
+def is_file_of(module: Any, file: str) -> bool:
+    """Tell whether a file is a package's own, or a module's where that is no package."""
+    own = getattr(module, "__file__", None)
+    if own is None:
+        return False
+    if Path(own).name == "__init__.py":
+        return Path(own).parent in Path(file).parents
+    return Path(own) == Path(file)
+
+
+def _steps_of(file: str, function: str) -> tuple[str, ...]:
+    """Name the steps to look for in a function of an implementation."""
+    if file == "blocks.py":  # where queries are scaled ones, and of a block
+        return TABLES if function == "write_weights" else ()
+    if function.startswith("attend") or function in CALLS:
+        return (*PROJECTIONS, *TABLES, "logits")
+    return ()
+
+
+def _to_numpy(value: Any) -> np.ndarray | None:
+    """Copy a concrete array out of its framework; None for all else, such as JAX's tracers."""
+    if not hasattr(value, "shape"):
+        return None
+    # PyTorch's may need a gradient, be on a GPU, or have a dtype that NumPy has not; a tracer has
+    # no values.
+    for read in (
+        lambda: value.detach().double().numpy(force=True),
+        lambda: value.numpy(),
+        lambda: value,
+    ):
+        try:
+            return np.array(read())
+        except (AttributeError, TypeError, ValueError, RuntimeError):
+            continue
+    return None
+
+
+def _shapes(x: np.ndarray | LevelImages) -> dict[str, tuple[int, ...]]:
+    """Give the shape of each step in one image, but that of the logits, which only models know."""
+    steps, channels = int(x.shape[1]), int(x.shape[2])
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(PROJECTIONS, (steps, channels))
+    return shapes | dict.fromkeys(TABLES, (steps, steps))
+
+
+def _check_steps(
+    found: Mapping[str, np.ndarray], x: np.ndarray | LevelImages
+) -> dict[str, np.ndarray]:
+    """Hold the steps that an implementation gives itself against the shapes they must have."""
+    shapes = _shapes(x)
+    for name, array in found.items():
+        shape = (len(x), *shapes.get(name, np.shape(array)[1:]))
+        if name not in (*shapes, "logits") or np.shape(array) != shape:
+            raise UserError(
+                f"The function steps gave {name!r} of shape {np.shape(array)}: give the steps "
+                f"{', '.join((*shapes, 'logits'))}, in the shapes of docs/add_a_framework.md."
+            )
+    return dict(found)
+
+
+def _put_together(
+    pieces: Mapping[str, list[np.ndarray]], x: np.ndarray | LevelImages
+) -> dict[str, np.ndarray]:
+    """Make one array [batch, ...] of what was seen of each step: whole, by sample or by block."""
+    batch, shapes = len(x), _shapes(x)
+    found = {}
+    for name, arrays in pieces.items():
+        shape = shapes.get(name, arrays[-1].shape[1:])
+        if isinstance(x, LevelImages):
+            arrays = [_by_pixel(array, x) for array in arrays]
+        # A head's axis, of size 1, is no axis of ours.
+        whole = [a for a in arrays if a.size == batch * np.prod(shape) and len(a) == batch]
+        ours = [array for array in arrays if array.shape[-len(shape) :] == shape]
+        if whole:
+            found[name] = whole[0].reshape(batch, *shape)
+        elif sum(array.size for array in ours) == batch * np.prod(shape):
+            found[name] = np.concatenate([array.reshape(-1, *shape) for array in ours])
+    return found
+
+
+def _by_pixel(array: np.ndarray, x: LevelImages) -> np.ndarray:
+    """Give what was computed once per level, [levels, ...], once per pixel, [batch, steps, ...]."""
+    levels, indices = len(x.levels), np.asarray(x.indices)
+    if array.shape == (levels, levels):
+        return array[indices[:, :, None], indices[:, None, :]]
+    if array.shape == (levels, x.shape[-1]):
+        return array[indices]
+    return array

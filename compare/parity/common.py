@@ -1,0 +1,71 @@
+"""What the claims share: the problems they are put to, and how an implementation is asked."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+
+from compare.expected.bounds import ARITHMETIC, Bounded, gamma
+from compare.expected.exact import expect_logits, expect_loss
+from compare.expected.problems import Problem, few_levels, make_problem
+from compare.parity.checks import Check, hold_against
+from compare.parity.steps import Case
+from shared.config import Config
+from shared.training.records import Evaluation
+
+# Distinct primes for every axis, so that no swap of axes hides; three channels, since with one a
+# missing scale, or key and query swapped, change nothing; and one channel, which the seed has.
+SIZES = ((2, 7, 3, 5), (3, 11, 1, 5))
+LEVELS_SIZE, NUM_LEVELS = (2, 13, 3, 5), 4  # pixels that are alike, as in an image of few levels
+
+Checks = Iterator[Check]
+
+
+def draw_problems(seed: int, batch: int | None = None) -> tuple[Problem, ...]:
+    """Draw a problem of each size, with another number of samples if asked for."""
+    problems = [
+        make_problem(batch or size[0], *size[1:], seed=seed) for size in (*SIZES, LEVELS_SIZE)
+    ]
+    problems[-1] = few_levels(problems[-1], NUM_LEVELS, seed=seed)
+    return tuple(problems)
+
+
+def config_of(case: Case, **options: object) -> Config:
+    """Give the config of a training in a case."""
+    config = Config(epochs=1, batch_size=2)
+    in_case = {"attention": case.form, "dtype": case.dtype, "device": case.device}
+    return replace(config, **in_case, **options)  # type: ignore[arg-type]
+
+
+def expect_evaluation(problem: Problem, dtype: str) -> tuple[Bounded, Bounded]:
+    """Give the exact logits and the exact mean loss, with their bounds."""
+    logits = expect_logits(problem.params, problem.images, ARITHMETIC[dtype])
+    return logits, expect_loss(logits, problem.labels, ARITHMETIC[dtype])
+
+
+def evaluate(
+    case: Case, implementation: ModuleType, problem: Problem, accuracy: str = "micro"
+) -> Evaluation:
+    """Evaluate a problem in batches of three."""
+    model = implementation.from_params(problem.params, case.form, case.dtype, case.device)
+    result: Evaluation = implementation.evaluate(
+        model, problem.images, problem.labels, batch_size=3, accuracy=accuracy
+    )
+    return result
+
+
+def hold_fraction(quantity: str, where: str, found: float, expected: float) -> Check:
+    """Compare fractions of counts: quotients, and means of some, that metrics keep in float32."""
+    allowed = gamma(8, ARITHMETIC["float32"].stored) * np.ones(1)
+    bounded = Bounded(np.array([expected]), allowed, allowed)
+    return hold_against(quantity, where, np.array([found]), bounded)
+
+
+def refuses(function: Callable[..., object], *args: object) -> bool:
+    """Tell whether a call ends in a sentence for the user, a ValueError, and not otherwise."""
+    try:
+        function(*args)
+    except ValueError:  # UserError is one
+        return True
+    return False

@@ -1,0 +1,146 @@
+"""What is claimed of the comparator itself: it fails what is wrong, and passes what is right.
+
+Each wrong implementation here is the NumPy reference, spoilt in one way that a comparator has been
+known to overlook: NaN, errors that cancel, an axis more, one number among many.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from io import StringIO
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from rich.console import Console
+
+import numpy_reference
+from compare.expected.bounds import exact
+from compare.expected.problems import make_dataset, make_problem
+from compare.parity.checks import must
+from compare.parity.common import Checks
+from shared.config import Config
+
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+def _at(index: int, change: Callable[[float], float]) -> Change:
+    """Change one logit."""
+
+    def changed(logits: np.ndarray) -> np.ndarray:
+        spoilt = logits.copy()
+        spoilt.flat[index] = change(spoilt.flat[index])
+        return spoilt
+
+    return changed
+
+
+def _cancelling(logits: np.ndarray) -> np.ndarray:
+    signs = np.where(np.arange(logits.size) % 2, 1.0, -1.0)
+    signs[-1] = 0 if logits.size % 2 else signs[-1]
+    return logits + 1e-3 * signs.reshape(logits.shape)
+
+
+WRONG: dict[str, Change] = {
+    "one logit is NaN": _at(3, lambda _: np.nan),
+    "every logit is NaN": lambda logits: logits * np.nan,
+    "one logit is infinite": _at(4, lambda _: np.inf),
+    "one logit is a millionth off": _at(-1, lambda logit: logit + 1e-6),
+    "every logit is too small": lambda logits: logits - 1e-3,
+    "errors cancel": _cancelling,
+    "logits have an axis more": lambda logits: logits[..., None],
+    "one logit is given for all": lambda logits: logits[:1, :1],
+    "nothing is given": lambda logits: logits[:0],
+    "samples are in another order": lambda logits: logits[::-1],
+}
+
+
+def check_comparator(compare: ModuleType) -> Checks:
+    """Judge implementations that are right or wrong by a package `compare`, planted or real.
+
+    Its modules `checks`, `claims`, `parity` and `trace` are asked.
+    """
+    yield must("a right implementation passes", "a run", _run_passes(compare, numpy_reference))
+    yield must("a right implementation passes", "a claim", _claim_passes(compare, numpy_reference))
+    yield must("a right implementation passes", "trace", _trace_passes(compare, numpy_reference))
+    for what, change in WRONG.items():
+        spoilt = _spoil(change)
+        yield must(f"{what}: fails", "a run", not _run_passes(compare, spoilt))
+        yield must(f"{what}: fails", "a claim", not _claim_passes(compare, spoilt))
+        yield must(f"{what}: fails", "trace", not _trace_passes(compare, spoilt))
+    yield must("no checks are no pass", "a run", not compare.parity.verdict.Parity([]).passed)
+    for wrong_loss in (np.nan, np.inf, 0.0):
+        spoilt = _spoil(lambda logits: logits, loss=wrong_loss)
+        yield must(f"a loss of {wrong_loss} fails", "a run", not _run_passes(compare, spoilt))
+    largest = compare.parity.checks.largest([1.0, np.nan, 2.0])
+    yield must("NaN is the largest", "checks", bool(np.isnan(largest)))
+    for shape in ((5, 1), (1, 5), (1,), (), (0,)):  # alike where broadcast, and not the same
+        passed = _passes(partial(_ones_pass, compare, shape))
+        yield must(f"shape {shape} against (5,) fails", "checks", not passed)
+
+
+def _spoil(change: Change, **numbers: float) -> Any:
+    """Copy the NumPy reference, with its logits changed once they and the loss are computed."""
+
+    def evaluate(*args: Any, **options: Any) -> Any:
+        result = numpy_reference.evaluate(*args, **options)
+        return result._replace(logits=change(result.logits), **numbers)
+
+    return SimpleNamespace(**(vars(numpy_reference) | {"evaluate": evaluate}))
+
+
+def _passes(judge: Callable[[], bool]) -> bool:
+    """Ask a comparator; one that raises has not passed what it was shown."""
+    try:
+        with np.errstate(all="ignore"):
+            return judge()
+    except Exception:
+        return False
+
+
+def _run_passes(compare: ModuleType, implementation: Any) -> bool:
+    problem = make_problem(batch=11)
+    split = make_dataset(problem).test
+    config = Config(dtype="float64", batch_size=5)
+    parity = compare.parity.verdict
+
+    def judge() -> bool:
+        checks = parity.check_same_weights(
+            {"numpy": implementation}, problem.params, split, config, weights_of="numpy"
+        )
+        return bool(parity.Parity(checks).passed)
+
+    return _passes(judge)
+
+
+def _claim_passes(compare: ModuleType, implementation: Any) -> bool:
+    (logits,) = (claim for claim in compare.parity.claims.CLAIMS if claim.name == "logits")
+    case = compare.parity.steps.Case("numpy", "vectorized", "float64")
+    return _passes(lambda: all(check.passed for check in logits.put(case, implementation)))
+
+
+def _trace_passes(compare: ModuleType, implementation: Any) -> bool:
+    """Run the command, and ask for its exit status alone."""
+    options = [
+        "--implementations",
+        "numpy",
+        "--forms",
+        "vectorized",
+        "--dtypes",
+        "float64",
+        "--images",
+        "3",
+    ]
+    quiet = Console(file=StringIO())
+    trace = compare.trace.command
+    with (
+        patch.object(trace, "load_present", lambda *_: {"numpy": implementation}),
+        patch.object(trace, "make_console", lambda: quiet),
+        patch.object(trace, "load_batch", lambda _: trace.Batch(*make_problem(batch=11))),
+    ):
+        return _passes(lambda: trace.main(options) == 0)
+
+
+def _ones_pass(compare: ModuleType, shape: tuple[int, ...]) -> bool:
+    held = compare.parity.checks.hold_against("ones", "", np.ones(shape), exact(np.ones(5)))
+    return bool(held.passed)

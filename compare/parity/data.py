@@ -1,0 +1,140 @@
+"""What is claimed of the data that all are fed: pixels, statistics, batches, first weights."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+
+from compare.expected.bounds import ARITHMETIC, Bounded, gamma
+from compare.parity.checks import hold_against, must
+from compare.parity.common import Checks
+from shared.digits import Digits
+
+MODULES = ("batches", "data", "normalization", "params", "sample")
+NUM_IMAGES, NUM_PIXELS = 53, 784
+
+
+def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Checks:
+    """Hold `shared` against its definitions; `changed` modules of it stand in for the real ones."""
+    shared = {name: import_module(f"shared.{name}") for name in MODULES} | dict(changed)
+    yield from _check_normalization(shared["normalization"], seed)
+    yield from _check_splits(shared["data"], seed)
+    yield from _check_sample(shared["sample"])
+    yield from _check_batches(shared["batches"], seed)
+    yield from _check_first_weights(shared["params"], seed)
+
+
+def draw_pixels(seed: int, brightest: int = 256) -> np.ndarray:
+    """Draw grey levels uint8 [n, 784], of which every seventh pixel is always the same."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(brightest, size=(NUM_IMAGES, NUM_PIXELS)).astype(np.uint8)
+    pixels[:, ::7] = brightest // 2
+    return pixels
+
+
+def expect_statistics(pixels: np.ndarray, kind: str) -> tuple[Bounded, Bounded]:
+    """Give shift and scale by the definition: deviations over n, or over n - 1 for the seed."""
+    levels = pixels.astype(np.float64)
+    if kind == "global":
+        shift, scale = levels.mean(keepdims=True).reshape(1), levels.std(keepdims=True).reshape(1)
+    elif kind == "per-pixel":
+        deviation = levels.std(axis=0)
+        shift, scale = levels.mean(axis=0), np.where(deviation > 0, deviation, 255.0)
+    else:
+        variances = levels.var(axis=0, ddof=1)
+        shift, scale = levels.mean(axis=0), np.std(variances + 1e-8, ddof=1, keepdims=True)
+    # Sums of n terms, or of n * 784; what is squared is at most 255, and a deviation above 1.
+    relative = gamma(levels.size, ARITHMETIC["float64"].stored)
+    size = np.full_like(scale, 255.0**2)
+    return Bounded(shift, relative * 255 * np.ones_like(shift), shift), Bounded(
+        scale, relative * size, size
+    )
+
+
+def expect_normalized(pixels: np.ndarray, fitted_on: np.ndarray, kind: str) -> Bounded:
+    """Normalise by the definition, and round to float32 at the end."""
+    shift, scale = expect_statistics(fitted_on, kind)
+    value = (pixels.astype(np.float64) - shift.value) / scale.value
+    carried = (shift.bound + scale.bound * np.abs(value)) / scale.value
+    bound = ARITHMETIC["float32"].stored * np.abs(value) + 2 * carried
+    return Bounded(value, bound, np.abs(value))
+
+
+def _check_normalization(normalization: ModuleType, seed: int) -> Checks:
+    pixels = draw_pixels(seed)
+    others = draw_pixels(seed + 1)[:, ::-1]  # also where a pixel never varied
+    for kind in ("global", "per-pixel", "seed"):
+        fitted = normalization.fit_normalization(pixels, kind)
+        for quantity, expected in zip(
+            ("shift", "scale"), expect_statistics(pixels, kind), strict=True
+        ):
+            yield hold_against(quantity, kind, getattr(fitted, quantity), expected)
+        found = normalization.normalize(others, fitted)
+        yield must("dtype of images", kind, found.dtype == np.float32)
+        yield hold_against("images", kind, found, expect_normalized(others, pixels, kind))
+
+
+def _check_splits(data: ModuleType, seed: int) -> Checks:
+    """Statistics come from the training split, and from no other."""
+    labels = np.arange(NUM_IMAGES) % 10
+    pixels = {
+        "train": draw_pixels(seed, 200),
+        "validation": draw_pixels(seed, 90),
+        "test": draw_pixels(seed),
+    }
+    digits = {name: Digits(array, labels) for name, array in pixels.items()}
+    for kind in ("global", "per-pixel", "seed"):
+        prepared = data.prepare(digits, normalization=kind, num_channels=2)
+        for name, array in pixels.items():
+            split = getattr(prepared, name)
+            expected = expect_normalized(array, pixels["train"], kind)
+            for channel in range(2):
+                found = split.images[..., channel]
+                yield hold_against(f"{name} images", kind, found, expected)
+            yield must(f"{name} labels", kind, np.array_equal(split.labels, labels))
+
+
+def _check_sample(sample: ModuleType) -> Checks:
+    """A written one is taller than it is broad, so rows and columns are not swapped."""
+    train = sample.load_sample()["train"]
+    ones = train.pixels[train.labels == 1].reshape(-1, 28, 28).sum(axis=0, dtype=np.float64)
+    places = np.arange(28)
+    spread = [
+        np.average((places - np.average(places, weights=along)) ** 2, weights=along)
+        for along in (ones.sum(axis=1), ones.sum(axis=0))
+    ]
+    yield must("ones are upright", "the sample", bool(spread[0] > 1.5 * spread[1]))
+    balanced = np.array_equal(np.bincount(train.labels), np.full(10, len(train.labels) // 10))
+    yield must("classes are balanced", "the sample", balanced)
+
+
+def _check_batches(batches: ModuleType, seed: int) -> Checks:
+    drawn = {
+        (sampling, epoch): batches.epoch_batches(23, 5, sampling=sampling, seed=seed, epoch=epoch)
+        for sampling in ("shuffle", "replacement")
+        for epoch in (1, 2)
+    }
+    for (sampling, epoch), rows in drawn.items():
+        where = f"{sampling}, epoch {epoch}"
+        yield must("batches", where, rows.shape == (4, 5) and 0 <= rows.min() <= rows.max() < 23)
+        again = batches.epoch_batches(23, 5, sampling=sampling, seed=seed, epoch=epoch)
+        yield must("batches can be drawn again", where, np.array_equal(rows, again))
+        once = len(np.unique(rows)) == rows.size
+        yield must("each sample once an epoch", where, once or sampling == "replacement")
+    for sampling in ("shuffle", "replacement"):
+        same = np.array_equal(drawn[sampling, 1], drawn[sampling, 2])
+        yield must("every epoch draws anew", sampling, not same)
+
+
+def _check_first_weights(params: ModuleType, seed: int) -> Checks:
+    """Uniform within one over the root of the inputs, and no two parameters from one draw."""
+    drawn = params.initial_params(num_steps=97, num_channels=7, num_outputs=11, seed=seed)
+    for name, array in drawn.items():
+        inputs = 97 * 7 if name.startswith("out.") else 7
+        within = np.abs(array).max() <= (1 + 1e-6) / inputs**0.5
+        spread = 0.5 < array.std() * (3 * inputs) ** 0.5 < 1.5
+        yield must("first weights are uniform", name, bool(within and spread))
+    starts = [(array.reshape(-1) / np.abs(array).max())[:5] for array in drawn.values()]
+    correlated = [np.corrcoef(a, b)[0, 1] for i, a in enumerate(starts) for b in starts[:i]]
+    yield must("no draw is used twice", f"seed {seed}", bool(np.max(correlated) < 1 - 1e-9))

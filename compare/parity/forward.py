@@ -1,0 +1,147 @@
+"""What is claimed of the forward pass, of what goes in, and of what is refused."""
+
+from types import ModuleType
+
+import numpy as np
+
+from compare.expected.bounds import exact
+from compare.expected.problems import Problem, make_dataset, make_problem, scaled
+from compare.parity.checks import Check, hold_against, must
+from compare.parity.common import (
+    SIZES,
+    Checks,
+    config_of,
+    draw_problems,
+    evaluate,
+    expect_evaluation,
+    hold_fraction,
+    refuses,
+)
+from compare.parity.steps import Batch, Case, bound_steps, judge
+from numpy_reference.metrics import macro_accuracy, micro_accuracy
+from shared.training.loop import train
+
+
+def check_steps(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Judge every named step of the forward pass, by itself and since the start."""
+    for problem in draw_problems(seed):
+        batch = Batch(*problem).held_in(case.dtype)
+        carried = bound_steps(batch, case.dtype)
+        for found in judge(case, implementation, batch, carried):
+            share = found.carried if found.local is None else np.max([found.carried, found.local])
+            yield Check(found.step, f"{case}{found.index}", found.error, float(share))
+
+
+def check_logits(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Evaluate in batches of which the last is short, also where scores are enormous."""
+    problems = draw_problems(seed, batch=7)
+    for problem in (*problems, *(enormous(problem) for problem in problems)):
+        logits, _ = expect_evaluation(problem, case.dtype)
+        result = evaluate(case, implementation, problem)
+        yield must("dtype", str(case), result.logits.dtype == np.dtype(case.dtype))
+        yield hold_against("logits", str(case), result.logits, logits)
+
+
+def check_loss(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Evaluate the mean loss over samples, in nats, where the last batch is short."""
+    for problem in draw_problems(seed, batch=7):
+        _, loss = expect_evaluation(problem, case.dtype)
+        result = evaluate(case, implementation, problem)
+        yield hold_against("loss", str(case), np.array([result.loss]), loss)
+
+
+def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Count what is right: of all samples, or by class; the first of equal logits counts."""
+    problem = make_problem(13, 7, 3, 5, seed=seed)
+    unbalanced = problem._replace(labels=np.where(problem.labels == 1, 0, problem.labels))
+    # No label is, and no guess will be, one of the last two.
+    unlikely = problem.params | {"out.bias": problem.params["out.bias"] - [0, 0, 0, 1e3, 1e3]}
+    absent = problem._replace(params=unlikely, labels=problem.labels % 3)
+    tied = problem._replace(params={n: 0 * array for n, array in problem.params.items()})
+    for put in (problem, unbalanced, absent, tied):
+        for kind, count in (("micro", micro_accuracy), ("macro", macro_accuracy)):
+            result = evaluate(case, implementation, put, accuracy=kind)
+            expected = count(result.logits, put.labels)
+            yield hold_fraction(f"{kind} accuracy", str(case), result.accuracy, expected)
+
+
+def check_inputs(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Take every input alike: constant, blank, one-hot, tiny, and what is no number."""
+    problem = make_problem(3, 7, 3, 5, seed=seed)
+    one_hot = np.zeros_like(problem.images)
+    one_hot[:, 2] = 1
+    for images in (
+        np.zeros_like(problem.images),
+        np.ones_like(problem.images) * problem.images[:1, :1],
+        one_hot,
+        problem.images * np.float32(1e-40),
+        problem.images * np.float32(30),
+    ):
+        put = problem._replace(images=images.astype(np.float32))
+        logits, _ = expect_evaluation(put, case.dtype)
+        yield hold_against("logits", str(case), evaluate(case, implementation, put).logits, logits)
+    yield from check_no_number(case, implementation, problem)
+
+
+def check_no_number(case: Case, implementation: ModuleType, problem: Problem) -> Checks:
+    """Make an image's logits NaN where a pixel is, and no other's; the histogram form refuses."""
+    right = evaluate(case, implementation, problem).logits
+    for value in (np.nan, np.inf, -np.inf):
+        images = problem.images.copy()
+        images[1, 4, 2] = value
+        put = problem._replace(images=images)
+        if case.form == "histogram":
+            refused = refuses(evaluate, case, implementation, put)
+            yield must(f"{value} is refused", str(case), refused)
+            continue
+        with np.errstate(invalid="ignore"):  # NumPy says so
+            found = evaluate(case, implementation, put).logits
+        yield must(f"{value} makes its image NaN", str(case), bool(np.isnan(found[1]).all()))
+        same = np.array_equal(found[[0, 2]], right[[0, 2]])
+        yield must(f"{value} leaves other images alone", str(case), same)
+
+
+def check_labels(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Refuse a label that is no class, wherever labels are taken."""
+    problem = make_problem(*SIZES[0], seed=seed)
+    model = implementation.from_params(problem.params, case.form, case.dtype, case.device)
+    for wrong in (-100, -1, 5, 255):
+        labels = problem.labels.copy()
+        labels[0] = wrong
+        where = f"{case}, label {wrong} of 5 classes"
+        put = problem._replace(labels=labels)
+        yield must("evaluate refuses", where, refuses(evaluate, case, implementation, put))
+        if hasattr(implementation, "loss_and_gradients"):
+            refused = refuses(implementation.loss_and_gradients, model, put.images, labels)
+            yield must("loss_and_gradients refuses", where, refused)
+        if hasattr(implementation, "Training"):
+            training = train(implementation, put.params, make_dataset(put), config_of(case))
+            yield must("train refuses", where, refuses(next, training))
+
+
+def check_params(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Take parameters in and give them out: the same numbers, as copies, in the model's dtype."""
+    problem = make_problem(*SIZES[0], seed=seed)
+    given = {name: array.astype(case.dtype) for name, array in problem.params.items()}
+    model = implementation.from_params(given, case.form, case.dtype, case.device)
+    where = str(case)
+    first = implementation.to_params(model)
+    yield must("parameters' names", where, list(first) == list(problem.params))
+    for array in (*given.values(), *(array for array in first.values() if array.flags.writeable)):
+        array += 1  # whoever changes what was given, or taken, changes no model
+    for name, array in implementation.to_params(model).items():
+        expected = problem.params[name]
+        yield must(f"dtype of {name}", where, array.dtype == np.dtype(case.dtype))
+        yield hold_against(name, where, array, exact(expected))
+    wrong = dict(problem.params)
+    wrong["K"] = wrong["K"][:, :2]
+    for what, params in (
+        ("a missing parameter", {n: a for n, a in problem.params.items() if n != "V"}),
+        ("a wrong shape", wrong),
+    ):
+        yield must(f"{what} is refused", where, refuses(implementation.from_params, params))
+
+
+def enormous(problem: Problem) -> Problem:
+    """Make scores so large, some thousands, that exp overflows in float64 without its shift."""
+    return scaled(problem, 40.0)

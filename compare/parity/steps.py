@@ -1,0 +1,167 @@
+"""Judge a model step by step: each step's error as a fraction of what rounding allows.
+
+A step is judged twice. By itself (`local`): from what the model itself computed just before, so
+that an error stands at the step that made it. And since the start (`carried`): from the exact
+values, which the final verdict of a run is about. See compare/expected/exact.py for both.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType, ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from compare.expected.bounds import ARITHMETIC, Bounded, error_over_bound, exact
+from compare.expected.exact import expect_loss, expect_steps, hold, stack
+from compare.parity.capture import capture_steps
+from compare.parity.hints import find_hint
+from shared.levels import in_form
+
+STEPS = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One implementation in one form, dtype and device."""
+
+    implementation: str
+    form: str
+    dtype: str
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.implementation} {self.form} in {self.dtype} on {self.device}"
+
+
+class Batch(NamedTuple):
+    """The parameters, exact in the dtype that is judged, and a batch."""
+
+    params: Mapping[str, np.ndarray]
+    images: np.ndarray  # float32 [batch, steps, channels]
+    labels: np.ndarray  # int64 [batch]
+
+    def held_in(self, dtype: str) -> "Batch":
+        """Round the numbers to what a dtype can hold: float32's, or bfloat16's."""
+        in_float32 = {name: array.astype(np.float32) for name, array in self.params.items()}
+        if dtype != "bfloat16":
+            return self._replace(params=in_float32)
+        params = {name: round_to_bfloat16(array) for name, array in in_float32.items()}
+        return self._replace(params=params, images=round_to_bfloat16(self.images))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found of a step: where it is furthest off, for its bound, and how far."""
+
+    step: str
+    local: float | None  # error / bound, from the model's own values before; NaN where those are
+    carried: float  # error / bound, from the exact values since the start
+    index: tuple[int, ...]  # where the worse of the two is largest
+    found: float
+    expected: float
+    error: float
+    hint: str | None  # what this looks like, where the step is wrong and its pattern is known
+
+    @property
+    def is_wrong_by_itself(self) -> bool:
+        """Whether the step itself is off, whatever came before; NaN is."""
+        return self.local is not None and not self.local <= 1
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within both bounds; NaN is not."""
+        return self.carried <= 1 and not self.is_wrong_by_itself
+
+
+def judge(
+    case: Case, implementation: ModuleType, batch: Batch, carried: Mapping[str, Bounded]
+) -> list[Judged]:
+    """Run a case and judge every step that could be seen, in their order.
+
+    `carried` is what `bound_steps` gives for the batch and the case's dtype: the same for all.
+    """
+    model = implementation.from_params(batch.params, case.form, case.dtype, case.device)
+    images = in_form(batch.images, case.form)
+    seen = capture_steps(implementation, model, images)
+    result = implementation.evaluate(
+        model, images, batch.labels, batch_size=len(images), accuracy="micro"
+    )
+    local = bound_steps(batch, case.dtype, seen)
+    judged = {
+        step: judge_step(step, seen[step], local[step], carried[step], case.dtype)
+        for step in STEPS
+        if step in seen
+    }
+    # What ran may have been compiled, and so rounded otherwise: its logits count as well.
+    logits = judge_step("logits", result.logits, None, carried["logits"], case.dtype)
+    if result.logits.shape != carried["logits"].value.shape:  # and so there is no loss of theirs
+        return [*judged.values(), logits]
+    if (looked_at := judged.pop("logits", None)) is not None:
+        is_further = not logits.carried <= looked_at.carried  # also where it is NaN
+        logits = replace(logits, local=looked_at.local) if is_further else looked_at
+    loss = judge_loss(result.logits, result.loss, carried["logits"], batch, case.dtype)
+    return [*judged.values(), logits, loss]
+
+
+def bound_steps(
+    batch: Batch, dtype: str, seen: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> dict[str, Bounded]:
+    """Give value and bound of every step [batch, ...]: carried, or local to what was `seen`."""
+    samples = [
+        expect_steps(
+            hold(batch.params),
+            exact(image),
+            ARITHMETIC[dtype],
+            {name: array[index] for name, array in seen.items()},
+        )
+        for index, image in enumerate(batch.images)
+    ]
+    return {step: stack([sample[step] for sample in samples]) for step in samples[0]}
+
+
+def judge_step(
+    step: str, found: np.ndarray, local: Bounded | None, carried: Bounded, dtype: str
+) -> Judged:
+    """Hold what a model found at a step against both bounds; all are arrays of one shape."""
+    if (shape := found.shape) != (wanted := carried.value.shape):
+        hint = f"its shape is {list(shape)} and should be {list(wanted)}"
+        return Judged(step, None, math.inf, (), math.nan, math.nan, math.inf, hint)
+    values = found.astype(np.float64)
+    carried_share = error_over_bound(values, carried)
+    local_share = None if local is None else error_over_bound(values, local)
+    # Where a step is wrong by itself, that is what to show; else where it has come furthest off.
+    is_local = local_share is not None and not np.max(local_share) <= 1
+    share, against = (local_share, local) if is_local else (carried_share, carried)
+    assert share is not None
+    assert against is not None
+    index = np.unravel_index(np.argmax(share), share.shape)  # NaN counts as the largest
+    passed = bool(np.max(carried_share) <= 1) and not is_local
+    return Judged(
+        step,
+        local=None if local_share is None else float(np.max(local_share)),
+        carried=float(np.max(carried_share)),
+        index=tuple(int(i) for i in index),
+        found=float(values[index]),
+        expected=float(against.value[index]),
+        error=float(np.abs(values[index] - against.value[index])),
+        hint=None if passed else find_hint(step, values, against, dtype),
+    )
+
+
+def judge_loss(
+    logits: np.ndarray, loss: float, carried: Bounded, batch: Batch, dtype: str
+) -> Judged:
+    """Judge the mean loss of a batch from the model's own logits, and from the exact ones."""
+    local, since_the_start = (
+        expect_loss(judged, batch.labels, ARITHMETIC[dtype]) for judged in (exact(logits), carried)
+    )
+    return judge_step("loss", np.array([loss]), local, since_the_start, dtype)
+
+
+def round_to_bfloat16(array: np.ndarray) -> np.ndarray:
+    """Round float32 numbers to bfloat16's 8 significant bits, to even; they stay float32."""
+    bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
+    to_even = 0x7FFF + ((bits >> 16) & 1)
+    return ((bits + to_even) & 0xFFFF0000).astype(np.uint32).view(np.float32)

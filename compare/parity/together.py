@@ -1,0 +1,95 @@
+"""What is claimed of a training in several processes: that it is the training of one alone.
+
+`torchrun --nproc-per-node 2 -m compare.parity.together PACKAGE FILE` starts the processes. Each
+trains with the others by the package's distributed.py, judges what it has itself, and writes its
+checks as JSON to FILE, with its rank before the suffix.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from compare.expected.problems import few_levels, make_dataset, make_problem
+from compare.parity.checks import Check, must, relative_difference
+from compare.parity.common import Checks, config_of, refuses
+from compare.parity.steps import Case
+from compare.parity.training import TRAJECTORY_TOLERANCE, check_adam_steps
+from shared.files import write_json
+from shared.training.loop import train
+from shared.training.processes import Place, find_place, run_or_leave
+
+BATCH = 8  # which 1, 2, 4 and 8 devices can share
+TRAINED_ON, EPOCHS = 67, 5  # 40 steps, and three samples left out of every epoch
+
+
+def check_together(package: str, case: Case, place: Place) -> Checks:
+    """Put the claims to a package's distributed.py, from within one of the processes."""
+    distributed = import_module(f"{package}.distributed")
+    alone = import_module(package)
+    devices = distributed.count_devices(case.device)
+    problem = few_levels(make_problem(BATCH, 7, 3, 5), 31)
+    # The gradient's bound is judged in the first moment, from what was held just before.
+    yield from check_adam_steps(case, distributed, problem)
+    yield from check_same_training(case, distributed, alone, place)
+    if devices > 1:
+        data, uneven = make_dataset(problem), config_of(case, batch_size=devices + 1)
+        refused = refuses(lambda: next(train(distributed, problem.params, data, uneven)))
+        yield must("an uneven share is refused", str(case), refused)
+
+
+def check_same_training(
+    case: Case, distributed: ModuleType, alone: ModuleType, place: Place
+) -> Checks:
+    """Train for some epochs together and alone: the same batches, losses and weights."""
+    problem = few_levels(make_problem(TRAINED_ON, 7, 3, 5), 31)
+    config = config_of(case, epochs=EPOCHS, batch_size=BATCH)
+    data = make_dataset(problem)
+    together = list(train(distributed, problem.params, data, config))
+    for a, b in zip(together, train(alone, problem.params, data, config), strict=True):
+        where = f"{case}, process {place.rank} of {place.size}, epoch {a.number}"
+        pairs = {"losses": (a.step_losses, b.step_losses)}
+        for kind, found, expected in (
+            ("parameter", a.params, b.params),
+            ("first moment", a.adam.first_moment, b.adam.first_moment),
+            ("second moment", a.adam.second_moment, b.adam.second_moment),
+        ):
+            pairs |= {f"{kind} {name}": (found[name], expected[name]) for name in problem.params}
+        if place.is_first:
+            pairs["validation logits"] = (a.validation.logits, b.validation.logits)
+            same = a.validation.accuracy == b.validation.accuracy
+            yield must("validation accuracy", where, same)
+        for quantity, pair in pairs.items():
+            error = relative_difference(*pair)
+            yield Check(quantity, where, error, error / TRAJECTORY_TOLERANCE)
+        yield must("Adam's step", where, a.adam.step == b.adam.step)
+        yield must("train accuracy", where, a.train_accuracy == b.train_accuracy)
+        yield must("samples", where, a.samples == b.samples)
+
+
+def main(args: Sequence[str]) -> int:
+    """Join the others, put the claims, and write what was found."""
+    package, file = args[0], Path(args[1])
+    place = find_place(os.environ)
+    assert place is not None, "start it with torchrun"
+    distributed = import_module(f"{package}.distributed")
+    name = package.removesuffix("_impl")
+
+    def run() -> int:
+        distributed.join(place, "cpu")
+        case = Case(name, "histogram", "float64")
+        checks = list(check_together(package, case, place))
+        found = [asdict(check) | {"passed": check.passed} for check in checks]
+        write_json(file.with_suffix(f".{place.rank}{file.suffix}"), found)
+        distributed.leave()
+        return 0
+
+    run_or_leave(place, run)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,222 @@
+"""What is claimed of gradients, of Adam's steps and state, and of whole trainings."""
+
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from types import ModuleType
+
+import numpy as np
+
+from compare.expected.adam import expect_moments, expect_params, start_of_adam
+from compare.expected.bounds import ARITHMETIC, Bounded, gamma
+from compare.expected.exact import expect_gradients, expect_logits, expect_loss
+from compare.expected.problems import Problem, few_levels, make_dataset, make_problem
+from compare.expected.training import ExactTraining, train_exactly
+from compare.parity.checks import hold_against, must
+from compare.parity.common import (
+    SIZES,
+    Checks,
+    config_of,
+    draw_problems,
+    expect_evaluation,
+    hold_fraction,
+)
+from compare.parity.steps import Case
+from numpy_reference.metrics import macro_accuracy, micro_accuracy
+from shared.batches import epoch_batches
+from shared.config import Config
+from shared.training.loop import train
+
+TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5, two samples left out by turns
+# What 500 steps may differ in float64, relatively: far above rounding, which has grown to some
+# 1e-14 by then, and far below any difference of method.
+TRAJECTORY_TOLERANCE = 1e-10
+ADAM_STEPS = 3
+
+
+def check_gradients(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Differentiate the mean loss of a batch by every parameter."""
+    for problem in draw_problems(seed):
+        params, images, labels = problem
+        expected = expect_gradients(params, images, labels, ARITHMETIC[case.dtype])
+        model = implementation.from_params(params, case.form, case.dtype, case.device)
+        loss, gradients = implementation.loss_and_gradients(model, images, labels)
+        _, exact_loss = expect_evaluation(problem, case.dtype)
+        yield hold_against("loss", str(case), np.array([loss]), exact_loss)
+        yield must("gradients' names", str(case), list(gradients) == list(params))
+        for name, gradient in expected.items():
+            yield hold_against(f"gradient of {name}", str(case), gradients[name], gradient)
+
+
+def check_adam(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Take a few steps of Adam, each judged from what the implementation held before it."""
+    for size in SIZES:
+        # Some gradients are as small as Adam's epsilon, where it matters where epsilon stands.
+        problem = with_small_gradients(make_problem(*size, seed=seed))
+        yield from check_adam_steps(case, implementation, problem)
+
+
+def check_adam_steps(case: Case, implementation: ModuleType, problem: Problem) -> Checks:
+    """Take a few steps of Adam on one batch, all of a problem's samples."""
+    arithmetic = ARITHMETIC[case.dtype]
+    config = config_of(case, epochs=ADAM_STEPS, batch_size=len(problem.labels))
+    params, state = dict(problem.params), start_of_adam(problem.params)
+    for epoch in train(implementation, problem.params, make_dataset(problem), config):
+        gradients = expect_gradients(params, problem.images, problem.labels, arithmetic)
+        moments = expect_moments(state, gradients, arithmetic)
+        where = f"{case}, step {epoch.number}"
+        yield must("Adam's step", where, epoch.adam.step == epoch.number)
+        logits = expect_logits(params, problem.images, arithmetic)
+        loss = expect_loss(logits, problem.labels, arithmetic)
+        yield hold_against("step loss", where, epoch.step_losses, loss)
+        expected = expect_params(params, epoch.adam, config.learning_rate, arithmetic)
+        for name in params:
+            for quantity, found, wanted in (
+                ("first moment", epoch.adam.first_moment[name], moments[0][name]),
+                ("second moment", epoch.adam.second_moment[name], moments[1][name]),
+                ("stepped", epoch.params[name], expected[name]),
+            ):
+                yield hold_against(f"{quantity} {name}", where, found, wanted)
+        params, state = dict(epoch.params), epoch.adam
+
+
+def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Train 500 steps of several epochs in float64 and stay with the exact training."""
+    problem = trajectory_problem(seed)
+    config = config_of(case, epochs=TRAJECTORY_EPOCHS, batch_size=5, seed=seed)
+    exact_training = exact_trajectory(seed)
+    epochs = list(train(implementation, problem.params, make_dataset(problem), config))
+    losses, last = np.concatenate([epoch.step_losses for epoch in epochs]), epochs[-1]
+    where = f"{case} after {len(losses)} steps"
+    yield must("number of steps", where, last.adam.step == len(exact_training.losses))
+    kinds = (
+        ("parameter", last.params, exact_training.params),
+        ("first moment", last.adam.first_moment, exact_training.adam.first_moment),
+        ("second moment", last.adam.second_moment, exact_training.adam.second_moment),
+    )
+    by_name = [(f"{kind} {n}", a[n], b[n]) for kind, a, b in kinds for n in problem.params]
+    for quantity, found, expected in (("losses", losses, exact_training.losses), *by_name):
+        allowed = TRAJECTORY_TOLERANCE * np.abs(expected).max() * np.ones_like(expected)
+        yield hold_against(quantity, where, found, Bounded(expected, allowed, np.abs(expected)))
+
+
+def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Report each epoch truly: means over its steps, its end's validation, copies of its own."""
+    problem = make_problem(11, 7, 3, 5, seed=seed)
+    sampling = "replacement"  # check_trajectory shuffles
+    config = config_of(
+        case, epochs=3, batch_size=5, seed=seed, sampling=sampling, eval_batch_size=4
+    )
+    data, start = make_dataset(problem), {n: a.copy() for n, a in problem.params.items()}
+    kept = [  # what an epoch held when it came, beside what it holds once others followed
+        (epoch, {name: array.copy() for name, array in epoch.params.items()})
+        for epoch in train(implementation, problem.params, data, config)
+    ]
+    where = str(case)
+    yield must("number of epochs", where, [e.number for e, _ in kept] == [1, 2, 3])
+    for name, array in start.items():
+        same = np.array_equal(problem.params[name], array)
+        yield must(f"{name} that training began from is left alone", where, same)
+    if case.dtype == "float64":
+        yield from check_train_accuracy(case, implementation, problem, config)
+    if case.form != "histogram":  # which takes no NaN
+        yield from check_nan_loss(case, implementation, problem, config)
+    for epoch, copied in kept:
+        where = f"{case}, epoch {epoch.number}"
+        yield must("images trained on", where, epoch.samples == 10)
+        mean = epoch.step_losses.astype(np.float64).mean(keepdims=True)
+        # TorchMetrics and Flax keep their means in float32.
+        allowed = gamma(len(epoch.step_losses) + 2, ARITHMETIC["float32"].stored) * mean
+        reported = np.array([epoch.train_loss])
+        yield hold_against("train loss", where, reported, Bounded(mean, allowed, mean))
+        held = problem._replace(params=copied)
+        logits, loss = expect_evaluation(held, case.dtype)
+        yield hold_against("validation logits", where, epoch.validation.logits, logits)
+        yield hold_against("validation loss", where, np.array([epoch.validation.loss]), loss)
+        right = micro_accuracy(epoch.validation.logits, problem.labels)
+        yield hold_fraction("validation accuracy", where, epoch.validation.accuracy, right)
+        for name, array in copied.items():
+            same = np.array_equal(epoch.params[name], array)
+            yield must(f"{name} is a copy", where, same)
+    moved = [not np.array_equal(a["V"], b["V"]) for (_, a), (_, b) in pairwise(kept)]
+    yield must("every epoch moves the parameters", str(case), all(moved))
+
+
+def check_copies(case: Case, implementation: ModuleType, seed: int) -> Checks:
+    """Change all that a training was given, once it began: it goes on as if nothing had changed."""
+    problem = few_levels(make_problem(11, 7, 3, 5, seed=seed), 13, seed=seed)
+    config = config_of(case, epochs=2, batch_size=5, seed=seed)
+    expected = list(train(implementation, problem.params, make_dataset(problem), config))
+    given = deepcopy(problem)
+    data = make_dataset(given)
+    training = train(implementation, given.params, data, config)
+    found = [next(training)]
+    levels = data.train.levels  # there, as the problem has few
+    for array in (given.images, *given.params.values(), *([] if levels is None else [levels])):
+        array *= 0
+    for array in (given.labels, data.train.pixels):
+        array[...] = array[::-1].copy()
+    found += training
+    for a, b in zip(found, expected, strict=True):
+        where = f"{case}, epoch {b.number}"
+        yield must("step losses", where, np.array_equal(a.step_losses, b.step_losses))
+        same = np.array_equal(a.validation.logits, b.validation.logits)
+        yield must("validation logits", where, same)
+        for name, array in b.params.items():
+            yield must(name, where, np.array_equal(a.params[name], array))
+
+
+def check_train_accuracy(
+    case: Case, implementation: ModuleType, problem: Problem, config: Config
+) -> Checks:
+    """Hold the accuracy of each epoch's batches, while the parameters moved, to the exact one."""
+    exact_training = train_exactly(problem, config)
+    labels = np.split(exact_training.labels, config.epochs)
+    logits = np.split(exact_training.logits, config.epochs)
+    for kind in ("micro", "macro"):
+        training = train(
+            implementation, problem.params, make_dataset(problem), replace(config, accuracy=kind)
+        )
+        for epoch, outputs, targets in zip(training, logits, labels, strict=True):
+            if kind == "micro":
+                right = micro_accuracy(outputs.reshape(targets.size, -1), targets.reshape(-1))
+            else:  # by class in every batch, as the seed did
+                batches = zip(outputs, targets, strict=True)
+                right = float(np.mean([macro_accuracy(*batch) for batch in batches]))
+            yield hold_fraction(f"{kind} train accuracy", str(case), epoch.train_accuracy, right)
+
+
+def check_nan_loss(
+    case: Case, implementation: ModuleType, problem: Problem, config: Config
+) -> Checks:
+    """Show that a training went wrong: a loss that is NaN makes the mean of its epoch NaN."""
+    first, second = epoch_batches(
+        len(problem.labels), config.batch_size, sampling=config.sampling, seed=config.seed, epoch=1
+    )
+    images = problem.images.copy()
+    images[np.setdiff1d(second, first)[0], 2, 1] = np.nan  # so the first batch's loss is a number
+    data = make_dataset(problem)
+    broken = replace(data, train=replace(data.train, images=images))
+    with np.errstate(invalid="ignore"):
+        epoch = next(iter(train(implementation, problem.params, broken, config)))
+    is_nan = np.isnan([*epoch.step_losses, epoch.train_loss]).tolist()
+    yield must("NaN makes the train loss NaN", str(case), is_nan == [False, True, True])
+
+
+@cache
+def exact_trajectory(seed: int) -> ExactTraining:
+    """Train the trajectory's problem exactly."""
+    config = Config(epochs=TRAJECTORY_EPOCHS, batch_size=5, seed=seed)
+    return train_exactly(trajectory_problem(seed), config)
+
+
+def trajectory_problem(seed: int) -> Problem:
+    """Draw what is trained on for 500 steps; few enough levels for the histogram form."""
+    return few_levels(make_problem(TRAJECTORY_SAMPLES, 5, 3, 2, seed=seed), 31, seed=seed)
+
+
+def with_small_gradients(problem: Problem) -> Problem:
+    """Make the last layer's weights so small that K, Q and V have gradients of some 1e-8."""
+    weight = (problem.params["out.weight"] * 1e-8).astype(np.float32).astype(np.float64)
+    return problem._replace(params=problem.params | {"out.weight": weight})

@@ -1,0 +1,154 @@
+"""The verdict of a run: do the implementations compute the same function, and train alike?
+
+Two questions are judged.
+
+1. On the same weights, do the logits and the loss of every implementation lie within the rounding
+   bound (compare/expected/bounds.py) of the exact ones (compare/expected/exact.py)?
+2. Trained in float64 from the same start on the same batches, do loss and parameters stay
+   together? There rounding is 1e-16 and any difference of method shows.
+
+A third is only reported, as "drift": how far apart the runs ended in their own dtype. There one
+rounding, amplified over hundreds of steps, is not to be told from a small difference of method.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from compare.expected.bounds import ARITHMETIC
+from compare.expected.exact import expect_logits, expect_loss
+from compare.parity.checks import Check, hold_against, largest, relative_difference
+from compare.parity.training import TRAJECTORY_TOLERANCE
+from compare.registry.contract import device_of, form_of
+from shared.config import Config
+from shared.data import Dataset, Split
+from shared.training.loop import train
+from shared.training.records import Epoch
+
+JUDGED_IMAGES = 100  # the bound is computed for the first so many test images
+TRAJECTORY_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Every check of a run, and the drift between the trained implementations."""
+
+    checks: list[Check]
+    drift: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is something that was checked, and all of it passed."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    @property
+    def verdict(self) -> str:
+        """Say in one sentence whether parity holds, and if not, what fails first."""
+        for check in self.checks:
+            if not check.passed:
+                return (
+                    f"Parity FAILS: {check.quantity} of {check.where} is off by {check.error:.2e}, "
+                    f"{check.error_over_bound:.3g} times what rounding allows."
+                )
+        closest = max(self.checks, key=lambda check: check.error_over_bound)
+        return (
+            f"Parity holds: every difference is within what rounding allows; the closest to its "
+            f"limit is {closest.quantity} of {closest.where}, at {closest.error_over_bound:.2g}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the verdict, the largest error by quantity, each check and the drift."""
+        by_quantity: dict[str, list[Check]] = {}
+        for check in self.checks:
+            by_quantity.setdefault(check.quantity, []).append(check)
+        return {
+            "passed": self.passed,
+            "verdict": self.verdict,
+            "max_error": {q: largest(c.error for c in checks) for q, checks in by_quantity.items()},
+            "max_error_over_bound": {
+                q: largest(c.error_over_bound for c in checks) for q, checks in by_quantity.items()
+            },
+            "drift": self.drift,
+            "checks": [asdict(check) | {"passed": check.passed} for check in self.checks],
+        }
+
+
+def check_same_weights(
+    implementations: Mapping[str, ModuleType],
+    params: Mapping[str, np.ndarray],
+    split: Split,
+    config: Config,
+    *,
+    weights_of: str,
+) -> list[Check]:
+    """Hold logits and loss of every implementation on `params` against the exact ones."""
+    images, labels = split.images[:JUDGED_IMAGES], split.labels[:JUDGED_IMAGES]
+    arithmetic = ARITHMETIC[config.dtype]
+    logits = expect_logits(params, images, arithmetic)
+    loss = expect_loss(logits, labels, arithmetic)
+    checks = []
+    for name, implementation in implementations.items():
+        model = implementation.from_params(
+            params,
+            form_of(implementation, config.attention),
+            config.dtype,
+            device_of(implementation, config.device),
+        )
+        result = implementation.evaluate(model, images, labels, batch_size=config.eval_batch_size)
+        where = f"{name} on {weights_of}'s weights"
+        checks += [
+            hold_against("logits", where, result.logits, logits),
+            hold_against("loss", where, np.array([result.loss]), loss),
+        ]
+    return checks
+
+
+def check_float64_training(
+    trainers: Mapping[str, ModuleType],
+    params: Mapping[str, np.ndarray],
+    data: Dataset,
+    config: Config,
+) -> list[Check]:
+    """Train a few steps in float64 and hold losses and parameters of every pair together."""
+    size = min(len(data.train.labels), TRAJECTORY_STEPS * config.batch_size)
+    few = Dataset(
+        train=data.train.first(size),
+        validation=data.validation.first(1),
+        test=data.test.first(1),
+    )
+    epochs = {}
+    for name, trainer in trainers.items():
+        form: Any = form_of(trainer, config.attention)
+        float64 = replace(config, attention=form, dtype="float64", epochs=1)
+        epochs[name] = next(train(trainer, params, few, float64))
+    checks = []
+    for (name_a, a), (name_b, b) in combinations(epochs.items(), 2):
+        where = f"{name_a} against {name_b} after {len(a.step_losses)} steps in float64"
+        for quantity, difference in (
+            ("trajectory_loss", relative_difference(a.step_losses, b.step_losses)),
+            ("parameters", largest_parameter_difference(a.params, b.params)),
+        ):
+            checks.append(Check(quantity, where, difference, difference / TRAJECTORY_TOLERANCE))
+    return checks
+
+
+def measure_drift(last: Mapping[str, Epoch]) -> dict[str, float]:
+    """Measure how far apart the last epochs ended: the largest difference over all pairs."""
+    drift = {"logits": 0.0, "loss": 0.0, "parameters": 0.0}
+    for a, b in combinations(last.values(), 2):
+        pair = {
+            "logits": float(np.abs(a.validation.logits - b.validation.logits).max()),
+            "loss": abs(a.validation.loss - b.validation.loss),
+            "parameters": largest_parameter_difference(a.params, b.params),
+        }
+        drift = {quantity: largest([drift[quantity], pair[quantity]]) for quantity in drift}
+    return drift
+
+
+def largest_parameter_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
+    """Measure the largest relative difference over all parameters."""
+    return largest(relative_difference(a[name], b[name]) for name in a)

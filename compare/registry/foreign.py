@@ -1,0 +1,243 @@
+"""Implementations from elsewhere: imported by name, checked, and reported by name if they fail.
+
+What such a module raises, or gives that is not what the contract asks for, becomes one sentence
+that names the module, the function and the place. Its own UserErrors are such sentences already.
+"""
+
+import importlib
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+from compare.parity.capture import is_file_of
+from compare.registry.contract import HELP, check_implementation
+from shared.config import Config
+from shared.data import Split
+from shared.errors import UserError
+from shared.params import check_params
+from shared.training.records import AdamState, Evaluation
+
+
+def import_foreign(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:
+    """Import implementations from elsewhere, by the last part of their modules' names.
+
+    The current directory is searched too. Raises UserError, one sentence, for a module that is
+    not found, fails, or does not meet the contract, and for a name that is `taken`.
+    """
+    found: dict[str, ModuleType] = {}
+    for module in modules:
+        name = module.rpartition(".")[2]
+        if name in (*taken, *found):
+            raise UserError(
+                f"--implementation {module}: something is called {name} already; rename the module."
+            )
+        found[name] = _import_module(module)
+        check_implementation(found[name], name)
+    return found
+
+
+def _import_module(name: str) -> ModuleType:
+    """Import a module, and say in one sentence why if that fails."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UserError(
+            f"--implementation {name} is not the name of a module: give package.module, as an "
+            "import statement does."
+        )
+    here = os.getcwd()
+    if not {"", here} & set(sys.path):
+        sys.path.append(here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
+            why = f"{error.name} is not installed" if error.name else say_error(error)
+            raise UserError(f"{name} could not be imported: {why}.") from error
+        raise UserError(
+            f"There is no module {error.name}: --implementation takes one that Python finds, in "
+            "the current directory or where PYTHONPATH says."
+        ) from None
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{name} could not be imported: {say_error(error)}.") from error
+
+
+def say_error(error: BaseException, module: ModuleType | None = None) -> str:
+    """Say an exception in one line: its type, its message, and where in `module` it came from."""
+    said = textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if module is None or is_file_of(module, each.filename)]
+    place = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
+    return said.rstrip(":. ") + place
+
+
+def guard(module: ModuleType, name: str) -> ModuleType:
+    """Copy an implementation, called `name`, with its functions watched."""
+    guarded, watch = ModuleType(module.__name__, module.__doc__), _Watch(module, name)
+    vars(guarded).update(vars(module))
+    for function in (
+        *("from_params", "to_params", "evaluate", "loss_and_gradients"),
+        *("Training", "find_device", "eagerly", "steps"),
+    ):
+        if hasattr(module, function):
+            setattr(guarded, function, getattr(watch, function))
+    return guarded
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model of a foreign implementation, and what was asked of it."""
+
+    own: Any
+    attention: str
+    dtype: str
+    num_outputs: int
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """The contract's functions, each of which calls the module's own."""
+
+    module: Any
+    name: str
+
+    def from_params(
+        self, params: Mapping[str, np.ndarray], attention: str, dtype: str, device: str
+    ) -> _Model:
+        _, _, num_outputs = check_params(params)
+        with self.reporting("from_params"):
+            own = self.module.from_params(params, attention, dtype, device)
+        return _Model(own, attention, dtype, num_outputs)
+
+    def to_params(self, model: _Model) -> Any:
+        with self.reporting("to_params"):
+            return self.module.to_params(model.own)
+
+    def find_device(self, name: str) -> Any:
+        with self.reporting("find_device"):
+            return self.module.find_device(name)
+
+    @contextmanager
+    def eagerly(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            with self.reporting("eagerly"):
+                stack.enter_context(self.module.eagerly())
+            yield
+
+    def steps(self, model: _Model, images: Any) -> dict[str, np.ndarray]:
+        with self.reporting("steps"):
+            found = dict(self.module.steps(model.own, images))
+            return {name: np.asarray(array) for name, array in found.items()}
+
+    def evaluate(
+        self,
+        model: _Model,
+        images: Any,
+        labels: np.ndarray,
+        *,
+        batch_size: int = Config.eval_batch_size,
+        accuracy: str = "micro",
+    ) -> Evaluation:
+        with self.reporting("evaluate"):
+            result = self.module.evaluate(
+                model.own, images, labels, batch_size=batch_size, accuracy=accuracy
+            )
+        return self._check(result, "evaluate", (len(images), model.num_outputs), model.dtype)
+
+    def loss_and_gradients(self, model: _Model, images: np.ndarray, labels: np.ndarray) -> Any:
+        with self.reporting("loss_and_gradients"):
+            return self.module.loss_and_gradients(model.own, images, labels)
+
+    def Training(  # noqa: N802 - a class of the module
+        self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
+    ) -> "_Training":
+        with self.reporting("Training"):
+            own = self.module.Training(params, adam, data, config)
+            return _Training(self, own, config.attention, config.dtype, len(params["out.bias"]))
+
+    def _check(self, result: Any, function: str, shape: tuple[int, int], dtype: str) -> Evaluation:
+        """Give an evaluation back if it is one, with logits of this shape and dtype."""
+        if not isinstance(result, Evaluation):
+            self.refuse(function, _kind(result), "an Evaluation")
+        for what, value in (("loss", result.loss), ("accuracy", result.accuracy)):
+            if not isinstance(value, float):
+                self.refuse(function, f"{_kind(value)} as {what}", "a float")
+        # NumPy has no bfloat16; float32 holds its numbers exactly.
+        dtypes = (dtype, "float32") if dtype == "bfloat16" else (dtype,)
+        wanted = f"a NumPy array of shape {shape} and dtype {dtype}"
+        if not isinstance(result.logits, np.ndarray):
+            self.refuse(function, f"{_kind(result.logits)} as logits", wanted)
+        if result.logits.shape != shape or result.logits.dtype.name not in dtypes:
+            found = f"logits of shape {result.logits.shape} and dtype {result.logits.dtype}"
+            self.refuse(function, found, wanted)
+        return result
+
+    def refuse(self, function: str, found: str, wanted: str) -> NoReturn:
+        """Raise UserError that says what a function gave, and what it must give."""
+        raise UserError(f"{self.name}.{function} gave {found}: it must be {wanted}; {HELP}.")
+
+    @contextmanager
+    def reporting(self, function: str) -> Iterator[None]:
+        """Turn what is raised within the block into a sentence that names the function."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            said = say_error(error, self.module)
+            raise UserError(f"{self.name}.{function} raised {said}.") from error
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A training of a foreign implementation, each result of which is checked."""
+
+    watch: _Watch
+    own: Any
+    attention: str
+    dtype: str
+    num_outputs: int
+
+    @property
+    def model(self) -> _Model:
+        """The model that is trained."""
+        return _Model(self.own.model, self.attention, self.dtype, self.num_outputs)
+
+    def take_steps(self, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take the steps; raise UserError unless a loss and an accuracy of each come back."""
+        name = "Training.take_steps"
+        with self.watch.reporting(name):
+            losses, accuracies = self.own.take_steps(batches)
+        for what, array in (("losses", losses), ("accuracies", accuracies)):
+            if not isinstance(array, np.ndarray) or array.shape != (len(batches),):
+                found = f"{_kind(array)} of shape {np.shape(array)} as {what}"
+                self.watch.refuse(name, found, f"a NumPy array of shape {(len(batches),)}")
+        if losses.dtype != self.dtype:
+            self.watch.refuse(name, f"losses of dtype {losses.dtype}", f"of dtype {self.dtype}")
+        return losses, accuracies
+
+    def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
+        """Copy out the state; raise UserError unless its arrays are parameters' and moments'."""
+        name = "Training.state"
+        with self.watch.reporting(name):
+            params, adam = self.own.state()
+        if not isinstance(adam, AdamState):
+            self.watch.refuse(name, f"{_kind(adam)} as adam", "an AdamState")
+        held = {"params": params, "first_moment": adam.first_moment}
+        held["second_moment"] = adam.second_moment
+        for what, arrays in held.items():
+            try:  # NaN is no fault of the implementation: whoever watches the training says so
+                check_params({key: np.zeros_like(array) for key, array in arrays.items()})
+            except (UserError, TypeError, AttributeError) as error:
+                raise UserError(f"{self.watch.name}.{name} gave no {what}: {error}") from error
+        return params, adam
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

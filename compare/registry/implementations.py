@@ -1,0 +1,76 @@
+"""The implementations there are, those given from elsewhere, and which of them can be run here."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+from rich.console import Console
+
+from compare.registry.contract import Implementation, dtypes_of
+from compare.registry.foreign import guard, import_foreign
+from shared.errors import UserError, check_choice
+
+PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
+
+
+def load_implementations(names: Sequence[str]) -> tuple[dict[str, ModuleType], dict[str, str]]:
+    """Import the implementations called `names`, in that order.
+
+    Returns the packages by name and, for each that cannot be imported because a library is not
+    installed, the name of that library. Raises UserError for a name that is not known.
+    """
+    found: dict[str, ModuleType] = {}
+    missing: dict[str, str] = {}
+    for name in names:
+        check_choice("implementation", name, PACKAGES)
+        try:
+            found[name] = importlib.import_module(PACKAGES[name])
+        except ModuleNotFoundError as error:
+            missing[name] = str(error.name)
+    if not found:
+        raise UserError(f"None of {', '.join(names)} can be run here: install one with pip.")
+    return found, missing
+
+
+def load_foreign(modules: Sequence[str]) -> dict[str, ModuleType]:
+    """Import implementations from elsewhere, guarded, by the last part of their modules' names."""
+    found = import_foreign(modules, taken=tuple(PACKAGES))
+    return {name: guard(module, name) for name, module in found.items()}
+
+
+def load_present(
+    names: Sequence[str], console: Console, foreign: Sequence[str] = ()
+) -> dict[str, ModuleType]:
+    """Import the implementations called `names`, and name on the console those left out.
+
+    `foreign` are modules from elsewhere, which are added and must be there.
+    """
+    added = load_foreign(foreign)
+    if added and not names:
+        return added
+    found, missing = load_implementations(names)
+    for name, library in missing.items():
+        console.print(f"{name} is left out: {library} is not installed.", style="yellow")
+    return found | added
+
+
+def keep_with_dtype(
+    implementations: Mapping[str, ModuleType], dtype: str, console: Console
+) -> dict[str, ModuleType]:
+    """Keep the implementations that compute in a dtype; name the others on the console."""
+    kept = {}
+    for name, implementation in implementations.items():
+        if dtype in dtypes_of(implementation):
+            kept[name] = implementation
+        else:
+            console.print(f"{name} is left out: it has no {dtype}.", style="yellow")
+    return kept
+
+
+def say_what_lacks(
+    name: str, implementation: Implementation, forms: Sequence[str], dtypes: Sequence[str]
+) -> str | None:
+    """Say which of these forms and dtypes an implementation has not; None if it has all."""
+    lacks = [form for form in forms if form not in implementation.ATTENTION]
+    lacks += [dtype for dtype in dtypes if dtype not in dtypes_of(implementation)]
+    return f"{name} has no {', '.join(lacks)}." if lacks else None

@@ -1,0 +1,222 @@
+"""`python -m compare run`: train side by side, evaluate everywhere, and say whether they agree."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+import numpy_reference
+from compare.page import write_after_run
+from compare.parity.verdict import Parity, check_float64_training, check_same_weights, measure_drift
+from compare.registry.contract import (
+    Implementation,
+    Trainer,
+    can_train,
+    check_device,
+    device_of,
+    dtypes_of,
+    form_of,
+)
+from compare.registry.implementations import keep_with_dtype, load_present
+from compare.run.report import print_report, result_to_json, save_loss_curves
+from shared.batches import epoch_batches
+from shared.cli import make_console, parse_config
+from shared.config import Config
+from shared.data import Dataset
+from shared.errors import UserError
+from shared.files import write_json
+from shared.training.alone import draw_config_params, evaluate_params, load_config_data
+from shared.training.metrics import TestLine
+from shared.training.progress import training_progress, watch_steps
+from shared.training.records import Epoch, Evaluation
+from shared.training.runs import RunFolder, config_to_json
+from shared.training.stopping import stopping_at_sigterm
+from shared.training.watched import explaining_out_of_memory, steps_left, train_watched
+
+
+@dataclass(frozen=True)
+class RunConfig(Config):
+    """What a side-by-side run needs to know."""
+
+    implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
+    """Which to run; one whose library is not installed is named and left out."""
+    implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Run this one too: a package.module from elsewhere. See docs/add_a_framework.md."""
+    name: str = "compare"
+    """The run folder's name, after the time."""
+    json: Path | None = None
+    """Write the result to this file too."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Run the comparison; exit status 0 only if parity holds."""
+    config = parse_config(
+        RunConfig,
+        args,
+        prog="python -m compare run",
+        description=(
+            "Trains every implementation from the same weights on the same batches, evaluates "
+            "each on the results, and says whether they agree. Exit status 0 only if they do."
+        ),
+    )
+    console = make_console()
+    implementations = _load(config, console)
+    trainers = {name: module for name, module in implementations.items() if can_train(module)}
+    if not trainers:
+        raise UserError("Nothing here can train: choose pytorch or jax with --implementations.")
+    data = load_config_data(config)
+    epoch_batches(len(data.train.labels), config.batch_size)  # or this is the time to say so
+    run = RunFolder(config, config.name)
+    console.print(
+        f"{len(data.train.labels):,} training images, attention {config.attention}, "
+        f"{config.epochs} epochs, {config.dtype}, {config.device}; run folder {run.path}"
+    )
+    try:
+        with explaining_out_of_memory(config):
+            return _compare(implementations, trainers, data, config, run, console)
+    except KeyboardInterrupt:
+        finished = ", ".join(f"{len(run.epochs.get(name, []))} of {name}" for name in trainers)
+        console.print(
+            f"Interrupted; the finished epochs ({finished}) are kept in {run.path}; "
+            "go on with --resume."
+        )
+        return 130
+
+
+def _load(config: RunConfig, console: Console) -> dict[str, ModuleType]:
+    """Import what was asked for, and say of those from elsewhere what they will not do."""
+    present = load_present(config.implementations, console, config.implementation)
+    implementations = keep_with_dtype(present, config.dtype, console)
+    for name, implementation in implementations.items():
+        check_device(implementation, config.device)
+        form = form_of(implementation, config.attention)
+        if form != config.attention:
+            console.print(f"{name} has no {config.attention}: it runs {form} instead.")
+        if not can_train(implementation):
+            console.print(f"{name} is forward only: it is evaluated and judged, not trained.")
+    return implementations
+
+
+def _compare(
+    implementations: Mapping[str, ModuleType],
+    trainers: Mapping[str, ModuleType],
+    data: Dataset,
+    config: RunConfig,
+    run: RunFolder,
+    console: Console,
+) -> int:
+    """Train, test, judge, report and keep the result; return the exit status."""
+    params = draw_config_params(config)
+    comparable = keep_comparable(trainers, console)
+    train_side_by_side(trainers, params, data, config, run, console)
+    tested = {name: run.tested_epoch(name).params for name in trainers}
+    tests = evaluate_everywhere(implementations, tested, data, config)
+    checks = [
+        check
+        for name, weights in tested.items()
+        for check in check_same_weights(
+            implementations, weights, data.test, config, weights_of=name
+        )
+    ]
+    checks = check_float64_training(comparable, params, data, config) + checks
+    parity = Parity(checks, measure_drift(find_last_epochs(trainers, data, config, run)))
+    for name, results in tests.items():
+        for weights_of, result in results.items():
+            run.record_test(
+                TestLine(
+                    implementation=name,
+                    weights_of=weights_of,
+                    test_loss=result.loss,
+                    test_accuracy=result.accuracy,
+                )
+            )
+    save_loss_curves(run.path, run.epochs)
+    used = implementations.values()
+    report = result_to_json(config_to_json(config), run.epochs, tests, parity, used)
+    for path in filter(None, (run.path / "result.json", config.json)):
+        write_json(path, report)
+    print_report(console, run.epochs, tests, parity, config.nats_per_bit)
+    console.print(f"Weights, metrics, curves and result: {run.path}")
+    write_after_run(run.path, data, implementations, console)
+    return 0 if parity.passed else 1
+
+
+def keep_comparable(trainers: Mapping[str, ModuleType], console: Console) -> dict[str, ModuleType]:
+    """Keep those whose training can be compared in float64; say whose cannot."""
+    kept = {name: each for name, each in trainers.items() if "float64" in dtypes_of(each)}
+    for name in trainers.keys() - kept.keys():
+        console.print(f"{name} has no float64: its training is not compared.", style="yellow")
+    if len(kept) == 1:
+        console.print(f"{next(iter(kept))} alone trains: its training is compared with no other.")
+    return kept
+
+
+def train_side_by_side(
+    trainers: Mapping[str, Trainer],
+    params: Mapping[str, np.ndarray],
+    data: Dataset,
+    config: Config,
+    run: RunFolder,
+    console: Console,
+) -> None:
+    """Train all by turns, an epoch each, and keep every finished epoch in the run folder."""
+    starts = {name: run.start_of(name, params, data) for name in trainers}
+    with training_progress(console) as progress, stopping_at_sigterm() as stop:
+        trainings = {}
+        for name, trainer in trainers.items():
+            form: Any = form_of(trainer, config.attention)
+            steps = steps_left(starts[name], data, config)
+            on_steps = watch_steps(progress, name, steps, config.batch_size)
+            own = replace(config, attention=form)
+            trainings[name] = train_watched(
+                trainer, name, starts[name], data, own, run, stop, on_steps
+            )
+        for number in range(1, config.epochs + 1):
+            for name, training in trainings.items():
+                if number >= starts[name].epoch:
+                    next(training)
+
+
+def find_last_epochs(
+    trainers: Mapping[str, Implementation], data: Dataset, config: Config, run: RunFolder
+) -> dict[str, Epoch]:
+    """Return every last epoch; one that an earlier run finished is validated again."""
+    last = {}
+    for name, trainer in trainers.items():
+        epoch = run.epochs[name][-1]
+        if not epoch.validation.logits.size:
+            form: Any = form_of(trainer, config.attention)
+            own = replace(config, attention=form)
+            validation = evaluate_params(trainer, epoch.params, data.validation, own)
+            epoch = replace(epoch, validation=validation)
+        last[name] = epoch
+    return last
+
+
+def evaluate_everywhere(
+    implementations: Mapping[str, Implementation],
+    tested: Mapping[str, Mapping[str, np.ndarray]],
+    data: Dataset,
+    config: Config,
+) -> dict[str, dict[str, Evaluation]]:
+    """Evaluate the test split: results by implementation, then by whose weights.
+
+    NumPy, the arbiter, evaluates in float64; all others in the run's dtype.
+    """
+    results: dict[str, dict[str, Evaluation]] = {}
+    for name, implementation in implementations.items():
+        form: Any = form_of(implementation, config.attention)
+        device: Any = device_of(implementation, config.device)
+        own = replace(config, attention=form, device=device)
+        if implementation is numpy_reference:
+            own = replace(own, dtype="float64")
+        results[name] = {
+            weights_of: evaluate_params(implementation, params, data.test, own)
+            for weights_of, params in tested.items()
+        }
+    return results

@@ -1,0 +1,265 @@
+"""What a run shows at its end: the table, the verdict, the figure and the result as JSON."""
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from compare.machine import num_threads, platform_name
+from compare.parity.verdict import Parity
+from compare.registry.contract import Implementation, libraries_of
+from shared.config import Config
+from shared.files import read_json, replacing
+from shared.training.metrics import EpochNumbers, Fraction, Name, epoch_numbers
+from shared.training.records import Epoch, Evaluation
+
+LIBRARIES = ("numpy", "torch", "torchmetrics", "jax", "jaxlib", "flax", "optax", "safetensors")
+# Okabe and Ito's palette (2008), which readers with colour-blindness can tell apart.
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
+MANY_POINTS = 5_000  # more than so many are a picture within an SVG file, or it has tens of MB
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a result.json holds of an implementation; the first three are of its training."""
+
+    epochs: list[EpochNumbers]  # none where it trained nothing
+    train_seconds: float | None
+    samples_per_second: float | None
+    test_accuracy: Fraction
+    test_loss: float | None  # nats; None where it was NaN or infinite
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a result.json holds of parity."""
+
+    passed: bool
+    verdict: str
+    drift: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is read of a result.json: see README, "The result of a run"."""
+
+    parity: Verdict
+    implementations: dict[Name, Trained]
+    config: Config
+    versions: dict[str, str]
+    machine: str
+
+
+def read_result(path: Path) -> Result:
+    """Read the result.json of a run; UserError says what is wrong with it."""
+    return read_json(path, Result, "give that of a `python -m compare run`")
+
+
+def results_table(
+    epochs: Mapping[str, Sequence[Epoch]],
+    tests: Mapping[str, Mapping[str, Evaluation]],
+    nats_per_bit: float = log(2),
+) -> Table:
+    """Make the table of a run: a row per implementation and epoch, then one per test."""
+    table = Table(title="Training and test (losses in nats; test loss also in bits)")
+    table.add_column("implementation")
+    table.add_column("epoch or weights")
+    for heading in (
+        "train loss",
+        "val loss",
+        "val acc",
+        "test loss",
+        "bits",
+        "test acc",
+        "seconds",
+        "samples/s",
+    ):
+        table.add_column(heading, justify="right")
+    for name, run in epochs.items():
+        for epoch in run:
+            table.add_row(
+                name,
+                f"epoch {epoch.number}",
+                f"{epoch.train_loss:.4f}",
+                f"{epoch.validation.loss:.4f}",
+                f"{epoch.validation.accuracy:.2%}",
+                *("", "", ""),
+                f"{epoch.train_seconds:.1f}",
+                f"{epoch.samples_per_second:,.0f}",
+            )
+        table.add_section()
+    for name, results in tests.items():
+        for weights_of, result in results.items():
+            table.add_row(
+                name,
+                f"{weights_of}'s weights",
+                *("", "", ""),
+                f"{result.loss:.4f}",
+                f"{result.loss / nats_per_bit:.4f}",
+                f"{result.accuracy:.2%}",
+            )
+    return table
+
+
+def parity_table(parity: Parity) -> Table:
+    """Make the table of differences: what was compared, how far apart, how far is allowed."""
+    table = Table(title="Largest differences")
+    table.add_column("quantity")
+    table.add_column("where")
+    table.add_column("difference", justify="right")
+    table.add_column("of what rounding allows", justify="right")
+    for check in parity.checks:
+        style = None if check.passed else "bold red"
+        shares = f"{check.error_over_bound:.2g}"
+        table.add_row(check.quantity, check.where, f"{check.error:.1e}", shares, style=style)
+    for quantity, difference in parity.drift.items():
+        table.add_row(
+            quantity, "after training, in the run's dtype", f"{difference:.1e}", "reported"
+        )
+    return table
+
+
+def print_report(
+    console: Console,
+    epochs: Mapping[str, Sequence[Epoch]],
+    tests: Mapping[str, Mapping[str, Evaluation]],
+    parity: Parity,
+    nats_per_bit: float,
+) -> None:
+    """Print the tables and the verdict."""
+    console.print(results_table(epochs, tests, nats_per_bit))
+    console.print(parity_table(parity))
+    console.print(parity.verdict, style="bold green" if parity.passed else "bold red")
+
+
+def result_to_json(
+    config: Mapping[str, Any],
+    epochs: Mapping[str, Sequence[Epoch]],
+    tests: Mapping[str, Mapping[str, Evaluation]],
+    parity: Parity,
+    implementations: Iterable[Implementation] = (),
+) -> dict[str, Any]:
+    """Gather a run for machines: see README, "The result of a run"."""
+    return {
+        "parity": parity.to_json(),
+        "implementations": {
+            name: _implementation_to_json(epochs.get(name, ()), name, results)
+            for name, results in tests.items()
+        },
+        "config": dict(config),
+        "versions": library_versions(implementations),
+        "device": config["device"],
+        "threads": num_threads(),
+        "machine": platform_name(),
+    }
+
+
+def _implementation_to_json(
+    epochs: Sequence[Epoch], name: str, tests: Mapping[str, Evaluation]
+) -> dict[str, Any]:
+    """Give an implementation's epochs, and its tests: on its own weights where it trained."""
+    own = tests.get(name) or next(iter(tests.values()))
+    seconds = sum(epoch.train_seconds for epoch in epochs)
+    samples = sum(epoch.samples for epoch in epochs)
+    return {
+        "epochs": [epoch_numbers(epoch) for epoch in epochs],
+        "train_seconds": seconds if epochs else None,
+        "samples_per_second": samples / seconds if epochs else None,
+        "val_accuracy": epochs[-1].validation.accuracy if epochs else None,
+        "test_accuracy": own.accuracy,
+        "test_loss": own.loss,
+        "tests": {
+            weights_of: {"test_loss": result.loss, "test_accuracy": result.accuracy}
+            for weights_of, result in tests.items()
+        },
+    }
+
+
+def library_versions(implementations: Iterable[Implementation] = ()) -> dict[str, str]:
+    """Give the versions of Python and of the libraries that are installed.
+
+    They are those that this project uses, and those that `implementations` say they use.
+    """
+    versions = {"python": platform.python_version()}
+    also = [name for each in implementations for name in libraries_of(each)]
+    for name in (*LIBRARIES, *also):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def save_loss_curves(folder: Path, epochs: Mapping[str, Sequence[Epoch]]) -> None:
+    """Draw the loss of every implementation, and their difference, into loss.png and loss.svg."""
+    figure = draw_loss_curves(epochs)
+    for suffix in ("png", "svg"):
+        with replacing(folder / f"loss.{suffix}") as path:
+            figure.savefig(path, dpi=150)
+
+
+def draw_loss_curves(epochs: Mapping[str, Sequence[Epoch]]) -> Figure:
+    """Draw training and validation loss over the epochs and, below, how far apart they are."""
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    curves = {
+        name: np.concatenate([epoch.step_losses for epoch in run]).astype(np.float64)
+        for name, run in epochs.items()
+    }
+    # Wide lines first, so that curves which coincide can still both be seen.
+    for index, (name, losses) in enumerate(curves.items()):
+        run, color, width = epochs[name], COLORS[index % len(COLORS)], 4 - 2.5 * min(index, 1)
+        steps_per_epoch = len(run[0].step_losses)
+        window = max(1, steps_per_epoch // 20)
+        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+        x = (np.arange(len(smooth)) + window) / steps_per_epoch
+        label = f"{name}, training (mean of {window} steps)"
+        many = len(x) > MANY_POINTS
+        top.plot(x, smooth, color=color, linewidth=width, label=label, rasterized=many)
+        numbers = [epoch.number for epoch in run]
+        validation = [epoch.validation.loss for epoch in run]
+        marker = "os^vD"[index % 5]
+        size = 11 - 5 * min(index, 1)
+        top.plot(
+            *(numbers, validation),
+            linestyle="none",
+            marker=marker,
+            markersize=size,
+            color=color,
+            markeredgecolor="white",
+            label=f"{name}, validation",
+        )
+    top.set_ylabel("loss (nats)")
+    top.set_title("Loss of every implementation, same start and same batches")
+    top.legend()
+    top.grid(alpha=0.3)
+    _draw_differences(bottom, curves, epochs)
+    return figure
+
+
+def _draw_differences(axes: Any, curves: Mapping[str, np.ndarray], epochs: Any) -> None:
+    """Draw the difference of every curve to the first, step by step, on a log axis."""
+    first, *others = curves
+    for index, name in enumerate(others, start=1):
+        size = min(len(curves[first]), len(curves[name]))
+        difference = np.abs(curves[first][:size] - curves[name][:size])
+        x = np.arange(1, size + 1) / len(epochs[first][0].step_losses)
+        shown = difference > 0  # equal losses have no place on a log axis
+        axes.plot(
+            *(x[shown], difference[shown], "."),
+            markersize=2,
+            color=COLORS[index % len(COLORS)],
+            rasterized=shown.sum() > MANY_POINTS,
+        )
+        axes.set_ylabel(f"|{first} - {name}|\nof each step (nats)")
+    axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.grid(alpha=0.3)

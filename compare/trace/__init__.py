@@ -1,0 +1,1 @@
+"""`python -m compare trace`: where two implementations part, step by step. Start at command.py."""

@@ -1,0 +1,249 @@
+"""`python -m compare trace`: one batch through every implementation and form, step by step."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from compare.parity.steps import STEPS, Batch, Case, Judged, bound_steps, judge
+from compare.registry.contract import Implementation, check_device, device_of, dtypes_of
+from compare.registry.implementations import load_present, say_what_lacks
+from compare.run.report import COLORS, library_versions
+from shared.checkpoints import load_params
+from shared.cli import make_console, parse_options
+from shared.config import Attention, Config, bad_option
+from shared.data import load_data
+from shared.errors import UserError
+from shared.files import replacing, write_json
+from shared.params import initial_params
+
+Results = Mapping[Case, Sequence[Judged]]
+
+
+@dataclass(frozen=True)
+class TraceConfig:
+    """What a trace needs to know."""
+
+    implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
+    """Which to trace; one whose library is not installed is named and left out."""
+    implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Trace this one too: a package.module from elsewhere. See docs/add_a_framework.md."""
+    forms: tuple[Attention, ...] = get_args(Attention)
+    """The forms of attention to trace."""
+    dtypes: tuple[Literal["float32", "float64", "bfloat16"], ...] = (
+        "float32",
+        "float64",
+        "bfloat16",
+    )
+    """The floating-point numbers to compute with (NumPy has no bfloat16)."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where PyTorch and JAX compute; NumPy always computes on the CPU."""
+    checkpoint: Path | None = None
+    """Trained weights, a .safetensors file; without it, weights as training starts from."""
+    num_channels: int = 3
+    """Channels per pixel, without a checkpoint: with only one, a scale that is missing, or key and
+    query swapped, cannot be seen."""
+    images: int = 3
+    """How many test digits to send through."""
+    seed: int = Config.seed
+    """Decides the initial weights, without a checkpoint."""
+    json: Path | None = None
+    """Write what was found to this file."""
+    figure: Path | None = None
+    """Draw it into this file (.png or .svg): a row per step, a dot per case."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_channels", "images"):
+            if getattr(self, name) < 1:
+                raise UserError(bad_option(name, getattr(self, name), "1 or more"))
+
+
+def main(args: Sequence[str]) -> int:
+    """Trace every case, print its steps and name the first that breaks; 0 only if none does."""
+    config = parse_options(
+        TraceConfig(),
+        args,
+        prog="python -m compare trace",
+        description=(
+            "Sends one batch through every implementation and form and holds each named step "
+            "against NumPy in float64. Exit status 0 only if all are within their bounds."
+        ),
+    )
+    console = make_console()
+    implementations = load_present(config.implementations, console, config.implementation)
+    for name, implementation in implementations.items():
+        check_device(implementation, config.device)
+        if lacks := say_what_lacks(name, implementation, config.forms, config.dtypes):
+            console.print(lacks, style="yellow")
+    loaded = load_batch(config)
+    batches: dict[str, Batch] = {dtype: loaded.held_in(dtype) for dtype in config.dtypes}
+    carried = {dtype: bound_steps(batch, dtype) for dtype, batch in batches.items()}
+    results = {
+        case: judge(
+            case, implementations[case.implementation], batches[case.dtype], carried[case.dtype]
+        )
+        for case in choose_cases(implementations, config)
+    }
+    if not results:
+        raise UserError("Nothing is left to trace: choose other --implementations or --forms.")
+    console.print(trace_table(results))
+    sentence = say_first_break(results)
+    console.print(sentence or say_all_hold(results), style="bold red" if sentence else "bold green")
+    if config.json is not None:
+        write_json(config.json, to_json(results, sentence, implementations.values()))
+    if config.figure is not None:
+        with replacing(config.figure) as path:
+            draw_trace(results).savefig(path, dpi=150)
+    return 1 if sentence else 0
+
+
+def load_batch(config: TraceConfig) -> Batch:
+    """Load the weights and some digits."""
+    if config.checkpoint is None:
+        params = initial_params(num_channels=config.num_channels, seed=config.seed)
+    else:
+        params, _ = load_params(config.checkpoint)
+    test = load_data(num_channels=len(params["K"])).test.first(config.images)
+    return Batch(params, test.images, test.labels)
+
+
+def choose_cases(
+    implementations: Mapping[str, Implementation], config: TraceConfig
+) -> Iterator[Case]:
+    """List the cases: implementation by implementation, form by form, dtype by dtype."""
+    for name, implementation in implementations.items():
+        for form in implementation.ATTENTION:
+            if form in config.forms:
+                for dtype in config.dtypes:
+                    if dtype in dtypes_of(implementation):
+                        yield Case(name, form, dtype, device_of(implementation, config.device))
+
+
+def trace_table(results: Results) -> Table:
+    """Make the table: a row per case, a column per step, local error / bound in each cell."""
+    table = Table(
+        title="Error of each step by itself over what rounding allows, and since the start"
+    )
+    for heading in ("implementation", "form", "dtype"):
+        table.add_column(heading, no_wrap=True)
+    for step in STEPS:
+        table.add_column(step, justify="right", no_wrap=True)
+    table.add_column("since start", justify="right", no_wrap=True)
+    before = None
+    for case, judged in results.items():
+        if before is not None and case.implementation != before:
+            table.add_section()
+        before = case.implementation
+        by_step = {found.step: found for found in judged}
+        cells = [_say_cell(by_step.get(step)) for step in STEPS]
+        worst = float(np.max([found.carried for found in judged]))
+        table.add_row(
+            case.implementation, case.form, case.dtype, *cells, _say_share(worst, worst <= 1)
+        )
+    return table
+
+
+def _say_cell(judged: Judged | None) -> str:
+    """Say a step's own error over its bound; a dash where the form has no such step to see."""
+    if judged is None or judged.local is None:
+        return "[dim]-[/dim]"
+    return _say_share(judged.local, judged.passed)
+
+
+def _say_share(share: float, passed: bool) -> str:
+    said = f"{share:.2g}"
+    return said if passed else f"[bold red]{said}[/bold red]"
+
+
+def first_break(judged: Sequence[Judged]) -> Judged | None:
+    """Find the first step that is wrong by itself or, if none is, that came too far off."""
+    broken = [found for found in judged if not found.passed]
+    alone = [found for found in broken if found.is_wrong_by_itself]
+    return next(iter(alone or broken), None)
+
+
+def say_first_break(results: Results) -> str | None:
+    """Say where the first wrong case first goes wrong, and how; None where all is right."""
+    for case, judged in results.items():
+        found = first_break(judged)
+        if found is not None:
+            share = found.local if found.is_wrong_by_itself else found.carried
+            end = "" if (found.hint or "").endswith("?") else "."
+            hint = f" It looks like this: {found.hint}{end}" if found.hint else ""
+            return (
+                f"{found.step} breaks first, in {case}: at {list(found.index)} it is "
+                f"{found.found:.9g} and should be {found.expected:.9g}, {share:.3g} times what "
+                f"rounding allows.{hint}"
+            )
+    return None
+
+
+def say_all_hold(results: Results) -> str:
+    """Say what came closest to its bound."""
+    case, closest = max(
+        ((case, found) for case, judged in results.items() for found in judged),
+        key=lambda pair: max(pair[1].carried, pair[1].local or 0),
+    )
+    share = max(closest.carried, closest.local or 0)
+    return (
+        f"Every step is within what rounding allows; the closest to its limit is {closest.step} of "
+        f"{case}, at {share:.2g}."
+    )
+
+
+def to_json(
+    results: Results,
+    sentence: str | None,
+    implementations: Iterable[Implementation] = (),
+) -> dict[str, Any]:
+    """Give all that was found for machines."""
+    return {
+        "passed": sentence is None,
+        "first_break": sentence,
+        "cases": [
+            asdict(case) | {"steps": [asdict(found) | {"passed": found.passed} for found in judged]}
+            for case, judged in results.items()
+        ],
+        "versions": library_versions(implementations),
+    }
+
+
+def draw_trace(results: Results) -> Figure:
+    """Draw a row per step and a dot per case: local error / bound on a log axis."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    names = list(dict.fromkeys(case.implementation for case in results))
+    for number, name in enumerate(names):
+        for dtype, marker in (("float32", "o"), ("float64", "D"), ("bfloat16", "s")):
+            dots = [
+                (found.local, STEPS.index(found.step) + 0.22 * (number - (len(names) - 1) / 2))
+                for case, judged in results.items()
+                for found in judged
+                if (case.implementation, case.dtype) == (name, dtype) and found.local
+            ]
+            if dots:
+                axes.plot(
+                    *zip(*dots, strict=True),
+                    linestyle="none",
+                    marker=marker,
+                    markersize=6,
+                    alpha=0.75,
+                    color=COLORS[number % len(COLORS)],
+                    label=f"{name}, {dtype}",
+                )
+    axes.axvline(1, color="#444444", linestyle="--", label="what rounding allows")
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(STEPS)), STEPS)
+    axes.invert_yaxis()
+    axes.set_xlabel(
+        "error as a fraction of its bound (log scale; a dot per form; no error, no dot)"
+    )
+    axes.set_title("Every step, judged by itself, against NumPy in float64")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
