@@ -26,15 +26,16 @@ mutants: $(VENV)/run.done ## plant every bug of the catalogue and see that parit
 	@$(BIN)/python -m compare mutants $(ARGS)
 
 results: $(VENV)/dev.done ## train the whole job on full MNIST and write docs/results.md (ARGS="--seeds 2"; hours)
-	@$(BIN)/python -m compare results $(ARGS)
+	@$(BIN)/python -m compare.studies.results $(ARGS)
 
 test: $(VENV)/dev.done ## run every test, a worker for each core (ARGS="-k parity")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-lint: $(VENV)/dev.done ## check style, format and types
+lint: $(VENV)/dev.done ## check style, format, types and who imports whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/dev.done ## put the code into its format
 	@$(BIN)/ruff check --fix .

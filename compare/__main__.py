@@ -11,12 +11,9 @@ VERBS = {
     "run": "train side by side, evaluate everywhere, and say whether they agree (default)",
     "diff": "show the code side by side, the same step on one row",
     "page": "write one HTML file of a run: code, attention, drawing, training, speed",
-    "pictures": "draw attention, error and speed for the docs, from one run",
     "trace": "send one batch through every form and judge each step by itself",
     "bench": "time every form of every implementation, forward and in training steps",
     "mutants": "plant every bug of the catalogue, and see that parity catches it",
-    "results": "train both presets on full MNIST, seed by seed, and write docs/results.md",
-    "performance": "write docs/performance.md from the result of a benchmark",
     "divergences": "write docs/divergences.md: where the libraries part, and the planted bugs",
 }
 

@@ -15,9 +15,10 @@ from rich.console import Console
 from compare.bench.command import main, time_round
 from compare.bench.jobs import Job
 from compare.bench.plan import BenchConfig, images_per_pass
-from compare.bench.report import Bench, bench_table, draw_bench, read_bench
+from compare.bench.report import bench_table, draw_bench
 from compare.bench.rows import Timing, make_row, summarise
 from compare.machine import Speed, fastest, floor_seconds, measure_speed, work_of
+from compare.records.bench import Bench, read_bench
 from shared.cli import complete_flag
 from shared.errors import UserError
 

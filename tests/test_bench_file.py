@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from compare.bench.jobs import Job
-from compare.bench.report import read_bench
-from compare.bench.rows import Row, Timing, make_row
+from compare.bench.rows import Timing, make_row
 from compare.machine import Speed
+from compare.records.bench import Row, read_bench
 from shared.errors import UserError
 
 FAST = Job("jax", "histogram", 256, "step", 512)

@@ -18,8 +18,8 @@ from compare.divergences.command import anchor_of, main, say_versions, write_pag
 from compare.divergences.traps import TRAPS, Results, Trap, missing_library, run_trap
 from compare.divergences.traps.agreements import AGREEMENTS, Agreement
 from compare.divergences.traps.run import run_code, say_result
-from compare.mutants.report import read_mutants
 from compare.parity.claims import CLAIMED
+from compare.records.mutants import read_mutants
 from shared.errors import UserError
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -11,9 +11,10 @@ from conftest import import_or_skip
 from tiny import trace_tiny
 
 from compare.bench import command as bench
-from compare.bench.report import read_bench
 from compare.expected.problems import make_problem
-from compare.parity.capture import capture_steps, is_file_of
+from compare.parity.capture import capture_steps
+from compare.records.bench import read_bench
+from compare.registry.contract import is_file_of
 from compare.run import command as run
 from shared.errors import UserError
 

@@ -16,9 +16,9 @@ from compare.expected.exact import expect_logits, expect_steps, hold
 from compare.expected.problems import Problem, dim_digits, make_problem, real_digits
 from compare.parity.capture import capture_steps
 from compare.parity.hints import find_hint
-from compare.parity.steps import STEPS, Batch, Case, Judged, bound_steps, judge
+from compare.parity.steps import STEPS, Batch, Case, Judged, bound_steps, first_break, judge
 from compare.registry.contract import form_of
-from compare.trace.command import first_break, main, say_first_break
+from compare.trace.command import main, say_first_break
 
 PROBLEMS = {
     "primes": lambda: make_problem(),

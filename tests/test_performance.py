@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compare.bench.report import read_bench
+from compare.records.bench import read_bench
 from compare.studies.performance import TEMPLATE, main, read_whole_job, write_page
 from shared.errors import UserError
 

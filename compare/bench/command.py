@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from compare.bench.jobs import Job, Run, prepare
 from compare.bench.memory import measure_memory
 from compare.bench.plan import PHASES, BenchConfig, choose_jobs, load_timed
-from compare.bench.report import Bench, Machine, bench_table, save_bench_figure
-from compare.bench.rows import Row, Timing, summarise
+from compare.bench.report import bench_table, save_bench_figure
+from compare.bench.rows import Timing, summarise
 from compare.machine import (
     Speed,
     describe_machine,
@@ -22,8 +22,9 @@ from compare.machine import (
     measure_speed,
     seconds_of_others,
 )
+from compare.records.bench import Bench, Machine, Row
 from compare.registry.contract import Implementation
-from compare.run.report import library_versions
+from compare.registry.versions import library_versions
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Config
 from shared.data import Dataset

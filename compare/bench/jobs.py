@@ -5,17 +5,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from compare.records.bench import Phase
 from compare.registry.contract import Implementation, Trainer
 from shared.config import Config
 from shared.data import Dataset, Split
 from shared.training.alone import draw_config_params
 from shared.training.loop import train
 
-Phase = Literal["forward", "step"]
 # Runs a job once; gives the seconds it took and the number of images it went through.
 Run = Callable[[], tuple[float, int]]
 # So small that the weights stay where they start: every round does the very same work.

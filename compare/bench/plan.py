@@ -9,8 +9,9 @@ from typing import Literal, get_args
 import tyro
 from rich.console import Console
 
-from compare.bench.jobs import Job, Phase
+from compare.bench.jobs import Job
 from compare.bench.rows import BASELINE
+from compare.records.bench import Phase
 from compare.registry.contract import can_train, check_device, devices_of
 from compare.registry.implementations import (
     PACKAGES,

@@ -1,11 +1,9 @@
 """What a benchmark shows at its end: the tables, the figure, and bench.json, written and read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,12 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 from rich.table import Table
 
-from compare.bench.rows import Positive, Row
+from compare.colors import COLORS
+from compare.records.bench import Row
+from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES
-from compare.run.report import COLORS
-from shared.files import read_json, replacing
+from shared.files import replacing
 
-FORMS = ("looped", "vectorized", "blocked", "builtin", "histogram")
 TITLES = {"forward": "Forward pass", "step": "Training step"}
 HEADINGS = (
     *("batch", "ms/sample", "lowest - highest", "samples/s", "x the loop"),
@@ -30,37 +28,6 @@ COLOR_OF = dict(zip(FORMS, COLORS, strict=True))
 # One of each for every implementation: first this project's three, then those from elsewhere.
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS, HATCHES = "os^vD", ("", "///", "...", "xxx", "ooo")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a benchmark ran on: see compare/machine.py."""
-
-    matrix_rate: Positive  # operations per second
-    copy_bandwidth: Positive  # bytes per second
-    platform: str
-    cpu: str | None  # None where it is not known
-    threads: int
-    cores_of_others: float | None  # that other programs kept busy; None where it is not known
-
-
-@dataclass(frozen=True)
-class Bench:
-    """The result of a benchmark, as bench.json holds it."""
-
-    rows: Annotated[list[Row], msgspec.Meta(min_length=1)]
-    machine: Machine
-    device: str
-    dtype: str
-    num_channels: int
-    versions: dict[str, str]
-    config: dict[str, Any]  # see BenchConfig
-    quick: bool
-
-
-def read_bench(path: Path) -> Bench:
-    """Read a bench.json; UserError says what is wrong with it."""
-    return read_json(path, Bench, f"write one with `python -m compare bench --json {path}`")
 
 
 def bench_table(rows: Sequence[Row], phase: str, width: int = FULL_WIDTH) -> Table:

@@ -1,20 +1,15 @@
 """What is known of each case of a benchmark: medians, spread, and what it is held against."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
-from compare.bench.jobs import Job, Phase
+from compare.bench.jobs import Job
 from compare.machine import Speed, floor_seconds, work_of
-from shared.config import Attention
-from shared.training.metrics import Name
+from compare.records.bench import Row
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Rounds = Annotated[list[Positive], msgspec.Meta(min_length=1)]
 # What everything is held against: the seed's way, a loop over a batch of 16 in PyTorch.
 BASELINE = ("pytorch", "looped", 16)
 
@@ -25,31 +20,6 @@ class Timing(NamedTuple):
     first: float  # the first pass: it compiles
     first_samples: int
     rounds: list[float]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One case: an implementation and form, forward or in training steps, at a batch size."""
-
-    implementation: Name
-    form: Attention
-    batch_size: Annotated[int, msgspec.Meta(ge=1)]
-    phase: Phase
-    ms_per_sample: Positive  # milliseconds, the median over the rounds
-    ms_lowest: Positive
-    ms_highest: Positive
-    rounds: Rounds  # milliseconds per sample, round by round
-    samples_per_second: Positive
-    # How many times as fast as PyTorch's loop, the seed's way, at batch 16 in the same phase and
-    # round; None where PyTorch is not installed.
-    ratio_to_loop: Positive | None  # the median over the rounds
-    ratio_rounds: Rounds | None
-    compile_seconds: float  # what the first pass took longer than the later ones
-    peak_bytes: int | None  # added to a process at its peak; None where not measured
-    operations: int  # that a batch must take, see compare/machine.py
-    bytes: int  # that a batch must move
-    floor_ms_per_sample: Positive | None  # None on a device that was not measured
-    times_floor: Positive | None
 
 
 def summarise(timings: Mapping[Job, Timing], speed: Speed, peaks: Mapping[Job, int]) -> list[Row]:

@@ -16,8 +16,8 @@ from compare.catalogue.plant import whole_lines
 from compare.divergences.traps import SUBJECTS, TRAPS, Results, Trap, missing_library, run_trap
 from compare.divergences.traps.agreements import AGREEMENTS
 from compare.divergences.traps.run import PRELUDE, say_result
-from compare.mutants.report import FoundBug, read_mutants
 from compare.parity.claims import CLAIMED
+from compare.records.mutants import FoundBug, read_mutants
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
 from shared.files import make_folder, write_text

@@ -31,10 +31,9 @@ from compare.parity.common import draw_problems
 from compare.parity.comparator import check_comparator
 from compare.parity.data import check_data
 from compare.parity.forward import enormous
-from compare.parity.steps import Batch, Case, bound_steps, judge
+from compare.parity.steps import Batch, Case, bound_steps, first_break, judge
 from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_implementations
-from compare.trace.command import first_break
 from shared.cli import make_console, parse_options
 from shared.config import bad_option
 from shared.errors import UserError, check_choice

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict
 
 from rich import box
 from rich.console import Console
@@ -13,10 +12,9 @@ from rich.table import Table
 from compare.catalogue import Bug
 from compare.mutants.train import Accuracy
 from compare.parity.claims import CLAIMED
-from compare.run.report import library_versions
+from compare.records.mutants import Found, FoundBug, read_mutants
+from compare.registry.versions import library_versions
 from shared.errors import UserError
-from shared.files import read_json
-from shared.training.metrics import Fraction
 
 
 @dataclass(frozen=True)
@@ -37,53 +35,6 @@ class Tried:
     def caught_by(self) -> list[str]:
         """The claims that fail."""
         return [claim for claim in self.shares if self.is_caught_by(claim)]
-
-
-class FoundAccuracy(TypedDict):
-    """What mutants.json holds of a bug that was trained; see `Accuracy`."""
-
-    right: Fraction
-    wrong: Fraction
-
-
-class FoundBug(TypedDict):
-    """What mutants.json holds of a planted bug; see `Bug` and `Tried`."""
-
-    title: str
-    package: str
-    claim: str
-    right: str
-    wrong: str
-    shares: dict[str, float | None]  # None where that is no finite number
-    caught_by: list[str]
-    first_step: str | None
-    missing: str | None
-    accuracy: NotRequired[FoundAccuracy]
-
-
-class FoundHeadroom(TypedDict):
-    """What mutants.json holds of the room of a claim."""
-
-    smallest: float | None
-    bug: str
-    ratio: float | None
-
-
-class Found(TypedDict):
-    """What a mutants.json holds."""
-
-    passed: bool
-    failures: list[str]
-    versions: dict[str, str]
-    seeds: int
-    honest: dict[str, float | None]
-    headroom: dict[str, FoundHeadroom]
-    bugs: dict[str, FoundBug]
-
-
-def read_mutants(path: Path) -> Found:
-    """Read a mutants.json; UserError says what is wrong with it."""
-    return read_json(path, Found, "write it with `python -m compare mutants --json`")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from compare.mutants.report import read_mutants
+from compare.records.mutants import read_mutants
 
 
 def bugs_data(docs: Path) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import tyro
 
-from compare.bench.report import FORMS
 from compare.page.bugs import bugs_data
 from compare.page.code import code_rows, steps_data
 from compare.page.model_data import choose_digits, model_data
@@ -19,6 +18,7 @@ from compare.page.speed import speed_data
 from compare.page.training import training_data
 from compare.page.traps import read_traps
 from compare.parity.steps import Batch
+from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_present
 from shared.cli import make_console, parse_options
 from shared.data import Dataset

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compare.run.report import Result, read_result
+from compare.records.result import Result, read_result
 from shared.checkpoints import load_params
 from shared.digits import NUM_CLASSES, NUM_PIXELS
 from shared.errors import UserError

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from compare.bench.report import FORMS, read_bench
+from compare.records.bench import read_bench
+from compare.registry.contract import FORMS
 
 NUMBERS = ("batch_size", "ms_per_sample", "ms_lowest", "ms_highest", "ratio_to_loop")
 

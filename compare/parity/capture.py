@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.registry.contract import Implementation, eagerly
+from compare.registry.contract import Implementation, eagerly, is_file_of
 from shared.errors import UserError
 from shared.levels import LevelImages
 
@@ -63,16 +63,6 @@ def capture_steps(
         finally:
             sys.setprofile(before)
     return _put_together(pieces, x)
-
-
-def is_file_of(module: Any, file: str) -> bool:
-    """Tell whether a file is a package's own, or a module's where that is no package."""
-    own = getattr(module, "__file__", None)
-    if own is None:
-        return False
-    if Path(own).name == "__init__.py":
-        return Path(own).parent in Path(file).parents
-    return Path(own) == Path(file)
 
 
 def _steps_of(file: str, function: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ values, which the final verdict of a run is about. See compare/expected/exact.py
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
@@ -165,3 +165,10 @@ def round_to_bfloat16(array: np.ndarray) -> np.ndarray:
     bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
     to_even = 0x7FFF + ((bits >> 16) & 1)
     return ((bits + to_even) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
+def first_break(judged: Sequence[Judged]) -> Judged | None:
+    """Find the first step that is wrong by itself or, if none is, that came too far off."""
+    broken = [found for found in judged if not found.passed]
+    alone = [found for found in broken if found.is_wrong_by_itself]
+    return next(iter(alone or broken), None)

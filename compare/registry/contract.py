@@ -10,6 +10,7 @@ Parameters are a dict of NumPy arrays, in the order of shared.params.PARAM_NAMES
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, Protocol, get_args
 
 import numpy as np
@@ -219,3 +220,13 @@ def _check_call(function: Any, name: str, arguments: tuple[str, ...]) -> None:
     taken = [each.name for each in signature.parameters.values() if each.kind in kinds]
     if any(mine != theirs for mine, theirs in zip(arguments, taken, strict=False)):
         raise UserError(f"{name} takes {', '.join(taken)}, in this order: make it {call}; {HELP}.")
+
+
+def is_file_of(module: Any, file: str) -> bool:
+    """Tell whether a file is a package's own, or a module's where that is no package."""
+    own = getattr(module, "__file__", None)
+    if own is None:
+        return False
+    if Path(own).name == "__init__.py":
+        return Path(own).parent in Path(file).parents
+    return Path(own) == Path(file)

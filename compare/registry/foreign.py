@@ -17,8 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from compare.parity.capture import is_file_of
-from compare.registry.contract import HELP, check_implementation
+from compare.registry.contract import HELP, check_implementation, is_file_of
 from shared.config import Config
 from shared.data import Split
 from shared.errors import UserError

@@ -1,9 +1,6 @@
 """What a run shows at its end: the table, the verdict, the figure and the result as JSON."""
 
-import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from math import log
 from pathlib import Path
 from typing import Any
@@ -13,54 +10,16 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from compare.colors import COLORS
 from compare.machine import num_threads, platform_name
 from compare.parity.verdict import Parity
-from compare.registry.contract import Implementation, libraries_of
-from shared.config import Config
-from shared.files import read_json, replacing
-from shared.training.metrics import EpochNumbers, Fraction, Name, epoch_numbers
+from compare.registry.contract import Implementation
+from compare.registry.versions import library_versions
+from shared.files import replacing
+from shared.training.metrics import epoch_numbers
 from shared.training.records import Epoch, Evaluation
 
-LIBRARIES = ("numpy", "torch", "torchmetrics", "jax", "jaxlib", "flax", "optax", "safetensors")
-# Okabe and Ito's palette (2008), which readers with colour-blindness can tell apart.
-COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
 MANY_POINTS = 5_000  # more than so many are a picture within an SVG file, or it has tens of MB
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a result.json holds of an implementation; the first three are of its training."""
-
-    epochs: list[EpochNumbers]  # none where it trained nothing
-    train_seconds: float | None
-    samples_per_second: float | None
-    test_accuracy: Fraction
-    test_loss: float | None  # nats; None where it was NaN or infinite
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a result.json holds of parity."""
-
-    passed: bool
-    verdict: str
-    drift: dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What is read of a result.json: see README, "The result of a run"."""
-
-    parity: Verdict
-    implementations: dict[Name, Trained]
-    config: Config
-    versions: dict[str, str]
-    machine: str
-
-
-def read_result(path: Path) -> Result:
-    """Read the result.json of a run; UserError says what is wrong with it."""
-    return read_json(path, Result, "give that of a `python -m compare run`")
 
 
 def results_table(
@@ -181,21 +140,6 @@ def _implementation_to_json(
             for weights_of, result in tests.items()
         },
     }
-
-
-def library_versions(implementations: Iterable[Implementation] = ()) -> dict[str, str]:
-    """Give the versions of Python and of the libraries that are installed.
-
-    They are those that this project uses, and those that `implementations` say they use.
-    """
-    versions = {"python": platform.python_version()}
-    also = [name for each in implementations for name in libraries_of(each)]
-    for name in (*LIBRARIES, *also):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def save_loss_curves(folder: Path, epochs: Mapping[str, Sequence[Epoch]]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m compare performance BENCH_JSON`: write docs/performance.md from a real benchmark."""
+"""`python -m compare.studies.performance BENCH_JSON`: write docs/performance.md from a benchmark."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,18 +9,11 @@ from typing import Annotated
 
 import tyro
 
-from compare.bench.report import (
-    FORMS,
-    HEADINGS,
-    Bench,
-    read_bench,
-    save_bench_figure,
-    say_cells,
-    say_ratio,
-)
-from compare.bench.rows import Row
+from compare.bench.report import HEADINGS, save_bench_figure, say_cells, say_ratio
 from compare.markdown import table
-from shared.cli import make_console, parse_options
+from compare.records.bench import Bench, Row, read_bench
+from compare.registry.contract import FORMS
+from shared.cli import make_console, parse_options, run_main
 from shared.errors import UserError
 from shared.files import make_folder, read_json, write_json, write_text
 from shared.training.metrics import Fraction, Name
@@ -104,7 +97,7 @@ def main(args: Sequence[str]) -> int:
     config = parse_options(
         PerformanceConfig(),
         args,
-        prog="python -m compare performance",
+        prog="python -m compare.studies.performance",
         description="Writes docs/performance.md and its figure from the result of a benchmark.",
     )
     bench, whole_job = read_bench(config.bench), read_whole_job(config.whole_job)
@@ -218,3 +211,7 @@ def say_whole_job(job: WholeJob) -> str:
         f"(`python -m compare run --data {job.config.data} --epochs {job.config.epochs}`); the "
         "goal was less than 5 minutes in the faster of the two."
     )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,4 +1,4 @@
-"""`python -m compare pictures`: the pictures of the README and the docs, all from one run."""
+"""`python -m compare.studies.pictures`: the pictures of the README and the docs, from one run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,12 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 import numpy_reference
-from compare.bench.report import read_bench, save_bench_figure
+from compare.bench.report import save_bench_figure
 from compare.parity.capture import capture_steps
+from compare.records.bench import read_bench
 from compare.trace import command as trace
 from shared.checkpoints import load_params
-from shared.cli import make_console, parse_options
+from shared.cli import make_console, parse_options, run_main
 from shared.data import Split, load_data
 from shared.errors import UserError
 from shared.files import make_folder, replacing
@@ -44,7 +45,7 @@ def main(args: Sequence[str]) -> int:
     config = parse_options(
         PicturesConfig(),
         args,
-        prog="python -m compare pictures",
+        prog="python -m compare.studies.pictures",
         description=(
             "Draws what a pixel attends to, the error of every step over its bound, and the speed "
             "of every form. Nothing is timed anew: speed is drawn from bench.json. Exit status 0 "
@@ -138,3 +139,7 @@ def _mark(axes: Axes, pixel: int) -> None:
     place = (column - 0.5, row - 0.5)
     axes.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor="black", linewidth=3.5))
     axes.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=MARK, linewidth=2))
+
+
+if __name__ == "__main__":
+    run_main(main)

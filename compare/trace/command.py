@@ -10,10 +10,11 @@ import tyro
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from compare.parity.steps import STEPS, Batch, Case, Judged, bound_steps, judge
+from compare.colors import COLORS
+from compare.parity.steps import STEPS, Batch, Case, Judged, bound_steps, first_break, judge
 from compare.registry.contract import Implementation, check_device, device_of, dtypes_of
 from compare.registry.implementations import load_present, say_what_lacks
-from compare.run.report import COLORS, library_versions
+from compare.registry.versions import library_versions
 from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options
 from shared.config import Attention, Config, bad_option
@@ -158,13 +159,6 @@ def _say_cell(judged: Judged | None) -> str:
 def _say_share(share: float, passed: bool) -> str:
     said = f"{share:.2g}"
     return said if passed else f"[bold red]{said}[/bold red]"
-
-
-def first_break(judged: Sequence[Judged]) -> Judged | None:
-    """Find the first step that is wrong by itself or, if none is, that came too far off."""
-    broken = [found for found in judged if not found.passed]
-    alone = [found for found in broken if found.is_wrong_by_itself]
-    return next(iter(alone or broken), None)
 
 
 def say_first_break(results: Results) -> str | None:

@@ -1,4 +1,4 @@
-"""`python -m compare results`: run the whole job, and write docs/results.md."""
+"""`python -m compare.studies.results`: run the whole job, and write docs/results.md."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def main(args: Sequence[str]) -> int:
     config = parse_options(
         ResultsConfig(),
         complete_flag(args, "--page-only"),
-        prog="python -m compare results",
+        prog="python -m compare.studies.results",
         description=(
             "Trains both presets in both frameworks, the seed's first epochs with several seeds, "
             "and one quirk at a time, and writes docs/results.md. Hours on two cores; what is "

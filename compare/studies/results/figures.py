@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from compare.run.report import COLORS
+from compare.colors import COLORS
 from compare.studies.results.controls import remap
 from compare.studies.results.plan import SEED_FORMS
 from compare.studies.results.records import Record

@@ -8,8 +8,9 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+from compare.records.result import read_result
 from compare.registry.contract import Trainer
-from compare.run.report import library_versions, read_result
+from compare.registry.versions import library_versions
 from compare.studies.results.plan import BOTH, Planned, ResultsConfig
 from shared.checkpoints import load_params
 from shared.config import Config
