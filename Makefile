@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare diff page bench mutants results test lint format clean
+.PHONY: help compare diff page bench mutants results test parity lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ results: $(VENV)/dev.done ## train the whole job on full MNIST and write docs/re
 test: $(VENV)/dev.done ## run every test, a worker for each core (ARGS="-k parity")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
+parity: $(VENV)/dev.done ## run the parity tests alone (ARGS="-k jax")
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/parity $(ARGS)
+
 lint: $(VENV)/dev.done ## check style, format, types and who imports whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -53,9 +56,9 @@ $(VENV)/run.done: pyproject.toml constraints.txt
 	@$(PIP) --editable '.[pytorch,jax]'
 	@touch $@
 
-# What the tests need on top: pytest, ruff, mypy, and TensorFlow Datasets for full MNIST.
+# What the tests need on top: pytest, ruff, mypy, import-linter, and TensorFlow Datasets for full MNIST.
 $(VENV)/dev.done: $(VENV)/run.done
-	@echo "Adding what the tests need to $(VENV): pytest, ruff, mypy, TensorFlow Datasets."
+	@echo "Adding what the tests need to $(VENV): pytest, ruff, mypy, import-linter, TensorFlow Datasets."
 	@$(PIP) --editable '.[pytorch,jax,mnist,dev]'
 	@$(PIP) --editable '.[mlx]' || echo "MLX has no wheel for this system: the test of its example is skipped."
 	@touch $@

@@ -210,7 +210,7 @@ def trainer(request: pytest.FixtureRequest) -> ModuleType:
 
 def mnist_dir_or_skip() -> Path:
     """Find MNIST's four original files, or skip the test by what is missing."""
-    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "mnist"
+    beside = Path(__file__).resolve().parents[2] / "shared" / "mnist"
     folder = Path(os.environ.get("MNIST_DIR") or beside)
     if not folder.is_dir():
         pytest.skip("full MNIST is not at hand: set MNIST_DIR to a folder with its four files")

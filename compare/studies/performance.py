@@ -1,4 +1,4 @@
-"""`python -m compare.studies.performance BENCH_JSON`: write docs/performance.md from a benchmark."""
+"""`python -m compare.studies.performance BENCH_JSON`: docs/performance.md, from a benchmark."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace

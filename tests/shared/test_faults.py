@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import TRAINERS, import_or_skip
-from test_resume import DATA, PROBLEM, finish, interrupt, make_config
+from resuming import DATA, PROBLEM, finish, interrupt, make_config
 
 from shared import mnist
 from shared.config import Config
@@ -33,7 +33,7 @@ from shared.training.runs import RunFolder
 from shared.training.states import load_state
 from shared.training.watched import explaining_out_of_memory
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = Config(batch_size=5)
 
 

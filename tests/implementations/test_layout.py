@@ -16,7 +16,7 @@ from compare.expected.problems import make_dataset, make_problem
 from shared.config import Config
 from shared.training.records import begin_training
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STEPS = ("query", "key", "value", "scores", "weights", "attended", "features", "logits")
 
 

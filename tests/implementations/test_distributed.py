@@ -22,7 +22,7 @@ from shared.params import initial_params
 from shared.training.loop import train
 from shared.training.resume import find_state
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS_TO_NOTICE = 10
 CASES = [(name, n) for name in TRAINERS for n in (1, 2, 4)]
 # Epochs of 250 steps: the default --checkpoint-every saves nothing within one, only SIGTERM does.

@@ -10,7 +10,7 @@ from compare.records.bench import read_bench
 from compare.studies.performance import TEMPLATE, main, read_whole_job, write_page
 from shared.errors import UserError
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 BENCH, JOB = DOCS / "bench.json", DOCS / "whole_job.json"
 
 

@@ -35,7 +35,7 @@ from shared.errors import UserError
 from shared.params import initial_params
 from shared.training.runs import config_to_json
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def test_every_planned_command_is_one_that_its_program_takes():

@@ -19,7 +19,7 @@ from shared.training.resume import checkpoint_path, find_state
 from shared.training.states import load_state
 from shared.training.step_losses import STEP_LOSSES, read_step_losses
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
 KILLS = 3  # of each framework, which takes seconds to start
 OPTIONS = ("--epochs", "4", "--batch-size", "100", "--checkpoint-every", "1")  # of 40 an epoch

@@ -14,7 +14,7 @@ from compare.parity.steps import STEPS
 from compare.registry.contract import KNOWN_DEVICES, KNOWN_DTYPES, OPTIONAL, REQUIRED
 from shared.training.records import Evaluation
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "add_a_framework.md").read_text()
 # The folder of the repository is called REPO there, and Python `python`.
 SHELL = f'set -eu; REPO="{ROOT}"; python() {{ "{sys.executable}" "$@"; }}; '

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_resume import DATA, PROBLEM
+from resuming import DATA, PROBLEM
 
 from shared.checkpoints import load_arrays, save_arrays
 from shared.config import Config

@@ -22,7 +22,7 @@ from compare.parity.claims import CLAIMED
 from compare.records.mutants import read_mutants
 from shared.errors import UserError
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = DOCS / "divergences.md"
 
 

@@ -14,7 +14,7 @@ from conftest import import_or_skip
 
 from shared.checkpoints import load_params
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("compare", "pytorch_impl", "jax_impl", "numpy_reference")
 FAST = ("--epochs", "1", "--batch-size", "50")
 

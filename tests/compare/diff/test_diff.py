@@ -21,7 +21,7 @@ from compare.code.sources import Line, Source, files_of, read_source
 from compare.diff.columns import column_lines
 from compare.diff.command import main
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
 
 FILES = ("model.py", "train.py", "blocks.py", "metrics.py", "distributed.py")

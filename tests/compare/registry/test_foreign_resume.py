@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from conftest import import_or_skip
-from test_resume import assert_same_run, finish, interrupt, make_config
+from resuming import assert_same_run, finish, interrupt, make_config
 
 from compare.registry.foreign import guard
 from shared.errors import UserError

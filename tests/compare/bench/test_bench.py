@@ -22,7 +22,7 @@ from compare.records.bench import Bench, read_bench
 from shared.cli import complete_flag
 from shared.errors import UserError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SPEED = Speed(matrix_rate=1e9, copy_bandwidth=1e9)
 SMALL = {"steps": 7, "channels": 3, "outputs": 5, "levels": 11}
 

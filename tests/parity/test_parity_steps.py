@@ -92,7 +92,7 @@ def test_every_step_is_within_its_bound_by_itself_and_since_the_start(
         pytest.skip(f"{case.name} shows none of its steps: only logits and loss were judged")
 
 
-# Planted bugs, and what the hint must speak of; tests/test_mutants.py plants all.
+# Planted bugs, and what the hint must speak of; tests/compare/mutants/test_mutants.py plants all.
 HINTS = {
     "scale_of_the_steps": "scale",
     "scores_turned": "transposed",

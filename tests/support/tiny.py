@@ -13,7 +13,7 @@ import tiny_attention
 
 from compare.trace import command as trace
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(tiny_attention.__file__).read_text()
 NUMBERS = count()  # a module is imported once, so each variant has a name of its own
 

@@ -14,7 +14,7 @@ from compare.trace import command as trace
 from shared.errors import UserError
 from shared.training.records import AdamState, Epoch, Evaluation
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def test_the_attention_figure_shows_the_weights_of_three_pixels(tmp_path: Path):

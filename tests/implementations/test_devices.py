@@ -16,7 +16,7 @@ from conftest import FORMS, import_or_skip
 
 from compare.expected.problems import make_problem
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PARAMS, IMAGES, LABELS = make_problem(6, 7, 3, 5)
 
 

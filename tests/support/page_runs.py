@@ -151,7 +151,7 @@ One sentence.
 def make_docs(folder: Path) -> Path:
     """Write a docs folder with planted bugs, traps and the project's own benchmark."""
     folder.mkdir(parents=True)
-    own = Path(__file__).resolve().parent.parent / "docs"
+    own = Path(__file__).resolve().parents[2] / "docs"
     (folder / "bench.json").write_text((own / "bench.json").read_text())
     (folder / "mutants.json").write_text(json.dumps(MUTANTS))
     (folder / "divergences.md").write_text(TRAPS)

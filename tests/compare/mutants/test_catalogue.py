@@ -1,6 +1,6 @@
 """The catalogue of planted bugs: whole entries, true proofs, and planting that harms nothing.
 
-That each is caught is what `make mutants` shows, and tests/test_mutants.py for some.
+That each is caught is what `make mutants` shows, and test_mutants.py for some.
 """
 
 import sys

@@ -9,7 +9,7 @@ from conftest import FORMS, import_or_skip
 
 from compare.bench.memory import measure_evaluation
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 LIMIT = 2**30  # 1 GiB
 IMAGES = 10_000
 # These take 1.5 to 8 ms an image. What grows with the images is 10 logits each: 9,000 more of them

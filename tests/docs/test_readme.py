@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import PACKAGES
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def key_lines() -> list[tuple[str, list[str]]]:
