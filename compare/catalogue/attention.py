@@ -131,7 +131,7 @@ ATTENTION = (
         package="jax_impl",
         file="model.py",
         right="attended = weights @ value  # [..., steps, channels]",
-        wrong='attended = jnp.einsum("...qk,...qc->...kc", weights, value)',
+        wrong='attended = jax.numpy.einsum("...qk,...qc->...kc", weights, value)',
         why="An einsum names its axes by letters, and a sum over i where j is meant runs as well: "
         "the table is square.",
         sources=(

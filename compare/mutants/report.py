@@ -1,6 +1,7 @@
 """What planting bugs shows: which claim caught which, by how much, and what room is left."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +195,9 @@ def merge(path: Path, found: Found) -> Found:
             f"{path} was made with other versions: plant all bugs anew, without --bugs."
         )
     bugs = kept["bugs"] | found["bugs"]
-    failures = kept["failures"] + [
-        each for each in found["failures"] if each not in kept["failures"]
+    # What was said of a bug that is planted anew no longer holds; each failure names its bug.
+    still = [
+        each for each in kept["failures"] if not set(re.findall(r"\w+", each)) & set(found["bugs"])
     ]
+    failures = still + [each for each in found["failures"] if each not in still]
     return kept | {"bugs": bugs, "failures": failures, "passed": not failures}

@@ -3,9 +3,11 @@
 That each is caught is what `make mutants` shows, and test_mutants.py for some.
 """
 
+import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +18,7 @@ from conftest import import_or_skip
 import compare.parity.verdict
 import compare.trace.command
 from compare.catalogue import BUGS, Bug, plant
-from compare.catalogue.plant import path_of, whole_lines
+from compare.catalogue.plant import change, path_of, whole_lines
 from compare.catalogue.records import STEPS
 from compare.expected.problems import Problem, few_levels, make_problem
 from compare.parity.claims import CLAIMED
@@ -94,6 +96,17 @@ def test_what_is_said_to_be_small_is_no_error_of_an_ordinary_forward_pass(bug: B
     problem = make_problem(3)
     found = see_evaluation(broken, bug.form, problem)
     assert not differ(see_evaluation(real, bug.form, problem), found, relative=1e-12)
+
+
+def test_wrong_code_uses_no_name_that_its_file_lacks(tmp_path: Path):
+    """It would raise NameError, which every claim catches, and the bug would have shown nothing."""
+    pytest.importorskip("ruff")
+    for bug in BUGS:
+        planted = change(path_of(bug).read_text(), bug)
+        (tmp_path / f"{bug.name}.py").write_text(planted)
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", tmp_path]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout
 
 
 @pytest.mark.parametrize("package", SHORT)

@@ -163,6 +163,12 @@ def test_some_bugs_anew_leave_what_a_file_holds_of_others(tmp_path):
     assert list(merged["bugs"]) == ["other", SCALE.name]
     assert (merged["seeds"], merged["honest"]) == (7, {"steps": 0.5})
     assert (merged["passed"], merged["failures"]) == (False, ["It failed."])
+    mended = to_json([SCALE], tried, {}, 0, [])
+    write_json(file, old | {"failures": [f"{SCALE.name} is not caught by steps."], "passed": False})
+    assert (merge(file, mended)["passed"], merge(file, mended)["failures"]) == (True, [])
+    others = "other is not caught by steps."
+    write_json(file, old | {"failures": [others], "passed": False})
+    assert (merge(file, mended)["passed"], merge(file, mended)["failures"]) == (False, [others])
     write_json(file, old | {"versions": {"numpy": "1"}})
     with pytest.raises(ValueError, match="was made with other versions"):
         merge(file, new)
