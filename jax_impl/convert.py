@@ -77,7 +77,8 @@ def to_batch(
     (device,) = model.K.devices()
 
     def copy(array: np.ndarray, dtype: Any = None) -> Array:
-        return jax.device_put(np.asarray(array, dtype), device, may_alias=False)
+        # A private copy: JAX may alias what it is given, or read it later.
+        return jax.device_put(np.array(array, dtype), device)
 
     targets = copy(labels)  # [batch]
     dtype = model.K.dtype

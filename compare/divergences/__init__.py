@@ -1,4 +1,4 @@
 """`python -m compare divergences`: where the libraries part, and the page made of it.
 
-Start at command.py; traps/ holds every trap with the code that shows it.
+Start at command.py; the traps, each with the code that shows it, are in compare/catalogue/traps.
 """

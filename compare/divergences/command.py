@@ -13,9 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from compare.catalogue import BUGS, Bug
 from compare.catalogue.plant import whole_lines
-from compare.divergences.traps import SUBJECTS, TRAPS, Results, Trap, missing_library, run_trap
-from compare.divergences.traps.agreements import AGREEMENTS
-from compare.divergences.traps.run import PRELUDE, say_result
+from compare.catalogue.traps import SUBJECTS, TRAPS, Results, Trap, missing_library, run_trap
+from compare.catalogue.traps.agreements import AGREEMENTS
+from compare.catalogue.traps.records import anchor_of
+from compare.catalogue.traps.run import PRELUDE, say_result
 from compare.parity.claims import CLAIMED
 from compare.records.mutants import FoundBug, read_mutants
 from shared.cli import make_console, parse_options
@@ -99,12 +100,6 @@ def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
         versions=say_versions({name for trap in TRAPS for name in trap.libraries} | {"numpy"}),
         is_measured=bool(mutants),
     )
-
-
-def anchor_of(heading: str) -> str:
-    """Give the link to a heading of the page, as GitHub makes it."""
-    kept = re.sub(r"[^\w\- ]", "", heading.lower())
-    return "#" + kept.replace(" ", "-")
 
 
 def title_of(url: str) -> str:

@@ -16,7 +16,7 @@ from compare.page.render import MOST_BYTES, render_page
 from compare.page.run_result import Run, read_run
 from compare.page.speed import speed_data
 from compare.page.training import training_data
-from compare.page.traps import read_traps
+from compare.page.traps import list_traps
 from compare.parity.steps import Batch
 from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_present
@@ -119,7 +119,7 @@ def gather(
         "rows": code_rows(),
         "digit": embedded["steps"],
         "sections": embedded,
-        "traps": read_traps(docs, path),
+        "traps": list_traps(docs, path),
         "is_global": run.result.config.normalization == "global",
     }
     return view, embedded

@@ -13,11 +13,11 @@ import pytest
 from page_runs import MUTANTS
 
 from compare.catalogue import BUGS
+from compare.catalogue.traps import TRAPS, Results, Trap, missing_library, run_trap
+from compare.catalogue.traps.agreements import AGREEMENTS, Agreement
+from compare.catalogue.traps.run import run_code, say_result
 from compare.divergences import command as divergences
 from compare.divergences.command import anchor_of, main, say_versions, write_page
-from compare.divergences.traps import TRAPS, Results, Trap, missing_library, run_trap
-from compare.divergences.traps.agreements import AGREEMENTS, Agreement
-from compare.divergences.traps.run import run_code, say_result
 from compare.parity.claims import CLAIMED
 from compare.records.mutants import read_mutants
 from shared.errors import UserError

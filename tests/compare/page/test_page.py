@@ -15,15 +15,18 @@ from rich.console import Console
 
 import compare.page
 import numpy_reference
+from compare.catalogue.traps import TRAPS
 from compare.page.code import code_rows, steps_data
 from compare.page.command import main, write_page
 from compare.page.encode import embed_json, encode_array, make_picture
 from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
 from compare.page.training import step_curves
-from compare.page.traps import read_traps
+from compare.page.traps import list_traps
 from compare.parity.steps import STEPS, Batch
 from shared.errors import UserError
 from shared.training.step_losses import STEP_LOSSES
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def test_the_page_is_one_file_below_5_mb_that_names_no_other(tmp_path: Path):
@@ -137,21 +140,20 @@ def test_a_picture_is_the_mean_of_blocks_from_the_smallest_to_the_largest():
         encode_array(np.array([1]))
 
 
-def test_traps_are_read_with_their_sentence_and_place(tmp_path: Path):
-    docs = make_docs(tmp_path / "docs")
-    found = read_traps(docs, tmp_path / "runs" / "one" / "page.html")
-    place = "../../docs/divergences.md"
-    assert found == {
-        "First group": [
-            (
-                "The softmax of torch & others",
-                "Without an axis it takes the first.",
-                f"{place}#the-softmax-of-torch--others",
-            )
-        ],
-        "Second group": [("Another", "One sentence.", f"{place}#another")],
-    }
-    assert read_traps(tmp_path, tmp_path / "page.html") is None
+def test_every_trap_is_listed_with_a_sentence_and_its_place(tmp_path: Path):
+    found = list_traps(DOCS, tmp_path / "runs" / "one" / "page.html")
+    assert found is not None
+    headings = re.findall(r"^### (.+)$", (DOCS / "divergences.md").read_text(), re.MULTILINE)
+    entries = [entry for group in found.values() for entry in group]
+    assert [entry.title for entry in entries] == headings[: len(TRAPS)]
+    for entry in entries:
+        assert entry.summary[-1] in ".!?"
+        assert "`" not in entry.summary
+        path, _, anchor = entry.link.partition("#")
+        assert (tmp_path / "runs" / "one" / path).resolve() == DOCS / "divergences.md"
+        words = entry.title.lower().replace(" ", "-")
+        assert anchor == "".join(c for c in words if c.isalnum() or c in "-_")
+    assert list_traps(tmp_path, tmp_path / "page.html") is None
 
 
 def test_a_foreign_mutants_file_is_one_sentence(tmp_path: Path):

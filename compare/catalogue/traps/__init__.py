@@ -1,13 +1,13 @@
 """Where the libraries themselves part: every trap with code that shows it."""
 
-from compare.divergences.traps.arrays import ARRAYS
-from compare.divergences.traps.attention import ATTENTION
-from compare.divergences.traps.dtypes import DTYPES
-from compare.divergences.traps.gradients import GRADIENTS
-from compare.divergences.traps.layers import LAYERS
-from compare.divergences.traps.records import Results, Trap
-from compare.divergences.traps.run import missing_library, run_trap
-from compare.divergences.traps.training import TRAINING
+from compare.catalogue.traps.arrays import ARRAYS
+from compare.catalogue.traps.attention import ATTENTION
+from compare.catalogue.traps.dtypes import DTYPES
+from compare.catalogue.traps.gradients import GRADIENTS
+from compare.catalogue.traps.layers import LAYERS
+from compare.catalogue.traps.records import Results, Trap
+from compare.catalogue.traps.run import missing_library, run_trap
+from compare.catalogue.traps.training import TRAINING
 
 # By subject, as the page has them.
 SUBJECTS: dict[str, tuple[Trap, ...]] = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from compare.divergences.traps.records import Trap
+from compare.catalogue.traps.records import Trap
 
 LAYERS = (
     Trap(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from compare.divergences.traps.records import Raised, Trap
+from compare.catalogue.traps.records import Raised, Trap
 
 ARRAYS = (
     Trap(

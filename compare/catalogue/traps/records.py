@@ -1,5 +1,6 @@
 """What the catalogue says of a trap: a place where the libraries themselves part."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -46,3 +47,9 @@ class Trap:
     def short(self) -> str:
         """The name in words."""
         return self.name.replace("_", " ")
+
+
+def anchor_of(heading: str) -> str:
+    """Return the link to a heading of docs/divergences.md, as GitHub makes it."""
+    kept = re.sub(r"[^\w\- ]", "", heading.lower())
+    return "#" + kept.replace(" ", "-")

@@ -1,6 +1,6 @@
 """Traps of dtypes and of numbers at the ends of their range."""
 
-from compare.divergences.traps.records import Raised, Trap
+from compare.catalogue.traps.records import Raised, Trap
 
 DTYPES = (
     Trap(

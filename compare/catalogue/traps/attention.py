@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from compare.divergences.traps.records import Trap
+from compare.catalogue.traps.records import Trap
 
 SDPA = "https://docs.pytorch.org/docs/2.15/generated/torch.nn.functional.scaled_dot_product_attention.html"
 JAX_ATTENTION = "https://docs.jax.dev/en/latest/_autosummary/jax.nn.dot_product_attention.html"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.divergences.traps.records import Raised, Results, Trap
+from compare.catalogue.traps.records import Raised, Results, Trap
 
 # What stands before the code of every trap.
 PRELUDE = {
