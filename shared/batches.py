@@ -23,10 +23,15 @@ def epoch_batches(
             f"The batch size is {batch_size}: choose 1 to {num_samples}, the number of samples."
         )
     rng = np.random.default_rng([seed, epoch])
-    shape = (num_samples // batch_size, batch_size)
+    shape = (count_batches(num_samples, batch_size), batch_size)
     if sampling == "replacement":
         return rng.integers(num_samples, size=shape)
     return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)
+
+
+def count_batches(num_samples: int, batch_size: int) -> int:
+    """Count the batches of an epoch: the last samples, too few for one, are left out."""
+    return num_samples // batch_size
 
 
 def batches_in_order(num_samples: int, batch_size: int) -> list[slice]:

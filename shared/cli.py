@@ -9,11 +9,10 @@ from typing import TypeVar
 import tyro
 from rich.console import Console
 
-from shared.config import PRESETS, Config
+from shared.config import PRESETS, AnyConfig
 from shared.errors import Stopped, UserError
 from shared.training.resume import check_unchanged, resumed_config
 
-AnyConfig = TypeVar("AnyConfig", bound=Config)
 Options = TypeVar("Options")
 
 

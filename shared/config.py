@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from shared.errors import UserError
 
@@ -91,6 +91,9 @@ class Config(EvaluationConfig):
             raise UserError(bad_option("seed", self.seed, "0 or more"))
         if self.resume_from is not None and self.resume is None:
             raise UserError("--resume-from needs --resume: give the run folder to go on with.")
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
 def bad_option(name: str, found: object, expected: str) -> str:

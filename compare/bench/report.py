@@ -1,4 +1,4 @@
-"""What a benchmark shows at its end: the tables, the figure, and bench.json, written and read."""
+"""What a benchmark shows at its end: the tables and the figure."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -152,8 +152,8 @@ def check_copies(case: Case, implementation: ModuleType, seed: int) -> Checks:
     data = make_dataset(given)
     training = train(implementation, given.params, data, config)
     found = [next(training)]
-    levels = data.train.levels  # there, as the problem has few
-    for array in (given.images, *given.params.values(), *([] if levels is None else [levels])):
+    assert data.train.levels is not None  # the problem has few
+    for array in (given.images, data.train.levels, *given.params.values()):
         array *= 0
     for array in (given.labels, data.train.pixels):
         array[...] = array[::-1].copy()

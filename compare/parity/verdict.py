@@ -23,7 +23,7 @@ from compare.expected.bounds import ARITHMETIC
 from compare.expected.exact import expect_logits, expect_loss
 from compare.parity.checks import Check, hold_against, largest, relative_difference
 from compare.parity.training import TRAJECTORY_TOLERANCE
-from compare.registry.contract import device_of, form_of
+from compare.registry.contract import config_for
 from shared.config import Config
 from shared.data import Dataset, Split
 from shared.training.loop import train
@@ -92,12 +92,8 @@ def check_same_weights(
     loss = expect_loss(logits, labels, arithmetic)
     checks = []
     for name, implementation in implementations.items():
-        model = implementation.from_params(
-            params,
-            form_of(implementation, config.attention),
-            config.dtype,
-            device_of(implementation, config.device),
-        )
+        own = config_for(implementation, config)
+        model = implementation.from_params(params, own.attention, own.dtype, own.device)
         result = implementation.evaluate(model, images, labels, batch_size=config.eval_batch_size)
         where = f"{name} on {weights_of}'s weights"
         checks += [
@@ -122,8 +118,7 @@ def check_float64_training(
     )
     epochs = {}
     for name, trainer in trainers.items():
-        form: Any = form_of(trainer, config.attention)
-        float64 = replace(config, attention=form, dtype="float64", epochs=1)
+        float64 = replace(config_for(trainer, config), dtype="float64", epochs=1)
         epochs[name] = next(train(trainer, params, few, float64))
     checks = []
     for (name_a, a), (name_b, b) in combinations(epochs.items(), 2):

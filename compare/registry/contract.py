@@ -10,12 +10,13 @@ Parameters are a dict of NumPy arrays, in the order of shared.params.PARAM_NAMES
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
 import numpy as np
 
-from shared.config import Attention, Config
+from shared.config import AnyConfig, Attention, Config
 from shared.data import Split
 from shared.errors import UserError
 from shared.levels import LevelImages
@@ -171,6 +172,13 @@ def form_of(implementation: Implementation, attention: str) -> str:
     """Choose the form: the one asked for, else "blocked" or else the first there is."""
     forms = implementation.ATTENTION
     return next(form for form in (attention, "blocked", *forms) if form in forms)
+
+
+def config_for(implementation: Implementation, config: AnyConfig) -> AnyConfig:
+    """Return a config with the form and the device that an implementation has for it."""
+    form: Any = form_of(implementation, config.attention)
+    device: Any = device_of(implementation, config.device)
+    return replace(config, attention=form, device=device)
 
 
 def check_implementation(module: Any, name: str) -> None:

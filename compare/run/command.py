@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -18,7 +18,7 @@ from compare.registry.contract import (
     Trainer,
     can_train,
     check_device,
-    device_of,
+    config_for,
     dtypes_of,
     form_of,
 )
@@ -169,10 +169,9 @@ def train_side_by_side(
     with training_progress(console) as progress, stopping_at_sigterm() as stop:
         trainings = {}
         for name, trainer in trainers.items():
-            form: Any = form_of(trainer, config.attention)
             steps = steps_left(starts[name], data, config)
             on_steps = watch_steps(progress, name, steps, config.batch_size)
-            own = replace(config, attention=form)
+            own = config_for(trainer, config)
             trainings[name] = train_watched(
                 trainer, name, starts[name], data, own, run, stop, on_steps
             )
@@ -190,8 +189,7 @@ def find_last_epochs(
     for name, trainer in trainers.items():
         epoch = run.epochs[name][-1]
         if not epoch.validation.logits.size:
-            form: Any = form_of(trainer, config.attention)
-            own = replace(config, attention=form)
+            own = config_for(trainer, config)
             validation = evaluate_params(trainer, epoch.params, data.validation, own)
             epoch = replace(epoch, validation=validation)
         last[name] = epoch
@@ -210,9 +208,7 @@ def evaluate_everywhere(
     """
     results: dict[str, dict[str, Evaluation]] = {}
     for name, implementation in implementations.items():
-        form: Any = form_of(implementation, config.attention)
-        device: Any = device_of(implementation, config.device)
-        own = replace(config, attention=form, device=device)
+        own = config_for(implementation, config)
         if implementation is numpy_reference:
             own = replace(own, dtype="float64")
         results[name] = {

@@ -2,16 +2,14 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar
 
-from shared.config import Config, bad_option
+from shared.batches import count_batches
+from shared.config import AnyConfig, Config, bad_option
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import read_json
 from shared.training.records import TrainingState
 from shared.training.states import load_state
-
-AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 SUFFIX = "-checkpoint.safetensors"
 # What names a path or code: it is given anew, never taken from a folder that may be a stranger's.
@@ -112,7 +110,7 @@ def check_unchanged(config: Config) -> None:
 def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
     """Raise UserError if a state, read from a checkpoint, is not one of this config's training."""
     steps, channels = data.train.images.shape[1:]
-    batches = len(data.train.labels) // config.batch_size
+    batches = count_batches(len(data.train.labels), config.batch_size)
     found = (*start.params["out.weight"].shape[1:], *start.params["K"].shape)
     if found != (steps * channels, channels, channels):
         raise UserError(

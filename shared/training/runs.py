@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from shared.batches import count_batches
 from shared.checkpoints import load_params, save_params
 from shared.config import Config
 from shared.data import Dataset
 from shared.errors import UserError
 from shared.files import remove_leftovers, to_json, write_json
-from shared.training.loop import draw_batches
 from shared.training.metrics import EpochLine, TestLine, epoch_numbers, read_metrics, write_metrics
 from shared.training.records import (
     AdamState,
@@ -145,7 +145,7 @@ class RunFolder:
 
     def _read_epochs(self, source: str, start: TrainingState, data: Dataset) -> list[Epoch]:
         """Read the epochs that were finished when a state was saved, as far as they are kept."""
-        batches = draw_batches(len(data.train.labels), 1, self.config)  # as many in every epoch
+        batches = count_batches(len(data.train.labels), self.config.batch_size)
         lines = [
             line
             for line in self._lines
@@ -153,14 +153,14 @@ class RunFolder:
             and line.implementation == source
             and line.epoch < start.epoch
         ]
-        losses = self._step_losses.get(source, np.empty(0))[: len(lines) * len(batches)]
+        losses = self._step_losses.get(source, np.empty(0))[: len(lines) * batches]
         is_whole = [line.epoch for line in lines] == list(range(1, start.epoch))
-        if not is_whole or len(losses) != len(lines) * len(batches):
+        if not is_whole or len(losses) != len(lines) * batches:
             raise UserError(
                 f"{self.path} does not hold the numbers of all epochs of {source} before epoch "
                 f"{start.epoch}: start a new run."
             )
-        by_epoch = losses.astype(self.config.dtype).reshape(len(lines), len(batches))
+        by_epoch = losses.astype(self.config.dtype).reshape(len(lines), batches)
         no_logits = np.empty((0, len(start.params["out.bias"])), self.config.dtype)
         epochs = [
             Epoch(
@@ -169,10 +169,10 @@ class RunFolder:
                 train_accuracy=line.train_accuracy,
                 validation=Evaluation(_number(line.val_loss), line.val_accuracy, no_logits),
                 train_seconds=line.train_seconds,
-                samples=batches.size,
+                samples=batches * self.config.batch_size,
                 step_losses=step_losses,
                 params={},
-                adam=AdamState(line.epoch * len(batches), {}, {}),
+                adam=AdamState(line.epoch * batches, {}, {}),
             )
             for line, step_losses in zip(lines, by_epoch, strict=True)
         ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.batches import count_batches
 from shared.config import Config
 from shared.data import Dataset
 from shared.errors import Stopped, UserError
@@ -125,7 +126,7 @@ def find_first(
 
 def steps_left(start: TrainingState, data: Dataset, config: Config) -> int:
     """Count the training steps that are still to take."""
-    batches = len(data.train.labels) // config.batch_size
+    batches = count_batches(len(data.train.labels), config.batch_size)
     return (config.epochs - start.epoch + 1) * batches - len(start.step_losses)
 
 

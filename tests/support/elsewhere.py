@@ -5,14 +5,13 @@ forms and dtypes that they have. Here those defaults are given, and what is lack
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import pytest
 from absent import present_devices
 
-from compare.registry.contract import FORMS, KNOWN_DTYPES, dtypes_of, form_of
+from compare.registry.contract import FORMS, KNOWN_DTYPES, config_for, dtypes_of, form_of
 from compare.registry.foreign import import_foreign
 from shared.config import Config
 from shared.errors import UserError
@@ -50,8 +49,7 @@ def adapt(module: ModuleType, name: str) -> ModuleType:
 
     def begin(params, adam, data, config) -> Any:
         skip_lacking(config.dtype, KNOWN_DTYPES, dtypes_of(adapted))
-        form: Any = form_of(adapted, config.attention)
-        return own["Training"](params, adam, data, replace(config, attention=form))
+        return own["Training"](params, adam, data, config_for(adapted, config))
 
     adapted.from_params, adapted.evaluate = from_params, evaluate
     if "Training" in own:

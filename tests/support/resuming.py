@@ -13,9 +13,7 @@ from shared.checkpoints import load_params
 from shared.config import Config
 from shared.errors import Stopped
 from shared.training.records import Epoch, TrainingState, begin_next_epoch
-from shared.training.resume import (
-    checkpoint_path,
-)
+from shared.training.resume import checkpoint_path
 from shared.training.runs import RunFolder
 from shared.training.states import load_state
 from shared.training.stopping import Stop

@@ -14,8 +14,9 @@ from compare.bench import command as bench
 from compare.expected.problems import make_problem
 from compare.parity.capture import capture_steps
 from compare.records.bench import read_bench
-from compare.registry.contract import is_file_of
+from compare.registry.contract import config_for, is_file_of
 from compare.run import command as run
+from shared.config import Config
 from shared.errors import UserError
 
 
@@ -117,6 +118,15 @@ def test_nothing_is_known_of_a_model_but_that_it_can_be_evaluated():
     steps = capture_steps(tiny_attention, model, problem.images)
     assert steps.keys() == {"query", "key", "value", "scores", "weights", "attended", "logits"}
     np.testing.assert_array_equal(steps["query"], problem.images @ problem.params["Q"])
+
+
+def test_a_config_is_fitted_to_the_form_and_the_device_that_it_has():
+    config = Config(attention="histogram", device="cuda", epochs=7)
+    assert config_for(tiny_attention, config) == Config(
+        attention="vectorized", device="cpu", epochs=7
+    )
+    every = SimpleNamespace(ATTENTION=("histogram",), DEVICES=("cpu", "cuda"))
+    assert config_for(every, config) == config
 
 
 def test_steps_are_looked_for_in_the_files_of_an_implementation_alone():
