@@ -20,7 +20,7 @@ ATTENTION = (
             "https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
             "https://github.com/nerminnuraydogan/vision-transformer/issues/1",
         ),
-        claim="steps",
+        check="steps",
         step="weights",
     ),
     Bug(
@@ -34,7 +34,7 @@ ATTENTION = (
         "nn.Softmax(0) was written for two of them. JAX's default is the last axis. With a batch "
         "of one every weight is 1.",
         sources=("https://github.com/PetrochukM/PyTorch-NLP/issues/2",),
-        claim="steps",
+        check="steps",
         step="weights",
     ),
     Bug(
@@ -47,7 +47,7 @@ ATTENTION = (
         why="Every library has its own order of arguments: query, key, value in PyTorch; query, "
         "value, key in Keras.",
         sources=("https://keras.io/api/layers/attention_layers/multi_head_attention/",),
-        claim="steps",
+        check="steps",
         step="query",
         equivalent=NUMBERS + ", and Q x K x' = K x Q x': the scores are the same.",
     ),
@@ -61,7 +61,7 @@ ATTENTION = (
         why="Libraries that store matrices by columns compute the transposed product, and the "
         "table is square either way.",
         sources=("https://github.com/karpathy/llm.c/pull/531",),
-        claim="steps",
+        check="steps",
         step="scores",
         equivalent=NUMBERS + ": the score Q x K x' of a pair is that of the pair turned round.",
     ),
@@ -75,7 +75,7 @@ ATTENTION = (
         why="nn.Linear keeps its weight as [out, in] and multiplies by the transposed one; a "
         "square matrix fits both ways.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
-        claim="steps",
+        check="steps",
         step="query",
         equivalent=NUMBERS + ", and a number is its own transpose.",
     ),
@@ -89,7 +89,7 @@ ATTENTION = (
         why="Weights came from a PyTorch Linear layer, [out, in], and were turned once too often "
         "or not at all; a square matrix fits both ways.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
-        claim="steps",
+        check="steps",
         step="value",
         equivalent=NUMBERS + ", and a number is its own transpose.",
     ),
@@ -107,7 +107,7 @@ ATTENTION = (
             "https://github.com/reczoo/FuxiCTR/issues/30",
             "https://github.com/jsbaan/transformer-from-scratch/pull/6",
         ),
-        claim="steps",
+        check="steps",
         step="scores",
         equivalent="With one channel the keys are a column, and a column reshaped into a row is "
         "that column transposed.",
@@ -122,7 +122,7 @@ ATTENTION = (
         why="Three lines that look alike are made by copying, and one of them keeps the name of "
         "another.",
         sources=("https://github.com/Khaliladib11/Transformer-from-scratch/issues/1",),
-        claim="steps",
+        check="steps",
         step="attended",
     ),
     Bug(
@@ -137,7 +137,7 @@ ATTENTION = (
         sources=(
             "https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
         ),
-        claim="steps",
+        check="steps",
         step="attended",
     ),
     Bug(
@@ -149,7 +149,7 @@ ATTENTION = (
         wrong="scaled_dot_product_attention(query, key, value, is_causal=True)[:, 0]",
         why="The call was copied from a language model, where the mask belongs.",
         sources=(SDPA,),
-        claim="steps",
+        check="steps",
         step="attended",
         form="builtin",
     ),
@@ -166,7 +166,7 @@ ATTENTION = (
             "https://github.com/pytorch/pytorch/issues/124464",
             "https://github.com/huggingface/pytorch-image-models/pull/1978",
         ),
-        claim="steps",
+        check="steps",
         step="attended",
         form="builtin",
     ),
@@ -186,7 +186,7 @@ ATTENTION = (
         why="PyTorch wants [batch, heads, steps, channels], JAX [batch, steps, heads, channels]; "
         "the shape that comes out is the same. Here every step attends to itself alone.",
         sources=(SDPA, JAX_ATTENTION),
-        claim="steps",
+        check="steps",
         step="attended",
         form="builtin",
     ),
@@ -200,7 +200,7 @@ ATTENTION = (
         why="Weights enter a weighted mean twice, above and below the line; below is where they "
         "are forgotten.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.average.html",),
-        claim="steps",
+        check="steps",
         step="attended",
         form="histogram",
     ),
@@ -215,7 +215,7 @@ ATTENTION = (
         "the sum, as with numpy.unique without return_counts. It shows only where an image has "
         "two pixels alike.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.unique.html",),
-        claim="inputs",
+        check="inputs",
         step="attended",
         form="histogram",
         small="Where all pixels of an image differ every count is 0 or 1; `inputs` has images of "

@@ -12,7 +12,7 @@ DATA = (
         wrong="variance = (count * total_squares - total**2) / (count * (count - 1))",
         why="torch.std divides by n - 1, numpy.std and jax.numpy.std by n.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
-        claim="data",
+        check="data",
     ),
     Bug(
         name="biased_variance_of_the_seed",
@@ -23,7 +23,7 @@ DATA = (
         wrong="keepdims=True",
         why="The same default, the other way round: NumPy's std stands in for torch's.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
-        claim="data",
+        check="data",
     ),
     Bug(
         name="statistics_of_all_splits",
@@ -39,7 +39,7 @@ DATA = (
             "https://github.com/cornellius-gp/gpytorch/pull/2761",
             "https://github.com/d2l-ai/d2l-en/pull/1595",
         ),
-        claim="data",
+        check="data",
     ),
     Bug(
         name="uint8_wraps",
@@ -54,7 +54,7 @@ DATA = (
             "https://github.com/huggingface/lerobot/pull/3697",
             "https://github.com/numpy/numpy/issues/22305",
         ),
-        claim="data",
+        check="data",
     ),
     Bug(
         name="dead_pixels_divided_by_epsilon",
@@ -69,7 +69,7 @@ DATA = (
             "https://github.com/keras-team/keras/issues/20011",
             "https://github.com/sbi-dev/sbi/issues/126",
         ),
-        claim="data",
+        check="data",
     ),
     Bug(
         name="pixels_transposed",
@@ -85,7 +85,7 @@ DATA = (
             "https://github.com/tensorflow/datasets/issues/812",
             "https://github.com/pytorch/vision/issues/8783",
         ),
-        claim="data",
+        check="data",
     ),
     Bug(
         name="one_seed_for_every_draw",
@@ -100,6 +100,6 @@ DATA = (
             "https://github.com/jax-ml/jax/issues/2009",
             "https://github.com/jax-ml/jax/issues/192",
         ),
-        claim="data",
+        check="data",
     ),
 )

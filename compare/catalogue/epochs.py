@@ -16,7 +16,7 @@ EPOCHS = (
             "https://github.com/huggingface/accelerate/pull/4203",
             "https://github.com/huggingface/accelerate/pull/4071",
         ),
-        claim="epochs",
+        check="epochs",
         form="histogram",
     ),
     Bug(
@@ -32,7 +32,7 @@ EPOCHS = (
             "https://github.com/pytorch/pytorch/issues/31771",
             "https://github.com/facebookresearch/ClassyVision/pull/118",
         ),
-        claim="epochs",
+        check="epochs",
         form="histogram",
     ),
     Bug(
@@ -48,7 +48,7 @@ EPOCHS = (
             "https://github.com/mnielsen/neural-networks-and-deep-learning/issues/50",
             "https://github.com/fchollet/deep-learning-with-python-notebooks/pull/68",
         ),
-        claim="trajectory",
+        check="trajectory",
         form="histogram",
     ),
     Bug(
@@ -67,7 +67,7 @@ EPOCHS = (
             "https://github.com/catalyst-team/catalyst/issues/799",
             "https://github.com/dnouri/nolearn/issues/247",
         ),
-        claim="loss",
+        check="loss",
     ),
     Bug(
         name="last_batch_dropped",
@@ -84,7 +84,7 @@ EPOCHS = (
             "https://github.com/thuml/Autoformer/issues/104",
             "https://github.com/NVIDIA-NeMo/RL/issues/958",
         ),
-        claim="logits",
+        check="logits",
     ),
     Bug(
         name="validation_of_the_start",
@@ -100,7 +100,7 @@ EPOCHS = (
             "https://github.com/jax-ml/jax/issues/1426",
             "https://github.com/reservoirpy/reservoirpy/issues/235",
         ),
-        claim="epochs",
+        check="epochs",
         form="histogram",
     ),
     Bug(
@@ -115,7 +115,7 @@ EPOCHS = (
             "https://github.com/numaproj/numalogic/issues/53",
             "https://github.com/nntrainer/nntrainer/pull/435",
         ),
-        claim="epochs",
+        check="epochs",
         form="histogram",
     ),
     Bug(
@@ -127,7 +127,7 @@ EPOCHS = (
         wrong="loss=(cross_entropy(logits, targets).mean() / jnp.log(2.0)).item(),",
         why="Papers give either, and the base of a logarithm is rarely written.",
         sources=("https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.entropy.html",),
-        claim="loss",
+        check="loss",
         step="loss",
     ),
     Bug(
@@ -143,7 +143,7 @@ EPOCHS = (
             "https://github.com/Lightning-AI/torchmetrics/issues/2320",
             "https://github.com/microsoft/hi-ml/pull/671",
         ),
-        claim="accuracy",
+        check="accuracy",
     ),
     Bug(
         name="absent_classes_count",
@@ -158,7 +158,7 @@ EPOCHS = (
             "https://github.com/Lightning-AI/torchmetrics/issues/1664",
             "https://github.com/Lightning-AI/torchmetrics/issues/2418",
         ),
-        claim="accuracy",
+        check="accuracy",
     ),
     Bug(
         name="ties_to_the_last",
@@ -174,7 +174,7 @@ EPOCHS = (
             "https://github.com/vllm-project/tpu-inference/pull/3580",
             "https://github.com/blue-oil/blueoil/pull/58",
         ),
-        claim="accuracy",
+        check="accuracy",
         small="Without ties it is the same; `accuracy` has logits that are all alike.",
     ),
     Bug(
@@ -193,7 +193,7 @@ EPOCHS = (
         why="PyTorch raises, so a port from it checks nothing. In JAX an index past the end is "
         "NaN or the last one, and -1 counts from the end.",
         sources=("https://github.com/google-deepmind/optax/issues/1185",),
-        claim="labels",
+        check="labels",
         form="histogram",
     ),
 )

@@ -15,7 +15,7 @@ LAYERS = (
         why="The shapes do not fit, [out, in] against [in, out], and a reshape is the shortest way "
         "to make them fit.",
         sources=(TO_FLAX,),
-        claim="steps",
+        check="steps",
         step="logits",
     ),
     Bug(
@@ -28,7 +28,7 @@ LAYERS = (
         why="The way in was mended when the numbers were wrong; the way out makes no number wrong "
         "until someone loads the checkpoint.",
         sources=(TO_FLAX,),
-        claim="parameters",
+        check="parameters",
     ),
     Bug(
         name="features_channel_first",
@@ -40,7 +40,7 @@ LAYERS = (
         why="PyTorch's own layers put channels first, Flax's and Keras' put them last: a linear "
         "layer behind a flatten expects the order it was trained with.",
         sources=(TO_FLAX,),
-        claim="steps",
+        check="steps",
         step="logits",
         equivalent="With one channel, channel by channel and step by step are the same order.",
     ),
@@ -57,7 +57,7 @@ LAYERS = (
             "https://github.com/google/flax/issues/3019",
             "https://github.com/jax-ml/jax/issues/4862",
         ),
-        claim="steps",
+        check="steps",
         step="logits",
     ),
     Bug(
@@ -73,7 +73,7 @@ LAYERS = (
             "https://github.com/Lightning-Universe/lightning-bolts/issues/654",
             "https://github.com/ariecattan/SciCo/issues/2",
         ),
-        claim="steps",
+        check="steps",
         step="logits",
     ),
     Bug(
@@ -87,7 +87,7 @@ LAYERS = (
         "log_softmax(log_softmax(x)) = log_softmax(x): loss, gradients and accuracy are right, and "
         "only whoever uses the logits themselves, to distil or to calibrate, has other numbers.",
         sources=("https://github.com/speedinghzl/Pytorch-Deeplab/issues/2",),
-        claim="steps",
+        check="steps",
         step="logits",
     ),
     Bug(
@@ -103,7 +103,7 @@ LAYERS = (
             "https://github.com/pytorch/pytorch/issues/34765",
             "https://github.com/WenjieDu/PyPOTS/issues/667",
         ),
-        claim="parameters",
+        check="parameters",
     ),
     Bug(
         name="model_aliases_its_start",
@@ -115,7 +115,7 @@ LAYERS = (
         why="as_tensor and from_numpy copy nothing where the dtype is right already: training "
         "changes the caller's array, and a second run from it starts elsewhere.",
         sources=("https://docs.pytorch.org/docs/stable/generated/torch.as_tensor.html",),
-        claim="parameters",
+        check="parameters",
     ),
     Bug(
         name="numpy_model_aliases_its_start",
@@ -127,7 +127,7 @@ LAYERS = (
         why="asarray copies only what it has to convert: in float32 it is a copy, in float64 it is "
         "the caller's own array.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.asarray.html",),
-        claim="parameters",
+        check="parameters",
     ),
     Bug(
         name="labels_alias_the_caller",
@@ -142,7 +142,7 @@ LAYERS = (
             "https://docs.pytorch.org/docs/stable/generated/torch.as_tensor.html",
             "https://github.com/jax-ml/jax/issues/37830",
         ),
-        claim="copies",
+        check="copies",
         form="histogram",
     ),
 )

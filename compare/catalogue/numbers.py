@@ -15,7 +15,7 @@ NUMBERS = (
         why="A cast to save memory, or to please one operation, was written while everything was "
         "float32; the dtype that comes out says float64.",
         sources=("https://github.com/jax-ml/jax/pull/21371",),
-        claim="steps",
+        check="steps",
         step="scores",
     ),
     Bug(
@@ -31,7 +31,7 @@ NUMBERS = (
             "https://github.com/jax-ml/jax/pull/21371",
             "https://github.com/jax-ml/jax/issues/37422",
         ),
-        claim="steps",
+        check="steps",
         step="attended",
         form="builtin",
     ),
@@ -45,7 +45,7 @@ NUMBERS = (
         why="A NumPy scalar has a dtype of its own, and float64 / float32 is float64: the dtype is "
         "right, and the digits behind the eighth are not.",
         sources=("https://numpy.org/neps/nep-0050-scalar-promotion.html",),
-        claim="steps",
+        check="steps",
         step="scores",
         equivalent="With one channel the constant is sqrt(1) = 1, which float32 holds exactly.",
     ),
@@ -63,7 +63,7 @@ NUMBERS = (
             "https://github.com/jax-ml/jax/issues/652",
             "https://github.com/jax-ml/jax/issues/1333",
         ),
-        claim="parameters",
+        check="parameters",
         step="query",
     ),
     Bug(
@@ -75,7 +75,7 @@ NUMBERS = (
         wrong="from_params(params, config.attention, device=config.device)",
         why="An option goes through several hands, and one of them has a default.",
         sources=("https://github.com/jax-ml/jax/issues/470",),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -88,7 +88,7 @@ NUMBERS = (
         why="Autocast rounds the operands of every matrix product to 8 bits of mantissa; a "
         "training script turns it on far away from the model.",
         sources=("https://github.com/meta-pytorch/attention-gym/issues/131",),
-        claim="steps",
+        check="steps",
         step="attended",
     ),
     Bug(
@@ -105,7 +105,7 @@ NUMBERS = (
             "https://github.com/jax-ml/jax/issues/12008",
             "https://github.com/typoverflow/flow-rl/pull/12",
         ),
-        claim="steps",
+        check="steps",
         step="scores",
     ),
     Bug(
@@ -118,7 +118,7 @@ NUMBERS = (
         why="An epsilon against division by zero is a habit, also where the divisor is a constant. "
         "In float32 it rounds away.",
         sources=("https://github.com/keplr-io/quiver/pull/56",),
-        claim="steps",
+        check="steps",
         step="scores",
     ),
     Bug(
@@ -134,7 +134,7 @@ NUMBERS = (
             "https://github.com/tracel-ai/burn/pull/4697",
             "https://github.com/open-edge-platform/geti/pull/1507",
         ),
-        claim="steps",
+        check="steps",
         step="weights",
     ),
     Bug(
@@ -151,7 +151,7 @@ NUMBERS = (
             "https://github.com/chainer/chainer/issues/584",
             "https://github.com/MarvinTeichmann/tensorflow-fcn/issues/18",
         ),
-        claim="loss",
+        check="loss",
         step="loss",
     ),
     Bug(
@@ -167,7 +167,7 @@ NUMBERS = (
             "https://github.com/huggingface/transformers/pull/34147",
             "https://github.com/Modalities/modalities/pull/464",
         ),
-        claim="loss",
+        check="loss",
         step="loss",
     ),
     Bug(
@@ -183,7 +183,7 @@ NUMBERS = (
             "https://github.com/dwavesystems/dwave-optimization/issues/555",
             "https://github.com/jhcross/span-parser/issues/2",
         ),
-        claim="inputs",
+        check="inputs",
         step="weights",
         small=ORDINARY + "`inputs` shows it by scores of thousands.",
     ),
@@ -197,7 +197,7 @@ NUMBERS = (
         why="max() without an axis runs, and nothing overflows. But in a row far below the largest "
         "of all, every exponential becomes 0, and 0 / 0 NaN.",
         sources=("https://github.com/cleanlab/cleanlab/pull/667",),
-        claim="inputs",
+        check="inputs",
         step="attended",
         form="blocked",
         small=ORDINARY + "`inputs` shows it by scores of thousands.",
@@ -212,7 +212,7 @@ NUMBERS = (
         why="The table is square, and the shift looks like a matter of rounding. One number per "
         "row would cancel; one per column does not.",
         sources=("https://github.com/FluxML/NNlib.jl/pull/43",),
-        claim="steps",
+        check="steps",
         step="weights",
     ),
     Bug(
@@ -227,7 +227,7 @@ NUMBERS = (
         sources=(
             "https://docs.scipy.org/doc/scipy/reference/generated/scipy.special.logsumexp.html",
         ),
-        claim="inputs",
+        check="inputs",
         step="attended",
         form="histogram",
         small="The line is run only where scores are too large for one table; `inputs` has such.",
@@ -245,7 +245,7 @@ NUMBERS = (
             "https://github.com/pytorch/pytorch/issues/103963",
             "https://github.com/robertknight/rten/pull/1321",
         ),
-        claim="inputs",
+        check="inputs",
         small="Where there is no NaN it changes nothing at all; `inputs` puts one into an image.",
     ),
     Bug(
@@ -258,7 +258,7 @@ NUMBERS = (
         why="TorchMetrics' MeanMetric leaves NaN out unless told otherwise (and warns; the warning "
         "is what one turns off). A training gone wrong goes on looking well.",
         sources=("https://github.com/Lightning-AI/torchmetrics/issues/1897",),
-        claim="epochs",
+        check="epochs",
         form="looped",
         small="Where no loss is NaN it changes nothing; `epochs` trains on an image that is NaN.",
     ),

@@ -17,7 +17,7 @@ OPTIMIZER = (
             "https://github.com/microsoft/nni/issues/4521",
             "https://github.com/spro/practical-pytorch/issues/9",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -34,7 +34,7 @@ OPTIMIZER = (
             "https://github.com/alan-turing-institute/deepsensor/issues/47",
             "https://github.com/OpenNMT/OpenNMT-py/issues/617",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -47,7 +47,7 @@ OPTIMIZER = (
         why="Recipes have it, some trainers do it unless told otherwise, and where gradients are "
         "small it changes nothing.",
         sources=("https://github.com/clab/dynet/pull/1511",),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -64,7 +64,7 @@ OPTIMIZER = (
             "https://github.com/google-deepmind/optax/issues/440",
             "https://github.com/google-deepmind/optax/issues/1414",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -79,7 +79,7 @@ OPTIMIZER = (
             "https://keras.io/api/optimizers/adam/",
             "https://github.com/google-deepmind/optax/issues/571",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -113,7 +113,7 @@ OPTIMIZER = (
             "https://github.com/google-research/bert/issues/153",
             "https://github.com/ml-explore/mlx/pull/1640",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -128,7 +128,7 @@ OPTIMIZER = (
             "https://github.com/LoganBooker/prodigy-plus-schedule-free/issues/9",
             "https://github.com/google/flax/pull/239",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -144,7 +144,7 @@ OPTIMIZER = (
             "https://github.com/google-deepmind/optax/issues/417",
             "https://github.com/pytorch/pytorch/issues/48793",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -159,7 +159,7 @@ OPTIMIZER = (
             "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
             "https://github.com/TransformerLensOrg/TransformerLens/pull/81",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -171,7 +171,7 @@ OPTIMIZER = (
         wrong="optax.adamw(config.learning_rate)",
         why="A port replaces AdamW by AdamW; the default is a hundredth of PyTorch's.",
         sources=("https://github.com/google-deepmind/optax/issues/1414",),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -187,7 +187,7 @@ OPTIMIZER = (
             "https://github.com/google-research/bert/issues/1293",
             "https://github.com/verl-project/verl/issues/3674",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -203,7 +203,7 @@ OPTIMIZER = (
             "https://github.com/google-deepmind/optax/issues/1414",
             "https://github.com/google-deepmind/optax/issues/1532",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
 )

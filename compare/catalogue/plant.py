@@ -15,7 +15,7 @@ from unittest.mock import patch
 from compare.catalogue.records import Bug
 
 # A package that imports nothing by itself: what is asked of it afterwards.
-PARTS = {"compare": ("parity.checks", "parity.claims", "parity.verdict", "trace.command")}
+PARTS = {"compare": ("parity.comparison", "parity.checks", "parity.verdict", "trace.command")}
 
 
 def plant(bug: Bug, *, _keep: bool = False) -> ModuleType:

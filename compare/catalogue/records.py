@@ -17,8 +17,8 @@ class Bug:
     wrong: str  # what stands in its place
     why: str  # why people write it
     sources: tuple[str, ...]  # public pages that say so
-    claim: str  # the claim of compare.parity.claims.CLAIMED that should catch it
+    check: str  # the check of compare.parity.checks.CHECKED that should catch it
     step: str | None = None  # the step of STEPS that a trace should name, if it is one
     form: str = "vectorized"  # a form of attention in which it shows
     equivalent: str = ""  # where it computes the same all the same: the proof
-    small: str = ""  # why float64 does not show it as 1,000 bounds, and which claim does show it
+    small: str = ""  # why float64 does not show it as 1,000 bounds, and which check does show it

@@ -16,7 +16,7 @@ TRAINING = (
             "https://github.com/ai-safety-foundation/sparse_autoencoder/issues/63",
             "https://optax.readthedocs.io/en/latest/api/losses.html",
         ),
-        claim="gradients",
+        check="gradients",
     ),
     Bug(
         name="gradient_of_the_sum",
@@ -27,7 +27,7 @@ TRAINING = (
         wrong="gradients = torch.autograd.grad(loss * len(labels), parameters)",
         why="Loss and gradient are reduced in two places, and only the loss is looked at.",
         sources=("https://github.com/WongKinYiu/yolov7/issues/1713",),
-        claim="gradients",
+        check="gradients",
     ),
     Bug(
         name="mean_taken_twice",
@@ -39,7 +39,7 @@ TRAINING = (
         why="A loss that is a mean already is averaged again, by hand or by gradient "
         "accumulation. The steps of Adam stay nearly the same.",
         sources=("https://github.com/zsyOAOA/ResShift/pull/25",),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -55,7 +55,7 @@ TRAINING = (
             "https://github.com/ariecattan/SciCo/issues/2",
             "https://github.com/NVIDIA/DeepLearningExamples/issues/468",
         ),
-        claim="gradients",
+        check="gradients",
     ),
     Bug(
         name="label_smoothing_left_on",
@@ -66,7 +66,7 @@ TRAINING = (
         wrong="loss = cross_entropy(logits, labels, label_smoothing=0.1)  # []",
         why="A recipe for larger models has it, and the port takes the recipe over.",
         sources=("https://github.com/pytorch/pytorch/issues/129050",),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
     Bug(
@@ -82,7 +82,7 @@ TRAINING = (
             "https://github.com/bboylyg/NAD/issues/8",
             "https://github.com/facebookresearch/fairseq2/pull/731",
         ),
-        claim="gradients",
+        check="gradients",
     ),
     Bug(
         name="gradient_without_the_row_dot",
@@ -97,7 +97,7 @@ TRAINING = (
             "https://arxiv.org/abs/2205.14135",
             "https://github.com/huggingface/candle/pull/3724",
         ),
-        claim="gradients",
+        check="gradients",
         form="blocked",
     ),
     Bug(
@@ -110,7 +110,7 @@ TRAINING = (
         why="The table of the scores' gradient is square, and one of the three products that use "
         "it wants it turned.",
         sources=("https://arxiv.org/abs/2205.14135",),
-        claim="gradients",
+        check="gradients",
         form="blocked",
     ),
     Bug(
@@ -126,7 +126,7 @@ TRAINING = (
             "https://github.com/pytorch/pytorch/issues/47175",
             "https://github.com/facebookresearch/nwm/issues/16",
         ),
-        claim="adam",
+        check="adam",
         form="histogram",
     ),
 )

@@ -17,7 +17,7 @@ from compare.catalogue.traps import SUBJECTS, TRAPS, Results, Trap, missing_libr
 from compare.catalogue.traps.agreements import AGREEMENTS
 from compare.catalogue.traps.records import anchor_of
 from compare.catalogue.traps.run import PRELUDE, say_result
-from compare.parity.claims import CLAIMED
+from compare.parity.checks import CHECKED
 from compare.records.mutants import FoundBug, read_mutants
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
@@ -95,7 +95,7 @@ def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
         },
         num_bugs=len(BUGS),
         hidden=[bug for bug in BUGS if bug.equivalent],
-        claims=CLAIMED,
+        checks=CHECKED,
         agreements=[agreement.what for agreement in AGREEMENTS],
         versions=say_versions({name for trap in TRAPS for name in trap.libraries} | {"numpy"}),
         is_measured=bool(mutants),
@@ -169,9 +169,9 @@ def show_bug(bug: Bug, mutant: FoundBug | None) -> dict[str, Any]:
 
 
 def say_measured(bug: Bug, mutant: FoundBug) -> str:
-    """Say how many times its bound a bug's error is, by the claim that it names."""
-    share = mutant["shares"].get(bug.claim)
-    if share is not None:
-        return f"{share:.1e}"
+    """Say how many times its bound a bug's error is, by the check that it names."""
+    ratio = mutant["error_ratios"].get(bug.check)
+    if ratio is not None:
+        return f"{ratio:.1e}"
     # JSON has no infinity: what is either so or not, and what became NaN, has no number.
-    return "yes or no" if bug.claim in mutant["caught_by"] else "not caught"
+    return "yes or no" if bug.check in mutant["caught_by"] else "not caught"

@@ -70,7 +70,7 @@ def stored(bounded: Bounded) -> Bounded:
     return replace(bounded, size=np.abs(bounded.value))
 
 
-def error_over_bound(found: np.ndarray, bounded: Bounded) -> np.ndarray:
+def error_ratio(found: np.ndarray, bounded: Bounded) -> np.ndarray:
     """Divide errors by bounds, elementwise: no error is 0, also where none is allowed."""
     error = np.abs(np.asarray(found, dtype=np.float64) - bounded.value)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,6 +1,6 @@
 """`python -m compare mutants`: who tests the tests? Every planted bug has to be caught.
 
-Each bug of the catalogue is planted alone, and all claims are put to what it makes, in float64.
+Each bug of the catalogue is planted alone, and all checks are put to what it makes, in float64.
 Then correct code is put to them, drawn from many seeds: no alarm may be false.
 """
 
@@ -25,10 +25,10 @@ from compare.machine import limit_threads, num_threads
 from compare.mutants.report import Tried, merge, print_mutants, to_json
 from compare.mutants.train import can_be_trained, measure_accuracy
 from compare.parity import training
-from compare.parity.checks import Check, largest
-from compare.parity.claims import CLAIMS
+from compare.parity.checks import CHECKS
 from compare.parity.common import draw_problems
 from compare.parity.comparator import check_comparator
+from compare.parity.comparison import Comparison, largest
 from compare.parity.data import check_data
 from compare.parity.forward import enormous
 from compare.parity.steps import Batch, Case, bound_steps, first_break, judge
@@ -41,7 +41,7 @@ from shared.files import write_json
 
 LOOP = "training/loop.py"  # of shared: the loop around every training
 NAMES = {package: name for name, package in PACKAGES.items()}
-# The claims that are quick to put, and so put for every seed; the others for one in so many.
+# The checks that are quick to put, and so put for every seed; the others for one in so many.
 EVERY_SEED = ("steps", "logits", "inputs")
 OTHERS_EVERY = 97  # a prime, so that every case has its turn
 SEEDS_AT_ONCE = 50
@@ -56,7 +56,7 @@ class MutantsConfig:
     bugs: tuple[str, ...] = ()
     """Names of the bugs to plant; without any, all of them."""
     seeds: int = 1000
-    """From how many seeds correct code is put to the claims; 0 leaves that out."""
+    """From how many seeds correct code is put to the checks; 0 leaves that out."""
     train_epochs: int = 0
     """Train with each bug of PyTorch's forward pass for so many epochs on the sample, and keep
     how accurate the model becomes with it and without; 0 leaves that out."""
@@ -78,9 +78,9 @@ def main(args: Sequence[str]) -> int:
         args,
         prog="python -m compare mutants",
         description=(
-            "Plants each bug of the catalogue alone and puts every claim of parity to it; then "
+            "Plants each bug of the catalogue alone and puts every check of parity to it; then "
             "puts them to correct code, drawn from many seeds. Exit status 0 only if every bug is "
-            "caught by the claim that should catch it, at the step where it is, and no alarm is "
+            "caught by the check that should catch it, at the step where it is, and no alarm is "
             "false."
         ),
     )
@@ -133,7 +133,7 @@ def choose_bugs(names: Sequence[str]) -> list[Bug]:
 
 
 def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
-    """Plant a bug and put to it, in float64, every claim that is about what it changes."""
+    """Plant a bug and put to it, in float64, every check that is about what it changes."""
     try:
         planted = plant(bug)
     except ModuleNotFoundError as error:
@@ -142,31 +142,31 @@ def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
         return try_loop(bug, planted)
     if bug.package == "shared":
         changed = {bug.file.removesuffix(".py"): planted}
-        return Tried(bug.name, {"data": _share(check_data(changed))}, None)
+        return Tried(bug.name, {"data": _ratio(check_data(changed))}, None)
     if bug.package == "compare":
-        return Tried(bug.name, {"comparator": _share(check_comparator(planted))}, None)
+        return Tried(bug.name, {"comparator": _ratio(check_comparator(planted))}, None)
     case = Case(NAMES[bug.package], bug.form, "float64")
-    shares = {
-        claim.name: _share(claim.put(case, planted))
-        for claim in CLAIMS
-        if hasattr(planted, claim.needs)
+    ratios = {
+        check.name: _ratio(check.put(case, planted))
+        for check in CHECKS
+        if hasattr(planted, check.needs)
     }
     trains = train_epochs > 0 and can_be_trained(bug)
     accuracy = measure_accuracy(bug, train_epochs) if trains else None
-    return Tried(bug.name, shares, trace_bug(case, planted), accuracy=accuracy)
+    return Tried(bug.name, ratios, trace_bug(case, planted), accuracy=accuracy)
 
 
 def try_loop(bug: Bug, planted: ModuleType) -> Tried:
-    """Put the claims of training to PyTorch, trained by a loop with a bug."""
+    """Put the checks of training to PyTorch, trained by a loop with a bug."""
     found, _ = load_implementations(["pytorch"])
     case = Case("pytorch", bug.form, "float64")
     with patch.object(training, "train", planted.train):
-        shares = {
-            claim.name: _share(claim.put(case, found["pytorch"]))
-            for claim in CLAIMS
-            if claim.needs == "Training"
+        ratios = {
+            check.name: _ratio(check.put(case, found["pytorch"]))
+            for check in CHECKS
+            if check.needs == "Training"
         }
-    return Tried(bug.name, shares, None)
+    return Tried(bug.name, ratios, None)
 
 
 def trace_bug(case: Case, planted: ModuleType) -> str | None:
@@ -177,7 +177,7 @@ def trace_bug(case: Case, planted: ModuleType) -> str | None:
         try:
             with np.errstate(all="ignore"):
                 found = first_break(judge(case, planted, batch, bound_steps(batch, case.dtype)))
-        except Exception:  # the claims say what was raised
+        except Exception:  # the checks say what was raised
             return None
         if found is not None:
             return found.step
@@ -185,7 +185,7 @@ def trace_bug(case: Case, planted: ModuleType) -> str | None:
 
 
 def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
-    """Put the claims to correct code, a case by turns for each seed: the largest share by claim."""
+    """Put the checks to correct code, a case by turns for each seed: the largest ratio by check."""
     found, _ = load_implementations(list(PACKAGES))
     cases = [
         (Case(name, form, dtype), implementation)
@@ -194,22 +194,22 @@ def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
         for name, implementation in found.items()
         if form in implementation.ATTENTION
     ]
-    shares = [{"data": _share(check_data({}, seeds[0]))}]
+    ratios = [{"data": _ratio(check_data({}, seeds[0]))}]
     for seed in seeds:
         case, implementation = cases[seed % len(cases)]
-        for claim in CLAIMS:
-            is_due = claim.name in EVERY_SEED or seed % OTHERS_EVERY == 0
-            if is_due and hasattr(implementation, claim.needs) and case.dtype in claim.dtypes:
-                shares.append({claim.name: _share(claim.put(case, implementation, seed))})
-    return merge_largest(shares)
+        for check in CHECKS:
+            is_due = check.name in EVERY_SEED or seed % OTHERS_EVERY == 0
+            if is_due and hasattr(implementation, check.needs) and case.dtype in check.dtypes:
+                ratios.append({check.name: _ratio(check.put(case, implementation, seed))})
+    return merge_largest(ratios)
 
 
 def merge_largest(parts: Iterable[dict[str, float]]) -> dict[str, float]:
     """Put what several seeds, or processes, found together."""
     merged: dict[str, float] = {}
     for part in parts:
-        for name, share in part.items():
-            merged[name] = largest([merged.get(name, 0.0), share])
+        for name, ratio in part.items():
+            merged[name] = largest([merged.get(name, 0.0), ratio])
     return merged
 
 
@@ -219,26 +219,26 @@ def find_failures(bugs: Sequence[Bug], tried: Sequence[Tried]) -> list[str]:
     for bug, result in zip(bugs, tried, strict=True):
         if result.missing:
             continue
-        if not result.is_caught_by(bug.claim):
-            failures.append(f"{bug.name} is not caught by {bug.claim}.")
-        elif result.shares[bug.claim] < PLAIN_ERROR and not bug.small:
-            share = result.shares[bug.claim]
-            failures.append(f"{bug.name} is caught by {bug.claim} at {share:.3g} bounds alone.")
+        if not result.is_caught_by(bug.check):
+            failures.append(f"{bug.name} is not caught by {bug.check}.")
+        elif result.error_ratios[bug.check] < PLAIN_ERROR and not bug.small:
+            ratio = result.error_ratios[bug.check]
+            failures.append(f"{bug.name} is caught by {bug.check} at {ratio:.3g} bounds alone.")
         if bug.step is not None and result.first_step != bug.step:
             failures.append(f"A trace of {bug.name} names {result.first_step}, not {bug.step}.")
     return failures
 
 
 def say_false_alarms(honest: Mapping[str, float]) -> list[str]:
-    """Say which claims correct code does not meet."""
+    """Say which checks correct code does not meet."""
     return [
-        f"Correct code does not meet the claim {name}: {share:.3g} of its bound."
-        for name, share in honest.items()
-        if not share <= 1
+        f"Correct code does not meet the check {name}: {ratio:.3g} of its bound."
+        for name, ratio in honest.items()
+        if not ratio <= 1
     ]
 
 
-def _share(checks: Iterable[Check]) -> float:
+def _ratio(checks: Iterable[Comparison]) -> float:
     """Give the largest error over its bound; what compares nothing has not been met."""
-    shares = [check.error_over_bound for check in checks]
-    return largest(shares) if shares else float("inf")
+    ratios = [check.error_ratio for check in checks]
+    return largest(ratios) if ratios else float("inf")

@@ -1,4 +1,4 @@
-"""What planting bugs shows: which claim caught which, by how much, and what room is left."""
+"""What planting bugs shows: which check caught which, by how much, and what room is left."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from compare.catalogue import Bug
 from compare.mutants.train import Accuracy
-from compare.parity.claims import CLAIMED
+from compare.parity.checks import CHECKED
 from compare.records.mutants import Found, FoundBug, read_mutants
 from compare.registry.versions import library_versions
 from shared.errors import UserError
@@ -23,26 +23,28 @@ class Tried:
     """What became of a planted bug."""
 
     name: str
-    shares: Mapping[str, float]  # by claim: the largest error over its bound; NaN where that is
+    error_ratios: Mapping[
+        str, float
+    ]  # by check: the largest error over its bound; NaN where that is
     first_step: str | None  # the step that a trace names
     missing: str | None = None  # the library without which it cannot be planted
     accuracy: Accuracy | None = None  # where it was trained
 
-    def is_caught_by(self, claim: str) -> bool:
-        """Whether a claim fails, as it should; NaN does."""
-        return claim in self.shares and not self.shares[claim] <= 1
+    def is_caught_by(self, check: str) -> bool:
+        """Whether a check fails, as it should; NaN does."""
+        return check in self.error_ratios and not self.error_ratios[check] <= 1
 
     @property
     def caught_by(self) -> list[str]:
-        """The claims that fail."""
-        return [claim for claim in self.shares if self.is_caught_by(claim)]
+        """The checks that fail."""
+        return [check for check in self.error_ratios if self.is_caught_by(check)]
 
 
 @dataclass(frozen=True)
 class Headroom:
-    """The room of a claim between correct code and the bugs that it catches."""
+    """The room of a check between correct code and the bugs that it catches."""
 
-    smallest: float  # of the bugs that the claim should catch: error over bound
+    smallest: float  # of the bugs that the check should catch: error over bound
     bug: str
     largest: float  # of correct code: error over bound
 
@@ -55,18 +57,18 @@ class Headroom:
 def find_headroom(
     bugs: Sequence[Bug], tried: Sequence[Tried], honest: Mapping[str, float]
 ) -> dict[str, Headroom]:
-    """Find the headroom of every claim, among the bugs that are its own to catch."""
+    """Find the headroom of every check, among the bugs that are its own to catch."""
     found: dict[str, Headroom] = {}
-    for claim in CLAIMED:
+    for check in CHECKED:
         caught = [
-            (result.shares[claim], bug.name)
+            (result.error_ratios[check], bug.name)
             for bug, result in zip(bugs, tried, strict=True)
-            if bug.claim == claim and result.is_caught_by(claim)
+            if bug.check == check and result.is_caught_by(check)
         ]
         if caught:
             # What is either so or not is infinitely wrong; so is NaN.
-            share, name = min((math.inf if math.isnan(s) else s, name) for s, name in caught)
-            found[claim] = Headroom(share, name, honest.get(claim, 0.0))
+            ratio, name = min((math.inf if math.isnan(s) else s, name) for s, name in caught)
+            found[check] = Headroom(ratio, name, honest.get(check, 0.0))
     return found
 
 
@@ -89,9 +91,9 @@ def print_mutants(
     for failure in failures:
         console.print(failure, style="bold red", highlight=False)
     planted = sum(result.missing is None for result in tried)
-    caught = sum(result.is_caught_by(bug.claim) for bug, result in zip(bugs, tried, strict=True))
+    caught = sum(result.is_caught_by(bug.check) for bug, result in zip(bugs, tried, strict=True))
     console.print(
-        f"{caught} of {planted} planted bugs are caught by the claim that should catch them; "
+        f"{caught} of {planted} planted bugs are caught by the check that should catch them; "
         f"correct code, drawn from {seeds:,} seeds, comes to at most "
         f"{max(honest.values(), default=0.0):.2g} of a bound.",
         style="bold red" if failures else "bold green",
@@ -99,45 +101,45 @@ def print_mutants(
 
 
 def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
-    """Make the table of bug against claim: the power of ten of error over bound, where caught."""
+    """Make the table of bug against check: the power of ten of error over bound, where caught."""
     table = Table(
         title="Kill matrix: error over bound as a power of ten, inf where there is no number",
-        caption="Bold: the claim that should catch it. A dot: that claim holds all the same.",
+        caption="Bold: the check that should catch it. A dot: that check holds all the same.",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
     table.add_column("planted bug", no_wrap=True)
     table.add_column("trace names", no_wrap=True)
-    columns = [name for name in CLAIMED if any(name in result.shares for result in tried)]
+    columns = [name for name in CHECKED if any(name in result.error_ratios for result in tried)]
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for bug, result in zip(bugs, tried, strict=True):
-        cells = [_say_cell(bug, result, claim) for claim in columns]
+        cells = [_say_cell(bug, result, check) for check in columns]
         table.add_row(bug.name, result.first_step or "", *cells)
     return table
 
 
-def _say_cell(bug: Bug, result: Tried, claim: str) -> str:
-    if claim not in result.shares:
+def _say_cell(bug: Bug, result: Tried, check: str) -> str:
+    if check not in result.error_ratios:
         return ""
-    if not result.is_caught_by(claim):
+    if not result.is_caught_by(check):
         return "[dim]·[/dim]"
-    share = result.shares[claim]
-    said = f"{math.log10(share):.0f}" if math.isfinite(share) else "inf"
-    return f"[bold]{said}[/bold]" if claim == bug.claim else said
+    ratio = result.error_ratios[check]
+    said = f"{math.log10(ratio):.0f}" if math.isfinite(ratio) else "inf"
+    return f"[bold]{said}[/bold]" if check == bug.check else said
 
 
 def headroom_table(
     bugs: Sequence[Bug], tried: Sequence[Tried], honest: Mapping[str, float]
 ) -> Table:
-    """Make the table of what room each claim leaves."""
-    table = Table(title="Headroom: the smallest bug that a claim is to catch, and honest errors")
-    for heading in ("claim", "smallest bug", "its error", "honest, at most", "headroom"):
+    """Make the table of what room each check leaves."""
+    table = Table(title="Headroom: the smallest bug that a check is to catch, and honest errors")
+    for heading in ("check", "smallest bug", "its error", "honest, at most", "headroom"):
         table.add_column(heading, justify="left" if "bug" in heading else "right", no_wrap=True)
-    for claim, room in find_headroom(bugs, tried, honest).items():
+    for check, room in find_headroom(bugs, tried, honest).items():
         numbers = (f"{number:.2g}" for number in (room.smallest, room.largest, room.ratio))
         smallest, largest, ratio = numbers
-        table.add_row(claim, room.bug, smallest, largest, ratio)
+        table.add_row(check, room.bug, smallest, largest, ratio)
     return table
 
 
@@ -148,7 +150,7 @@ def to_json(
     seeds: int,
     failures: Sequence[str],
 ) -> Found:
-    """Give all that was found for machines; a share of null is not a finite number."""
+    """Give all that was found for machines; a null is not a finite number."""
     return {
         "passed": not failures,
         "failures": list(failures),
@@ -156,8 +158,8 @@ def to_json(
         "seeds": seeds,
         "honest": dict(honest),
         "headroom": {
-            claim: {"smallest": room.smallest, "bug": room.bug, "ratio": room.ratio}
-            for claim, room in find_headroom(bugs, tried, honest).items()
+            check: {"smallest": room.smallest, "bug": room.bug, "ratio": room.ratio}
+            for check, room in find_headroom(bugs, tried, honest).items()
         },
         "bugs": {
             bug.name: _bug_to_json(bug, result) for bug, result in zip(bugs, tried, strict=True)
@@ -169,10 +171,10 @@ def _bug_to_json(bug: Bug, result: Tried) -> FoundBug:
     found: FoundBug = {
         "title": bug.title,
         "package": bug.package,
-        "claim": bug.claim,
+        "check": bug.check,
         "right": bug.right,
         "wrong": bug.wrong,
-        "shares": dict(result.shares),
+        "error_ratios": dict(result.error_ratios),
         "caught_by": result.caught_by,
         "first_step": result.first_step,
         "missing": result.missing,

@@ -1,4 +1,4 @@
-"""Planted bugs that can be switched on: what each does to accuracy, and to every parity claim."""
+"""Planted bugs that can be switched on: what each does to accuracy, and to every parity check."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ def bugs_data(docs: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     found = read_mutants(path)
-    # A share of null: the claim says nothing here or, where it caught the bug, what it saw is no
+    # A ratio of null: the check says nothing here or, where it caught the bug, what it saw is no
     # number.
     bugs = [{"name": name, **bug} for name, bug in found["bugs"].items() if "accuracy" in bug]
     return {**found, "bugs": bugs} if bugs else None

@@ -1,5 +1,5 @@
-"""The claims of parity, put to any implementation, form, dtype and device.
+"""The checks of parity, put to any implementation, form, dtype and device.
 
-Start at claims.py, the list of them; steps.py judges a forward pass step by step, and verdict.py
+Start at checks.py, the list of them; steps.py judges a forward pass step by step, and verdict.py
 a run of `python -m compare run`.
 """

@@ -1,51 +1,131 @@
-"""A comparison and its outcome: the error found, as a fraction of the error that is allowed."""
+"""The checks of parity: what every implementation, form, dtype and device must do.
 
-from collections.abc import Iterable
+Each check is a function that puts a case to small problems, drawn from a seed, and yields its
+comparisons; whoever asks decides what a failure means. The tests ask it of every case, the planted
+bugs (compare/mutants) are caught by it, and an implementation from outside is put to the same. What
+is allowed is in compare/expected/bounds.py; there is no other tolerance, except for a trajectory.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
-from compare.expected.bounds import Bounded, error_over_bound
+from compare.parity.common import Comparisons
+from compare.parity.comparison import Comparison, must
+from compare.parity.forward import (
+    check_accuracy,
+    check_inputs,
+    check_labels,
+    check_logits,
+    check_loss,
+    check_params,
+    check_steps,
+)
+from compare.parity.steps import Case
+from compare.parity.training import (
+    check_adam,
+    check_copies,
+    check_epochs,
+    check_gradients,
+    check_trajectory,
+)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison: its largest error, and that error as a fraction of what is allowed."""
+    """One check: its name, what it says, and how it is put to a case."""
 
-    quantity: str
-    where: str
-    error: float
-    error_over_bound: float
+    name: str
+    says: str
+    check: Callable[[Case, ModuleType, int], Comparisons]
+    needs: str = "evaluate"  # the function of an implementation that it is about
+    dtypes: tuple[str, ...] = ("float32", "float64")  # in which it can be put
 
-    @property
-    def passed(self) -> bool:
-        """Whether the error is within its bound."""
-        return self.error_over_bound <= 1  # NaN does not pass
-
-
-def hold_against(quantity: str, where: str, found: np.ndarray, expected: Bounded) -> Check:
-    """Compare what was found with what is expected, elementwise; NaN and other shapes fail."""
-    if np.shape(found) != expected.value.shape:
-        return must(quantity, f"{where} (its shape)", False)
-    error = np.abs(np.asarray(found, dtype=np.float64) - expected.value)
-    share = error_over_bound(found, expected)
-    return Check(quantity, where, float(np.max(error)), float(np.max(share)))
+    def put(self, case: Case, implementation: ModuleType, seed: int = 0) -> list[Comparison]:
+        """Put the check to a case; an implementation that raises has failed, and says how."""
+        comparisons: list[Comparison] = []
+        try:
+            with np.errstate(all="ignore"):  # infinities and NaN are judged, not told of
+                comparisons += self.check(case, implementation, seed)
+        except Exception as error:  # whatever it is: it is an answer
+            said = f"{type(error).__name__}: {error}".split("\n")[0]
+            comparisons.append(must(f"{self.name} raises {said}", str(case), False))
+        return comparisons
 
 
-def must(quantity: str, where: str, holds: bool) -> Check:
-    """Make a check of what is either so or not: no error, or an infinite one."""
-    error = 0.0 if holds else float("inf")
-    return Check(quantity, where, error, error)
+CHECKS = (
+    Check(
+        "steps",
+        "every named step of the forward pass, by itself, is within its rounding bound",
+        check_steps,
+    ),
+    Check(
+        "logits",
+        "the logits of `evaluate` are within their bound since the start",
+        check_logits,
+    ),
+    Check(
+        "loss",
+        "the mean loss of `evaluate` is within its bound, a short last batch included",
+        check_loss,
+    ),
+    Check(
+        "accuracy",
+        "accuracy, micro and macro, is exact: ties, absent and unbalanced classes",
+        check_accuracy,
+    ),
+    Check(
+        "gradients",
+        "`loss_and_gradients` gives the gradient of the mean loss by every parameter",
+        check_gradients,
+        needs="loss_and_gradients",
+    ),
+    Check(
+        "adam",
+        "a few steps of training are Adam by hand in float64, parameters and both moments",
+        check_adam,
+        needs="Training",
+    ),
+    Check(
+        "trajectory",
+        "500 float64 steps of training stay with the same training in NumPy",
+        check_trajectory,
+        needs="Training",
+        dtypes=("float64",),
+    ),
+    Check(
+        "epochs",
+        "every epoch takes its own batches, and reports what happened in it",
+        check_epochs,
+        needs="Training",
+    ),
+    Check(
+        "copies",
+        "what is done to the data and the parameters after training began changes nothing",
+        check_copies,
+        needs="Training",
+    ),
+    Check(
+        "parameters",
+        "parameters go in and out unchanged, as copies, in the dtype asked for",
+        check_params,
+    ),
+    Check(
+        "inputs",
+        "huge scores stay finite, NaN shows, and numbers too small to be normal are kept",
+        check_inputs,
+    ),
+    Check(
+        "labels",
+        "a label out of range is refused",
+        check_labels,
+    ),
+)
 
-
-def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Measure the largest difference of two arrays, relative to their largest size or to 1."""
-    if np.shape(a) != np.shape(b):
-        return float("inf")
-    scale = max(1.0, float(np.abs(a).max()), float(np.abs(b).max()))
-    return float(np.abs(a - b).max()) / scale
-
-
-def largest(numbers: Iterable[float]) -> float:
-    """Give the largest number, and NaN if any is NaN: Python's own `max` may overlook one."""
-    return float(np.max(list(numbers)))
+# All that is checked, by name: also of what no implementation has a part in.
+CHECKED = {check.name: check.says for check in CHECKS} | {
+    "comparator": "the comparator fails what is wrong, whatever its kind, and passes what is right",
+    "data": "pixels, labels, statistics and first weights are what `shared` says they are",
+}

@@ -1,4 +1,4 @@
-"""What the claims share: the problems they are put to, and how an implementation is asked."""
+"""What the checks share: the problems they are put to, and how an implementation is asked."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ import numpy as np
 from compare.expected.bounds import ARITHMETIC, Bounded, gamma
 from compare.expected.exact import expect_logits, expect_loss
 from compare.expected.problems import Problem, few_levels, make_problem
-from compare.parity.checks import Check, hold_against
+from compare.parity.comparison import Comparison, hold_against
 from compare.parity.steps import Case
 from shared.config import Config
 from shared.training.records import Evaluation
@@ -19,7 +19,7 @@ from shared.training.records import Evaluation
 SIZES = ((2, 7, 3, 5), (3, 11, 1, 5))
 LEVELS_SIZE, NUM_LEVELS = (2, 13, 3, 5), 4  # pixels that are alike, as in an image of few levels
 
-Checks = Iterator[Check]
+Comparisons = Iterator[Comparison]
 
 
 def draw_problems(seed: int, batch: int | None = None) -> tuple[Problem, ...]:
@@ -55,7 +55,7 @@ def evaluate(
     return result
 
 
-def hold_fraction(quantity: str, where: str, found: float, expected: float) -> Check:
+def hold_fraction(quantity: str, where: str, found: float, expected: float) -> Comparison:
     """Compare fractions of counts: quotients, and means of some, that metrics keep in float32."""
     allowed = gamma(8, ARITHMETIC["float32"].stored) * np.ones(1)
     bounded = Bounded(np.array([expected]), allowed, allowed)

@@ -1,4 +1,4 @@
-"""What is claimed of the comparator itself: it fails what is wrong, and passes what is right.
+"""What is checked of the comparator itself: it fails what is wrong, and passes what is right.
 
 Each wrong implementation here is the NumPy reference, spoilt in one way that a comparator has been
 known to overlook: NaN, errors that cancel, an axis more, one number among many.
@@ -17,8 +17,8 @@ from rich.console import Console
 import numpy_reference
 from compare.expected.bounds import exact
 from compare.expected.problems import make_dataset, make_problem
-from compare.parity.checks import must
-from compare.parity.common import Checks
+from compare.parity.common import Comparisons
+from compare.parity.comparison import must
 from shared.config import Config
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -55,24 +55,24 @@ WRONG: dict[str, Change] = {
 }
 
 
-def check_comparator(compare: ModuleType) -> Checks:
+def check_comparator(compare: ModuleType) -> Comparisons:
     """Judge implementations that are right or wrong by a package `compare`, planted or real.
 
-    Its modules `checks`, `claims`, `parity` and `trace` are asked.
+    Its modules `parity.comparison`, `parity.checks`, `parity.verdict` and `trace` are asked.
     """
     yield must("a right implementation passes", "a run", _run_passes(compare, numpy_reference))
-    yield must("a right implementation passes", "a claim", _claim_passes(compare, numpy_reference))
+    yield must("a right implementation passes", "a check", _check_passes(compare, numpy_reference))
     yield must("a right implementation passes", "trace", _trace_passes(compare, numpy_reference))
     for what, change in WRONG.items():
         spoilt = _spoil(change)
         yield must(f"{what}: fails", "a run", not _run_passes(compare, spoilt))
-        yield must(f"{what}: fails", "a claim", not _claim_passes(compare, spoilt))
+        yield must(f"{what}: fails", "a check", not _check_passes(compare, spoilt))
         yield must(f"{what}: fails", "trace", not _trace_passes(compare, spoilt))
     yield must("no checks are no pass", "a run", not compare.parity.verdict.Parity([]).passed)
     for wrong_loss in (np.nan, np.inf, 0.0):
         spoilt = _spoil(lambda logits: logits, loss=wrong_loss)
         yield must(f"a loss of {wrong_loss} fails", "a run", not _run_passes(compare, spoilt))
-    largest = compare.parity.checks.largest([1.0, np.nan, 2.0])
+    largest = compare.parity.comparison.largest([1.0, np.nan, 2.0])
     yield must("NaN is the largest", "checks", bool(np.isnan(largest)))
     for shape in ((5, 1), (1, 5), (1,), (), (0,)):  # alike where broadcast, and not the same
         passed = _passes(partial(_ones_pass, compare, shape))
@@ -105,16 +105,16 @@ def _run_passes(compare: ModuleType, implementation: Any) -> bool:
     parity = compare.parity.verdict
 
     def judge() -> bool:
-        checks = parity.check_same_weights(
+        comparisons = parity.check_same_weights(
             {"numpy": implementation}, problem.params, split, config, weights_of="numpy"
         )
-        return bool(parity.Parity(checks).passed)
+        return bool(parity.Parity(comparisons).passed)
 
     return _passes(judge)
 
 
-def _claim_passes(compare: ModuleType, implementation: Any) -> bool:
-    (logits,) = (claim for claim in compare.parity.claims.CLAIMS if claim.name == "logits")
+def _check_passes(compare: ModuleType, implementation: Any) -> bool:
+    (logits,) = (check for check in compare.parity.checks.CHECKS if check.name == "logits")
     case = compare.parity.steps.Case("numpy", "vectorized", "float64")
     return _passes(lambda: all(check.passed for check in logits.put(case, implementation)))
 
@@ -142,5 +142,5 @@ def _trace_passes(compare: ModuleType, implementation: Any) -> bool:
 
 
 def _ones_pass(compare: ModuleType, shape: tuple[int, ...]) -> bool:
-    held = compare.parity.checks.hold_against("ones", "", np.ones(shape), exact(np.ones(5)))
+    held = compare.parity.comparison.hold_against("ones", "", np.ones(shape), exact(np.ones(5)))
     return bool(held.passed)

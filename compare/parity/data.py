@@ -1,4 +1,4 @@
-"""What is claimed of the data that all are fed: pixels, statistics, batches, first weights."""
+"""What is checked of the data that all are fed: pixels, statistics, batches, first weights."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -7,15 +7,15 @@ from types import ModuleType
 import numpy as np
 
 from compare.expected.bounds import ARITHMETIC, Bounded, gamma
-from compare.parity.checks import hold_against, must
-from compare.parity.common import Checks
+from compare.parity.common import Comparisons
+from compare.parity.comparison import hold_against, must
 from shared.digits import Digits
 
 MODULES = ("batches", "data", "normalization", "params", "sample")
 NUM_IMAGES, NUM_PIXELS = 53, 784
 
 
-def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Checks:
+def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons:
     """Hold `shared` against its definitions; `changed` modules of it stand in for the real ones."""
     shared = {name: import_module(f"shared.{name}") for name in MODULES} | dict(changed)
     yield from _check_normalization(shared["normalization"], seed)
@@ -61,7 +61,7 @@ def expect_normalized(pixels: np.ndarray, fitted_on: np.ndarray, kind: str) -> B
     return Bounded(value, bound, np.abs(value))
 
 
-def _check_normalization(normalization: ModuleType, seed: int) -> Checks:
+def _check_normalization(normalization: ModuleType, seed: int) -> Comparisons:
     pixels = draw_pixels(seed)
     others = draw_pixels(seed + 1)[:, ::-1]  # also where a pixel never varied
     for kind in ("global", "per-pixel", "seed"):
@@ -75,7 +75,7 @@ def _check_normalization(normalization: ModuleType, seed: int) -> Checks:
         yield hold_against("images", kind, found, expect_normalized(others, pixels, kind))
 
 
-def _check_splits(data: ModuleType, seed: int) -> Checks:
+def _check_splits(data: ModuleType, seed: int) -> Comparisons:
     """Statistics come from the training split, and from no other."""
     labels = np.arange(NUM_IMAGES) % 10
     pixels = {
@@ -95,7 +95,7 @@ def _check_splits(data: ModuleType, seed: int) -> Checks:
             yield must(f"{name} labels", kind, np.array_equal(split.labels, labels))
 
 
-def _check_sample(sample: ModuleType) -> Checks:
+def _check_sample(sample: ModuleType) -> Comparisons:
     """A written one is taller than it is broad, so rows and columns are not swapped."""
     train = sample.load_sample()["train"]
     ones = train.pixels[train.labels == 1].reshape(-1, 28, 28).sum(axis=0, dtype=np.float64)
@@ -109,7 +109,7 @@ def _check_sample(sample: ModuleType) -> Checks:
     yield must("classes are balanced", "the sample", balanced)
 
 
-def _check_batches(batches: ModuleType, seed: int) -> Checks:
+def _check_batches(batches: ModuleType, seed: int) -> Comparisons:
     drawn = {
         (sampling, epoch): batches.epoch_batches(23, 5, sampling=sampling, seed=seed, epoch=epoch)
         for sampling in ("shuffle", "replacement")
@@ -127,7 +127,7 @@ def _check_batches(batches: ModuleType, seed: int) -> Checks:
         yield must("every epoch draws anew", sampling, not same)
 
 
-def _check_first_weights(params: ModuleType, seed: int) -> Checks:
+def _check_first_weights(params: ModuleType, seed: int) -> Comparisons:
     """Uniform within one over the root of the inputs, and no two parameters from one draw."""
     drawn = params.initial_params(num_steps=97, num_channels=7, num_outputs=11, seed=seed)
     for name, array in drawn.items():

@@ -1,4 +1,4 @@
-"""What is claimed of the forward pass, of what goes in, and of what is refused."""
+"""What is checked of the forward pass, of what goes in, and of what is refused."""
 
 from types import ModuleType
 
@@ -6,10 +6,9 @@ import numpy as np
 
 from compare.expected.bounds import exact
 from compare.expected.problems import Problem, make_dataset, make_problem, scaled
-from compare.parity.checks import Check, hold_against, must
 from compare.parity.common import (
     SIZES,
-    Checks,
+    Comparisons,
     config_of,
     draw_problems,
     evaluate,
@@ -17,22 +16,23 @@ from compare.parity.common import (
     hold_fraction,
     refuses,
 )
+from compare.parity.comparison import Comparison, hold_against, must
 from compare.parity.steps import Batch, Case, bound_steps, judge
 from numpy_reference.metrics import macro_accuracy, micro_accuracy
 from shared.training.loop import train
 
 
-def check_steps(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_steps(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Judge every named step of the forward pass, by itself and since the start."""
     for problem in draw_problems(seed):
         batch = Batch(*problem).held_in(case.dtype)
         carried = bound_steps(batch, case.dtype)
         for found in judge(case, implementation, batch, carried):
-            share = found.carried if found.local is None else np.max([found.carried, found.local])
-            yield Check(found.step, f"{case}{found.index}", found.error, float(share))
+            ratio = found.carried if found.local is None else np.max([found.carried, found.local])
+            yield Comparison(found.step, f"{case}{found.index}", found.error, float(ratio))
 
 
-def check_logits(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_logits(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Evaluate in batches of which the last is short, also where scores are enormous."""
     problems = draw_problems(seed, batch=7)
     for problem in (*problems, *(enormous(problem) for problem in problems)):
@@ -42,7 +42,7 @@ def check_logits(case: Case, implementation: ModuleType, seed: int) -> Checks:
         yield hold_against("logits", str(case), result.logits, logits)
 
 
-def check_loss(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_loss(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Evaluate the mean loss over samples, in nats, where the last batch is short."""
     for problem in draw_problems(seed, batch=7):
         _, loss = expect_evaluation(problem, case.dtype)
@@ -50,7 +50,7 @@ def check_loss(case: Case, implementation: ModuleType, seed: int) -> Checks:
         yield hold_against("loss", str(case), np.array([result.loss]), loss)
 
 
-def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Count what is right: of all samples, or by class; the first of equal logits counts."""
     problem = make_problem(13, 7, 3, 5, seed=seed)
     unbalanced = problem._replace(labels=np.where(problem.labels == 1, 0, problem.labels))
@@ -65,7 +65,7 @@ def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Checks:
             yield hold_fraction(f"{kind} accuracy", str(case), result.accuracy, expected)
 
 
-def check_inputs(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_inputs(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Take every input alike: constant, blank, one-hot, tiny, and what is no number."""
     problem = make_problem(3, 7, 3, 5, seed=seed)
     one_hot = np.zeros_like(problem.images)
@@ -83,7 +83,7 @@ def check_inputs(case: Case, implementation: ModuleType, seed: int) -> Checks:
     yield from check_no_number(case, implementation, problem)
 
 
-def check_no_number(case: Case, implementation: ModuleType, problem: Problem) -> Checks:
+def check_no_number(case: Case, implementation: ModuleType, problem: Problem) -> Comparisons:
     """Make an image's logits NaN where a pixel is, and no other's; the histogram form refuses."""
     right = evaluate(case, implementation, problem).logits
     for value in (np.nan, np.inf, -np.inf):
@@ -101,7 +101,7 @@ def check_no_number(case: Case, implementation: ModuleType, problem: Problem) ->
         yield must(f"{value} leaves other images alone", str(case), same)
 
 
-def check_labels(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_labels(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Refuse a label that is no class, wherever labels are taken."""
     problem = make_problem(*SIZES[0], seed=seed)
     model = implementation.from_params(problem.params, case.form, case.dtype, case.device)
@@ -119,7 +119,7 @@ def check_labels(case: Case, implementation: ModuleType, seed: int) -> Checks:
             yield must("train refuses", where, refuses(next, training))
 
 
-def check_params(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_params(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Take parameters in and give them out: the same numbers, as copies, in the model's dtype."""
     problem = make_problem(*SIZES[0], seed=seed)
     given = {name: array.astype(case.dtype) for name, array in problem.params.items()}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compare.expected.bounds import ARITHMETIC, Bounded, error_over_bound, exact
+from compare.expected.bounds import ARITHMETIC, Bounded, error_ratio, exact
 from compare.expected.exact import expect_loss, expect_steps, hold, stack
 from compare.parity.capture import capture_steps
 from compare.parity.hints import find_hint
@@ -129,19 +129,19 @@ def judge_step(
         hint = f"its shape is {list(shape)} and should be {list(wanted)}"
         return Judged(step, None, math.inf, (), math.nan, math.nan, math.inf, hint)
     values = found.astype(np.float64)
-    carried_share = error_over_bound(values, carried)
-    local_share = None if local is None else error_over_bound(values, local)
+    carried_ratio = error_ratio(values, carried)
+    local_ratio = None if local is None else error_ratio(values, local)
     # Where a step is wrong by itself, that is what to show; else where it has come furthest off.
-    is_local = local_share is not None and not np.max(local_share) <= 1
-    share, against = (local_share, local) if is_local else (carried_share, carried)
-    assert share is not None
+    is_local = local_ratio is not None and not np.max(local_ratio) <= 1
+    ratio, against = (local_ratio, local) if is_local else (carried_ratio, carried)
+    assert ratio is not None
     assert against is not None
-    index = np.unravel_index(np.argmax(share), share.shape)  # NaN counts as the largest
-    passed = bool(np.max(carried_share) <= 1) and not is_local
+    index = np.unravel_index(np.argmax(ratio), ratio.shape)  # NaN counts as the largest
+    passed = bool(np.max(carried_ratio) <= 1) and not is_local
     return Judged(
         step,
-        local=None if local_share is None else float(np.max(local_share)),
-        carried=float(np.max(carried_share)),
+        local=None if local_ratio is None else float(np.max(local_ratio)),
+        carried=float(np.max(carried_ratio)),
         index=tuple(int(i) for i in index),
         found=float(values[index]),
         expected=float(against.value[index]),

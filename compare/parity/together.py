@@ -1,8 +1,8 @@
-"""What is claimed of a training in several processes: that it is the training of one alone.
+"""What is checked of a training in several processes: that it is the training of one alone.
 
 `torchrun --nproc-per-node 2 -m compare.parity.together PACKAGE FILE` starts the processes. Each
 trains with the others by the package's distributed.py, judges what it has itself, and writes its
-checks as JSON to FILE, with its rank before the suffix.
+comparisons as JSON to FILE, with its rank before the suffix.
 """
 
 import os
@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 from compare.expected.problems import few_levels, make_dataset, make_problem
-from compare.parity.checks import Check, must, relative_difference
-from compare.parity.common import Checks, config_of, refuses
+from compare.parity.common import Comparisons, config_of, refuses
+from compare.parity.comparison import Comparison, must, relative_difference
 from compare.parity.steps import Case
 from compare.parity.training import TRAJECTORY_TOLERANCE, check_adam_steps
 from shared.files import write_json
@@ -26,8 +26,8 @@ BATCH = 8  # which 1, 2, 4 and 8 devices can share
 TRAINED_ON, EPOCHS = 67, 5  # 40 steps, and three samples left out of every epoch
 
 
-def check_together(package: str, case: Case, place: Place) -> Checks:
-    """Put the claims to a package's distributed.py, from within one of the processes."""
+def check_together(package: str, case: Case, place: Place) -> Comparisons:
+    """Put the checks to a package's distributed.py, from within one of the processes."""
     distributed = import_module(f"{package}.distributed")
     alone = import_module(package)
     devices = distributed.count_devices(case.device)
@@ -43,7 +43,7 @@ def check_together(package: str, case: Case, place: Place) -> Checks:
 
 def check_same_training(
     case: Case, distributed: ModuleType, alone: ModuleType, place: Place
-) -> Checks:
+) -> Comparisons:
     """Train for some epochs together and alone: the same batches, losses and weights."""
     problem = few_levels(make_problem(TRAINED_ON, 7, 3, 5), 31)
     config = config_of(case, epochs=EPOCHS, batch_size=BATCH)
@@ -64,14 +64,14 @@ def check_same_training(
             yield must("validation accuracy", where, same)
         for quantity, pair in pairs.items():
             error = relative_difference(*pair)
-            yield Check(quantity, where, error, error / TRAJECTORY_TOLERANCE)
+            yield Comparison(quantity, where, error, error / TRAJECTORY_TOLERANCE)
         yield must("Adam's step", where, a.adam.step == b.adam.step)
         yield must("train accuracy", where, a.train_accuracy == b.train_accuracy)
         yield must("samples", where, a.samples == b.samples)
 
 
 def main(args: Sequence[str]) -> int:
-    """Join the others, put the claims, and write what was found."""
+    """Join the others, put the checks, and write what was found."""
     package, file = args[0], Path(args[1])
     place = find_place(os.environ)
     assert place is not None, "start it with torchrun"
@@ -81,8 +81,8 @@ def main(args: Sequence[str]) -> int:
     def run() -> int:
         distributed.join(place, "cpu")
         case = Case(name, "histogram", "float64")
-        checks = list(check_together(package, case, place))
-        found = [asdict(check) | {"passed": check.passed} for check in checks]
+        comparisons = list(check_together(package, case, place))
+        found = [asdict(comparison) | {"passed": comparison.passed} for comparison in comparisons]
         write_json(file.with_suffix(f".{place.rank}{file.suffix}"), found)
         distributed.leave()
         return 0

@@ -1,4 +1,4 @@
-"""What is claimed of gradients, of Adam's steps and state, and of whole trainings."""
+"""What is checked of gradients, of Adam's steps and state, and of whole trainings."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -13,15 +13,15 @@ from compare.expected.bounds import ARITHMETIC, Bounded, gamma
 from compare.expected.exact import expect_gradients, expect_logits, expect_loss
 from compare.expected.problems import Problem, few_levels, make_dataset, make_problem
 from compare.expected.training import ExactTraining, train_exactly
-from compare.parity.checks import hold_against, must
 from compare.parity.common import (
     SIZES,
-    Checks,
+    Comparisons,
     config_of,
     draw_problems,
     expect_evaluation,
     hold_fraction,
 )
+from compare.parity.comparison import hold_against, must
 from compare.parity.steps import Case
 from numpy_reference.metrics import macro_accuracy, micro_accuracy
 from shared.batches import epoch_batches
@@ -35,7 +35,7 @@ TRAJECTORY_TOLERANCE = 1e-10
 ADAM_STEPS = 3
 
 
-def check_gradients(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_gradients(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Differentiate the mean loss of a batch by every parameter."""
     for problem in draw_problems(seed):
         params, images, labels = problem
@@ -49,7 +49,7 @@ def check_gradients(case: Case, implementation: ModuleType, seed: int) -> Checks
             yield hold_against(f"gradient of {name}", str(case), gradients[name], gradient)
 
 
-def check_adam(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_adam(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Take a few steps of Adam, each judged from what the implementation held before it."""
     for size in SIZES:
         # Some gradients are as small as Adam's epsilon, where it matters where epsilon stands.
@@ -57,7 +57,7 @@ def check_adam(case: Case, implementation: ModuleType, seed: int) -> Checks:
         yield from check_adam_steps(case, implementation, problem)
 
 
-def check_adam_steps(case: Case, implementation: ModuleType, problem: Problem) -> Checks:
+def check_adam_steps(case: Case, implementation: ModuleType, problem: Problem) -> Comparisons:
     """Take a few steps of Adam on one batch, all of a problem's samples."""
     arithmetic = ARITHMETIC[case.dtype]
     config = config_of(case, epochs=ADAM_STEPS, batch_size=len(problem.labels))
@@ -81,7 +81,7 @@ def check_adam_steps(case: Case, implementation: ModuleType, problem: Problem) -
         params, state = dict(epoch.params), epoch.adam
 
 
-def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Train 500 steps of several epochs in float64 and stay with the exact training."""
     problem = trajectory_problem(seed)
     config = config_of(case, epochs=TRAJECTORY_EPOCHS, batch_size=5, seed=seed)
@@ -101,7 +101,7 @@ def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Check
         yield hold_against(quantity, where, found, Bounded(expected, allowed, np.abs(expected)))
 
 
-def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Report each epoch truly: means over its steps, its end's validation, copies of its own."""
     problem = make_problem(11, 7, 3, 5, seed=seed)
     sampling = "replacement"  # check_trajectory shuffles
@@ -143,7 +143,7 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Checks:
     yield must("every epoch moves the parameters", str(case), all(moved))
 
 
-def check_copies(case: Case, implementation: ModuleType, seed: int) -> Checks:
+def check_copies(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Change all that a training was given, once it began: it goes on as if nothing had changed."""
     problem = few_levels(make_problem(11, 7, 3, 5, seed=seed), 13, seed=seed)
     config = config_of(case, epochs=2, batch_size=5, seed=seed)
@@ -169,7 +169,7 @@ def check_copies(case: Case, implementation: ModuleType, seed: int) -> Checks:
 
 def check_train_accuracy(
     case: Case, implementation: ModuleType, problem: Problem, config: Config
-) -> Checks:
+) -> Comparisons:
     """Hold the accuracy of each epoch's batches, while the parameters moved, to the exact one."""
     exact_training = train_exactly(problem, config)
     labels = np.split(exact_training.labels, config.epochs)
@@ -189,7 +189,7 @@ def check_train_accuracy(
 
 def check_nan_loss(
     case: Case, implementation: ModuleType, problem: Problem, config: Config
-) -> Checks:
+) -> Comparisons:
     """Show that a training went wrong: a loss that is NaN makes the mean of its epoch NaN."""
     first, second = epoch_batches(
         len(problem.labels), config.batch_size, sampling=config.sampling, seed=config.seed, epoch=1

@@ -21,7 +21,7 @@ import numpy as np
 
 from compare.expected.bounds import ARITHMETIC
 from compare.expected.exact import expect_logits, expect_loss
-from compare.parity.checks import Check, hold_against, largest, relative_difference
+from compare.parity.comparison import Comparison, hold_against, largest, relative_difference
 from compare.parity.training import TRAJECTORY_TOLERANCE
 from compare.registry.contract import config_for
 from shared.config import Config
@@ -35,45 +35,45 @@ TRAJECTORY_STEPS = 20
 
 @dataclass(frozen=True)
 class Parity:
-    """Every check of a run, and the drift between the trained implementations."""
+    """Every comparison of a run, and the drift between the trained implementations."""
 
-    checks: list[Check]
+    comparisons: list[Comparison]
     drift: dict[str, float] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
         """Whether there is something that was checked, and all of it passed."""
-        return bool(self.checks) and all(check.passed for check in self.checks)
+        return bool(self.comparisons) and all(each.passed for each in self.comparisons)
 
     @property
     def verdict(self) -> str:
         """Say in one sentence whether parity holds, and if not, what fails first."""
-        for check in self.checks:
-            if not check.passed:
+        for each in self.comparisons:
+            if not each.passed:
                 return (
-                    f"Parity FAILS: {check.quantity} of {check.where} is off by {check.error:.2e}, "
-                    f"{check.error_over_bound:.3g} times what rounding allows."
+                    f"Parity FAILS: {each.quantity} of {each.where} is off by {each.error:.2e}, "
+                    f"{each.error_ratio:.3g} times what rounding allows."
                 )
-        closest = max(self.checks, key=lambda check: check.error_over_bound)
+        closest = max(self.comparisons, key=lambda each: each.error_ratio)
         return (
             f"Parity holds: every difference is within what rounding allows; the closest to its "
-            f"limit is {closest.quantity} of {closest.where}, at {closest.error_over_bound:.2g}."
+            f"limit is {closest.quantity} of {closest.where}, at {closest.error_ratio:.2g}."
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the verdict, the largest error by quantity, each check and the drift."""
-        by_quantity: dict[str, list[Check]] = {}
-        for check in self.checks:
-            by_quantity.setdefault(check.quantity, []).append(check)
+        """Give the verdict, the largest error by quantity, each comparison and the drift."""
+        by_quantity: dict[str, list[Comparison]] = {}
+        for each in self.comparisons:
+            by_quantity.setdefault(each.quantity, []).append(each)
         return {
             "passed": self.passed,
             "verdict": self.verdict,
-            "max_error": {q: largest(c.error for c in checks) for q, checks in by_quantity.items()},
-            "max_error_over_bound": {
-                q: largest(c.error_over_bound for c in checks) for q, checks in by_quantity.items()
+            "max_error": {q: largest(c.error for c in each) for q, each in by_quantity.items()},
+            "max_error_ratio": {
+                q: largest(c.error_ratio for c in each) for q, each in by_quantity.items()
             },
             "drift": self.drift,
-            "checks": [asdict(check) | {"passed": check.passed} for check in self.checks],
+            "checks": [asdict(each) | {"passed": each.passed} for each in self.comparisons],
         }
 
 
@@ -84,23 +84,23 @@ def check_same_weights(
     config: Config,
     *,
     weights_of: str,
-) -> list[Check]:
+) -> list[Comparison]:
     """Hold logits and loss of every implementation on `params` against the exact ones."""
     images, labels = split.images[:JUDGED_IMAGES], split.labels[:JUDGED_IMAGES]
     arithmetic = ARITHMETIC[config.dtype]
     logits = expect_logits(params, images, arithmetic)
     loss = expect_loss(logits, labels, arithmetic)
-    checks = []
+    comparisons = []
     for name, implementation in implementations.items():
         own = config_for(implementation, config)
         model = implementation.from_params(params, own.attention, own.dtype, own.device)
         result = implementation.evaluate(model, images, labels, batch_size=config.eval_batch_size)
         where = f"{name} on {weights_of}'s weights"
-        checks += [
+        comparisons += [
             hold_against("logits", where, result.logits, logits),
             hold_against("loss", where, np.array([result.loss]), loss),
         ]
-    return checks
+    return comparisons
 
 
 def check_float64_training(
@@ -108,7 +108,7 @@ def check_float64_training(
     params: Mapping[str, np.ndarray],
     data: Dataset,
     config: Config,
-) -> list[Check]:
+) -> list[Comparison]:
     """Train a few steps in float64 and hold losses and parameters of every pair together."""
     size = min(len(data.train.labels), TRAJECTORY_STEPS * config.batch_size)
     few = Dataset(
@@ -120,15 +120,17 @@ def check_float64_training(
     for name, trainer in trainers.items():
         float64 = replace(config_for(trainer, config), dtype="float64", epochs=1)
         epochs[name] = next(train(trainer, params, few, float64))
-    checks = []
+    comparisons = []
     for (name_a, a), (name_b, b) in combinations(epochs.items(), 2):
         where = f"{name_a} against {name_b} after {len(a.step_losses)} steps in float64"
         for quantity, difference in (
             ("trajectory_loss", relative_difference(a.step_losses, b.step_losses)),
             ("parameters", largest_parameter_difference(a.params, b.params)),
         ):
-            checks.append(Check(quantity, where, difference, difference / TRAJECTORY_TOLERANCE))
-    return checks
+            comparisons.append(
+                Comparison(quantity, where, difference, difference / TRAJECTORY_TOLERANCE)
+            )
+    return comparisons
 
 
 def measure_drift(last: Mapping[str, Epoch]) -> dict[str, float]:

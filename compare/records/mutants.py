@@ -19,10 +19,10 @@ class FoundBug(TypedDict):
 
     title: str
     package: str
-    claim: str
+    check: str
     right: str
     wrong: str
-    shares: dict[str, float | None]  # None where that is no finite number
+    error_ratios: dict[str, float | None]  # None where that is no finite number
     caught_by: list[str]
     first_step: str | None
     missing: str | None
@@ -30,7 +30,7 @@ class FoundBug(TypedDict):
 
 
 class FoundHeadroom(TypedDict):
-    """What mutants.json holds of the room of a claim."""
+    """What mutants.json holds of the room of a check."""
 
     smallest: float | None
     bug: str

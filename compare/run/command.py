@@ -116,15 +116,15 @@ def _compare(
     train_side_by_side(trainers, params, data, config, run, console)
     tested = {name: run.tested_epoch(name).params for name in trainers}
     tests = evaluate_everywhere(implementations, tested, data, config)
-    checks = [
-        check
+    comparisons = [
+        comparison
         for name, weights in tested.items()
-        for check in check_same_weights(
+        for comparison in check_same_weights(
             implementations, weights, data.test, config, weights_of=name
         )
     ]
-    checks = check_float64_training(comparable, params, data, config) + checks
-    parity = Parity(checks, measure_drift(find_last_epochs(trainers, data, config, run)))
+    comparisons = check_float64_training(comparable, params, data, config) + comparisons
+    parity = Parity(comparisons, measure_drift(find_last_epochs(trainers, data, config, run)))
     for name, results in tests.items():
         for weights_of, result in results.items():
             run.record_test(

@@ -75,10 +75,10 @@ def parity_table(parity: Parity) -> Table:
     table.add_column("where")
     table.add_column("difference", justify="right")
     table.add_column("of what rounding allows", justify="right")
-    for check in parity.checks:
-        style = None if check.passed else "bold red"
-        shares = f"{check.error_over_bound:.2g}"
-        table.add_row(check.quantity, check.where, f"{check.error:.1e}", shares, style=style)
+    for each in parity.comparisons:
+        style = None if each.passed else "bold red"
+        ratios = f"{each.error_ratio:.2g}"
+        table.add_row(each.quantity, each.where, f"{each.error:.1e}", ratios, style=style)
     for quantity, difference in parity.drift.items():
         table.add_row(
             quantity, "after training, in the run's dtype", f"{difference:.1e}", "reported"

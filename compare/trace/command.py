@@ -144,7 +144,7 @@ def trace_table(results: Results) -> Table:
         cells = [_say_cell(by_step.get(step)) for step in STEPS]
         worst = float(np.max([found.carried for found in judged]))
         table.add_row(
-            case.implementation, case.form, case.dtype, *cells, _say_share(worst, worst <= 1)
+            case.implementation, case.form, case.dtype, *cells, _say_ratio(worst, worst <= 1)
         )
     return table
 
@@ -153,11 +153,11 @@ def _say_cell(judged: Judged | None) -> str:
     """Say a step's own error over its bound; a dash where the form has no such step to see."""
     if judged is None or judged.local is None:
         return "[dim]-[/dim]"
-    return _say_share(judged.local, judged.passed)
+    return _say_ratio(judged.local, judged.passed)
 
 
-def _say_share(share: float, passed: bool) -> str:
-    said = f"{share:.2g}"
+def _say_ratio(ratio: float, passed: bool) -> str:
+    said = f"{ratio:.2g}"
     return said if passed else f"[bold red]{said}[/bold red]"
 
 
@@ -166,12 +166,12 @@ def say_first_break(results: Results) -> str | None:
     for case, judged in results.items():
         found = first_break(judged)
         if found is not None:
-            share = found.local if found.is_wrong_by_itself else found.carried
+            ratio = found.local if found.is_wrong_by_itself else found.carried
             end = "" if (found.hint or "").endswith("?") else "."
             hint = f" It looks like this: {found.hint}{end}" if found.hint else ""
             return (
                 f"{found.step} breaks first, in {case}: at {list(found.index)} it is "
-                f"{found.found:.9g} and should be {found.expected:.9g}, {share:.3g} times what "
+                f"{found.found:.9g} and should be {found.expected:.9g}, {ratio:.3g} times what "
                 f"rounding allows.{hint}"
             )
     return None
@@ -183,10 +183,10 @@ def say_all_hold(results: Results) -> str:
         ((case, found) for case, judged in results.items() for found in judged),
         key=lambda pair: max(pair[1].carried, pair[1].local or 0),
     )
-    share = max(closest.carried, closest.local or 0)
+    ratio = max(closest.carried, closest.local or 0)
     return (
         f"Every step is within what rounding allows; the closest to its limit is {closest.step} of "
-        f"{case}, at {share:.2g}."
+        f"{case}, at {ratio:.2g}."
     )
 
 

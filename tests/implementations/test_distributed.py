@@ -52,7 +52,7 @@ def torchrun(processes: int, *args: str, cwd: Path, **env: str) -> subprocess.Po
 
 
 def judge_together(name: str, processes: int, folder: Path, **env: str) -> list[list[dict]]:
-    """Run compare.parity.together in so many processes; return the checks of each."""
+    """Run compare.parity.together in so many processes; return the comparisons of each."""
     import_or_skip(name)
     process = torchrun(
         processes,
@@ -67,26 +67,26 @@ def judge_together(name: str, processes: int, folder: Path, **env: str) -> list[
     return [json.loads((folder / f"c.{n}.json").read_text()) for n in range(processes)]
 
 
-def assert_all_pass(checks: list[dict], at_least: int) -> None:
-    assert len(checks) >= at_least
-    wrong = [check for check in checks if not check["passed"]]
+def assert_all_pass(comparisons: list[dict], at_least: int) -> None:
+    assert len(comparisons) >= at_least
+    wrong = [comparison for comparison in comparisons if not comparison["passed"]]
     assert not wrong, wrong[:3]
 
 
 @pytest.mark.parametrize(("name", "processes"), CASES)
 def test_processes_train_as_one_alone_within_the_bounds(name: str, processes: int, tmp_path: Path):
-    for checks in judge_together(name, processes, tmp_path):
-        quantities = {check["quantity"] for check in checks}
+    for comparisons in judge_together(name, processes, tmp_path):
+        quantities = {comparison["quantity"] for comparison in comparisons}
         assert {"first moment K", "second moment V", "stepped out.weight", "losses"} <= quantities
         assert ("an uneven share is refused" in quantities) == (processes > 1)
-        assert_all_pass(checks, at_least=140)
+        assert_all_pass(comparisons, at_least=140)
 
 
 def test_four_devices_of_one_jax_process_train_as_one(tmp_path: Path):
     flags = "--xla_force_host_platform_device_count=4"
-    (checks,) = judge_together("jax", 1, tmp_path, XLA_FLAGS=flags)
-    assert "an uneven share is refused" in {check["quantity"] for check in checks}
-    assert_all_pass(checks, at_least=140)
+    (comparisons,) = judge_together("jax", 1, tmp_path, XLA_FLAGS=flags)
+    assert "an uneven share is refused" in {comparison["quantity"] for comparison in comparisons}
+    assert_all_pass(comparisons, at_least=140)
 
 
 def finish(process: subprocess.Popen) -> str:

@@ -158,13 +158,13 @@ def test_every_shape_comment_is_true(name: str):
     for (path, number), comment in commented.items():
         axes = [axis for axis in comment.removeprefix("..., ").split(", ") if axis]
         # `steps` are pixels to the model, and training steps to the loop around it.
-        claimed = [
+        stated = [
             tuple(int(np.prod([known[factor] for factor in axis.split(" * ")])) for axis in axes)
             for known in (sizes | {"steps": steps} for steps in (7, 3, 14))
         ]
         found = shapes[path, number]
         found = found[-len(axes) :] if comment.startswith("...") else found
-        assert found in claimed, f"line {number} of {path.name} claims [{comment}]"
+        assert found in stated, f"line {number} of {path.name} states [{comment}]"
 
 
 HOUSE = ("shared", "pytorch_impl", "jax_impl", "numpy_reference", "compare")

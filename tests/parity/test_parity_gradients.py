@@ -10,7 +10,7 @@ import numpy_reference
 from compare.expected.bounds import ARITHMETIC, EXP_ROUNDINGS, Bounded
 from compare.expected.exact import expect_gradients
 from compare.expected.problems import Problem, dim_digits, make_problem, real_digits
-from compare.parity.checks import hold_against
+from compare.parity.comparison import hold_against
 
 PROBLEMS = {
     "one_channel": lambda: make_problem(11, 7, 1, 5),

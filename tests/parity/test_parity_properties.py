@@ -7,7 +7,7 @@ from conftest import Case, import_or_skip
 from compare.expected.bounds import ARITHMETIC
 from compare.expected.exact import expect_logits
 from compare.expected.problems import Problem, make_problem
-from compare.parity.checks import hold_against
+from compare.parity.comparison import hold_against
 from shared.errors import UserError
 from shared.levels import find_levels
 

@@ -11,7 +11,7 @@ from conftest import PACKAGES, import_or_skip
 from conftest import Case as ModelCase
 
 from compare.catalogue import BUGS, Bug, plant
-from compare.expected.bounds import ARITHMETIC, error_over_bound, exact
+from compare.expected.bounds import ARITHMETIC, error_ratio, exact
 from compare.expected.exact import expect_logits, expect_steps, hold
 from compare.expected.problems import Problem, dim_digits, make_problem, real_digits
 from compare.parity.capture import capture_steps
@@ -220,4 +220,4 @@ def test_a_product_of_tf32_is_recognised_and_is_within_the_bound_of_tf32():
     assert "this looks like TF32: set jax.default_matmul_precision" in (found.hint or "")
     seen = capture_steps(broken, broken.from_params(batch.params, bug.form), batch.images)
     allowed = bound_steps(batch, "tf32", seen)[found.step]
-    assert error_over_bound(seen[found.step], allowed).max() <= 1
+    assert error_ratio(seen[found.step], allowed).max() <= 1

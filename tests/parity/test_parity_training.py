@@ -7,7 +7,7 @@ from conftest import FORMS, TRAINERS, import_or_skip
 from compare.expected.bounds import ARITHMETIC
 from compare.expected.exact import expect_logits
 from compare.expected.problems import make_dataset, make_problem
-from compare.parity.checks import hold_against
+from compare.parity.comparison import hold_against
 from compare.parity.training import TRAJECTORY_TOLERANCE
 from shared import batches
 from shared.checkpoints import load_params, save_params

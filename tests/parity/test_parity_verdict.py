@@ -8,7 +8,7 @@ import pytest
 from conftest import TRAINERS, import_or_skip
 
 from compare.expected.problems import make_dataset, make_problem
-from compare.parity.checks import Check, largest, relative_difference
+from compare.parity.comparison import Comparison, largest, relative_difference
 from compare.parity.verdict import Parity, check_float64_training, check_same_weights
 from shared.config import Config
 
@@ -40,7 +40,7 @@ def test_correct_implementations_pass(implementation):
     parity = judge_weights(implementation)
     assert parity.passed
     assert parity.verdict.startswith("Parity holds")
-    assert 0 < parity.to_json()["max_error_over_bound"]["logits"] < 1
+    assert 0 < parity.to_json()["max_error_ratio"]["logits"] < 1
 
 
 def nan_in_one(logits):
@@ -95,5 +95,5 @@ def test_no_checks_is_not_a_pass():
 def test_nan_is_the_largest_difference_and_never_passes():
     assert np.isnan(largest([1.0, float("nan"), 2.0]))
     assert np.isnan(relative_difference(np.array([1.0, np.nan]), np.array([1.0, 2.0])))
-    assert not Check("loss", "here", float("nan"), float("nan")).passed
+    assert not Comparison("loss", "here", float("nan"), float("nan")).passed
     assert relative_difference(np.array([-3.0, 1.0]), np.array([1.0, 1.0])) == 4 / 3

@@ -92,7 +92,7 @@ def make_run(folder: Path, **config: object) -> tuple[Path, Dataset]:
     return folder, data
 
 
-BUG = {"package": "pytorch_impl", "claim": "steps", "missing": None}
+BUG = {"package": "pytorch_impl", "check": "steps", "missing": None}
 MUTANTS = {
     "passed": True,
     "failures": [],
@@ -106,7 +106,7 @@ MUTANTS = {
             "title": "Softmax over the wrong axis",
             "right": "weights = softmax(scores, dim=-1)",
             "wrong": "weights = softmax(scores, dim=-2)",
-            "shares": {"steps": 3.1e12, "logits": None, "adam": 0.25},
+            "error_ratios": {"steps": 3.1e12, "logits": None, "adam": 0.25},
             "caught_by": ["steps", "logits"],
             "first_step": "weights",
             "accuracy": {"right": 0.896, "wrong": 0.894},
@@ -116,7 +116,7 @@ MUTANTS = {
             "title": "A bug whose accuracy nobody measured",
             "right": "a",
             "wrong": "b",
-            "shares": {},
+            "error_ratios": {},
             "caught_by": [],
             "first_step": None,
         },

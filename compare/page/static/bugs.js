@@ -20,15 +20,15 @@ function showBug(section, data, bug) {
   set("right", bug.right ?? "");
   set("wrong", bug.wrong ?? "");
   showAccuracy(section, data, bug);
-  const claims = Object.entries(isOn ? bug.shares : data.honest);
-  const row = section.querySelector(".claims");
-  row.replaceChildren(...claims.map(([claim, share]) => claimOf(bug, claim, share)));
+  const checks = Object.entries(isOn ? bug.error_ratios : data.honest);
+  const row = section.querySelector(".checks");
+  row.replaceChildren(...checks.map(([check, ratio]) => checkOf(bug, check, ratio)));
   const caught = isOn ? bug.caught_by.length : 0;
   const step = bug.first_step ? ` A trace names the step: ${bug.first_step}.` : "";
   set(
     "verdict",
     caught
-      ? `Parity fails: ${caught} of ${claims.length} claims.${step}`
+      ? `Parity fails: ${caught} of ${checks.length} checks.${step}`
       : "Parity holds: every error is within what rounding allows.",
   );
   section.querySelector("[data-of-bug=verdict]").classList.toggle("failed", caught > 0);
@@ -48,16 +48,16 @@ function showAccuracy(section, data, bug) {
   section.querySelector("[data-of-bug=moved]").textContent = bug.accuracy ? moved : "no bug is on";
 }
 
-function claimOf(bug, claim, share) {
-  const isCaught = bug.caught_by?.includes(claim) ?? false;
-  const number = share === null ? (isCaught ? "no number" : "not asked") : say(share, 2);
-  const look = isCaught ? "failed" : share === null ? "unasked" : "";
-  const said = share === null ? number : `${number} × bound`;
+function checkOf(bug, check, ratio) {
+  const isCaught = bug.caught_by?.includes(check) ?? false;
+  const number = ratio === null ? (isCaught ? "no number" : "not asked") : say(ratio, 2);
+  const look = isCaught ? "failed" : ratio === null ? "unasked" : "";
+  const said = ratio === null ? number : `${number} × bound`;
   return element(
     "li",
-    { class: `claim ${look}` },
-    element("span", { class: "claim-name" }, claim),
-    element("span", { class: "claim-verdict" }, isCaught ? "✕ broken" : share === null ? "–" : "✓ holds"),
+    { class: `check ${look}` },
+    element("span", { class: "check-name" }, check),
+    element("span", { class: "check-verdict" }, isCaught ? "✕ broken" : ratio === null ? "–" : "✓ holds"),
     element("span", { class: "number" }, said),
   );
 }

@@ -112,17 +112,17 @@ function showErrors(place, step) {
 const LOWEST_POWER = -7;
 
 function errorRow(name, dtype, { local, carried, passed }) {
-  const share = local ?? carried;
+  const ratio = local ?? carried;
   const track = element("td", { class: "track" });
-  if (share !== 0) {
-    const power = share === null ? 0.5 : Math.log10(share);
+  if (ratio !== 0) {
+    const power = ratio === null ? 0.5 : Math.log10(ratio);
     const place = Math.min(Math.max(1 - power / LOWEST_POWER, 0), 1.06);
     const dot = element("span", { class: passed ? "dot" : "dot failed" });
     dot.style.setProperty("--place", place);
     track.append(dot);
   }
   track.style.setProperty("--accent", accentOf(name));
-  const said = share === 0 ? "no error" : share === null ? "beyond measure" : say(share, 2);
+  const said = ratio === 0 ? "no error" : ratio === null ? "beyond measure" : say(ratio, 2);
   const verdict = passed ? said : `${said}: too far`;
   return element(
     "tr",

@@ -18,7 +18,7 @@ from compare.catalogue.traps.agreements import AGREEMENTS, Agreement
 from compare.catalogue.traps.run import run_code, say_result
 from compare.divergences import command as divergences
 from compare.divergences.command import anchor_of, main, say_versions, write_page
-from compare.parity.claims import CLAIMED
+from compare.parity.checks import CHECKED
 from compare.records.mutants import read_mutants
 from shared.errors import UserError
 
@@ -84,7 +84,7 @@ def test_a_trap_that_is_gone_is_noticed():
                 parted = bool(trap.expect(gone))
             except (TypeError, IndexError, AttributeError, ValueError):
                 continue  # what one gives has not even the other's form
-            # The two that both frameworks share: a snapshot is live in both, a byte wraps in both.
+            # The two that both frameworks ratio: a snapshot is live in both, a byte wraps in both.
             assert not parted or trap.name in ("snapshots", "bytes"), trap.name
 
 
@@ -106,8 +106,8 @@ def test_code_gives_its_last_expression_or_its_result_or_its_error():
     )
 
 
-def test_the_claims_of_the_catalogue_are_those_of_the_suite():
-    assert {bug.claim for bug in BUGS} <= CLAIMED.keys()
+def test_the_checks_of_the_catalogue_are_those_of_the_suite():
+    assert {bug.check for bug in BUGS} <= CHECKED.keys()
 
 
 def test_the_page_is_what_the_catalogue_makes_of_it():
@@ -144,22 +144,25 @@ def test_every_link_within_the_page_and_the_project_resolves():
             assert (DOCS / link).resolve().is_file(), link
 
 
-def mutants_of(share: float | None, caught_by: list[str]) -> dict[str, Any]:
-    bug = MUTANTS["bugs"]["not_trained"] | {"shares": {"steps": share}, "caught_by": caught_by}
+def mutants_of(ratio: float | None, caught_by: list[str]) -> dict[str, Any]:
+    bug = MUTANTS["bugs"]["not_trained"] | {
+        "error_ratios": {"steps": ratio},
+        "caught_by": caught_by,
+    }
     return MUTANTS | {"bugs": {"scale_missing": bug}}
 
 
 @pytest.mark.parametrize(
-    ("share", "caught_by", "says"),
+    ("ratio", "caught_by", "says"),
     [(1234567.0, ["steps"], "1.2e+06"), (None, ["steps"], "yes or no"), (None, [], "not caught")],
 )
-def test_a_measured_error_is_printed(share, caught_by, says: str, tmp_path: Path, monkeypatch):
+def test_a_measured_error_is_printed(ratio, caught_by, says: str, tmp_path: Path, monkeypatch):
     skip_without_libraries(*TRAPS)
     monkeypatch.setattr(divergences, "SUBJECTS", {})
     path = tmp_path / "mutants.json"
-    path.write_text(json.dumps(mutants_of(share, caught_by)))
+    path.write_text(json.dumps(mutants_of(ratio, caught_by)))
     page = write_page(read_mutants(path)["bugs"])
-    assert "| claim | error / bound |" in page
+    assert "| check | error / bound |" in page
     row = next(line for line in page.splitlines() if line.startswith("| [`scale_missing`]"))
     assert row.endswith(f"| {says} |")
 
@@ -167,13 +170,13 @@ def test_a_measured_error_is_printed(share, caught_by, says: str, tmp_path: Path
 def test_without_measurements_their_column_is_left_out(monkeypatch):
     skip_without_libraries(*TRAPS)
     monkeypatch.setattr(divergences, "SUBJECTS", {})
-    assert "| claim | error / bound |" not in write_page(MappingProxyType({}))
+    assert "| check | error / bound |" not in write_page(MappingProxyType({}))
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[]", "{}", '{"bugs": 3}', '{"bugs": {"a": {"shares": {"b": "c"}}}}'),
+        *("", "[]", "{}", '{"bugs": 3}', '{"bugs": {"a": {"error_ratios": {"b": "c"}}}}'),
         *('{"seeds": ' + "[" * 100_000, '{"honest": {"steps": 1' + "0" * 309 + "}}", '"\\ud800"'),
     ],
 )

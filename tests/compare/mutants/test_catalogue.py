@@ -21,7 +21,7 @@ from compare.catalogue import BUGS, Bug, plant
 from compare.catalogue.plant import change, path_of, whole_lines
 from compare.catalogue.records import STEPS
 from compare.expected.problems import Problem, few_levels, make_problem
-from compare.parity.claims import CLAIMED
+from compare.parity.checks import CHECKED
 
 SHORT = {"pytorch_impl": "pytorch", "jax_impl": "jax", "numpy_reference": "numpy"}
 BY_NAME = {bug.name: bug for bug in BUGS}
@@ -66,7 +66,7 @@ def test_names_are_unique_and_there_are_enough():
 
 @by_name(BUGS)
 def test_an_entry_is_whole(bug: Bug):
-    assert bug.claim in CLAIMED
+    assert bug.check in CHECKED
     assert bug.step is None or bug.step in STEPS
     assert bug.package in (*SHORT, "shared", "compare")
     assert bug.title
@@ -91,7 +91,7 @@ def test_what_is_said_to_be_the_same_at_one_channel_is_and_at_three_is_not(bug: 
 
 @by_name([bug for bug in BUGS if bug.small and bug.package in SHORT])
 def test_what_is_said_to_be_small_is_no_error_of_an_ordinary_forward_pass(bug: Bug):
-    """Or it would need no other claim to be caught."""
+    """Or it would need no other check to be caught."""
     real, broken = import_real(bug), plant(bug)
     problem = make_problem(3)
     found = see_evaluation(broken, bug.form, problem)
@@ -99,7 +99,7 @@ def test_what_is_said_to_be_small_is_no_error_of_an_ordinary_forward_pass(bug: B
 
 
 def test_wrong_code_uses_no_name_that_its_file_lacks(tmp_path: Path):
-    """It would raise NameError, which every claim catches, and the bug would have shown nothing."""
+    """It would raise NameError, which every check catches, and the bug would have shown nothing."""
     pytest.importorskip("ruff")
     for bug in BUGS:
         planted = change(path_of(bug).read_text(), bug)

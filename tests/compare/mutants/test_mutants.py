@@ -12,7 +12,7 @@ import pytest
 from conftest import import_or_skip
 
 import compare.parity.checks
-import compare.parity.claims
+import compare.parity.comparison
 import compare.parity.verdict
 import compare.trace.command
 from compare.catalogue import BUGS, Bug
@@ -69,8 +69,8 @@ def test_a_bug_that_is_not_caught_is_told_of():
 
 def test_a_false_alarm_is_told_of():
     assert say_false_alarms({"steps": 0.9, "logits": math.nan, "loss": 1.1}) == [
-        "Correct code does not meet the claim logits: nan of its bound.",
-        "Correct code does not meet the claim loss: 1.1 of its bound.",
+        "Correct code does not meet the check logits: nan of its bound.",
+        "Correct code does not meet the check loss: 1.1 of its bound.",
     ]
 
 

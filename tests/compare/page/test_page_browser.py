@@ -87,21 +87,21 @@ def test_a_phone_shows_one_implementation_at_a_time(browser: Any, full: tuple[Pa
 
 def test_a_bug_that_is_switched_on_turns_parity_red_and_leaves_accuracy(watched: Watched):
     page, bug = watched.page, MUTANTS["bugs"]["softmax_over_the_queries"]
-    assert page.locator("#break .claim.failed").count() == 0
+    assert page.locator("#break .check.failed").count() == 0
     assert "Parity holds" in page.locator("[data-of-bug=verdict]").inner_text()
     assert page.locator("input[name=bug]").count() == 2, "a bug without its accuracy is no switch"
     page.locator("input[name=bug][value=softmax_over_the_queries]").check()
-    red = page.locator("#break .claim.failed .claim-name").all_inner_texts()
+    red = page.locator("#break .check.failed .check-name").all_inner_texts()
     assert red == bug["caught_by"]
     assert page.locator("[data-of-bug=verdict]").inner_text() == (
-        "Parity fails: 2 of 3 claims. A trace names the step: weights."
+        "Parity fails: 2 of 3 checks. A trace names the step: weights."
     )
     assert page.locator("[data-of-bug=moved]").inner_text() == "\N{MINUS SIGN}0.20 points"
     assert page.locator("[data-accuracy=wrong] .number").inner_text() == "89.40 %"
     assert page.locator("[data-of-bug=wrong]").inner_text() == bug["wrong"]
-    claims = page.locator("#break .claim .number").all_inner_texts()
+    checks = page.locator("#break .check .number").all_inner_texts()
     times = "\N{MULTIPLICATION SIGN}"
-    assert claims == [f"3.1e12 {times} bound", "no number", f"0.25 {times} bound"]
+    assert checks == [f"3.1e12 {times} bound", "no number", f"0.25 {times} bound"]
 
 
 def test_speed_shows_both_phases(watched: Watched):

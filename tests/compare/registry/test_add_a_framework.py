@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compare.parity.claims import CLAIMS
+from compare.parity.checks import CHECKS
 from compare.parity.steps import STEPS
 from compare.registry.contract import KNOWN_DEVICES, KNOWN_DTYPES, OPTIONAL, REQUIRED
 from shared.training.records import Evaluation
@@ -89,7 +89,7 @@ def test_the_example_is_timed_in_training_too(results):
     assert "mlx_attention" in steps
 
 
-def test_all_claims_are_put_to_the_example(results):
+def test_all_checks_are_put_to_the_example(results):
     out = results["pytest"].stdout
     assert "judged: mlx_attention (vectorized, histogram; float32, float64; cpu)" in out
     assert " passed" in out
@@ -99,7 +99,7 @@ def test_all_claims_are_put_to_the_example(results):
 
 def test_the_forward_pass_alone_is_an_implementation(tmp_path_factory):
     folder = in_a_folder(tmp_path_factory, FORWARD)
-    commands = [*FIRST_COMMANDS, f"{COMMANDS[-1]} -k test_claim"]
+    commands = [*FIRST_COMMANDS, f"{COMMANDS[-1]} -k test_check"]
     results = run_all(commands, folder)
     for process in results.values():
         assert process.returncode == 0, process.stdout + process.stderr
@@ -127,7 +127,7 @@ def test_without_its_scale_every_judge_refuses_it_at_the_step_that_is_wrong(tmp_
     folder = in_a_folder(tmp_path_factory, source.replace(SCALE, ""))
     judges = [line for line in COMMANDS if "bench" not in line]  # which judges nothing
     judges[1] = judges[1].replace("--implementations pytorch", "--implementations")
-    judges[-1] += ' -x -k "test_claim"'
+    judges[-1] += ' -x -k "test_check"'
     results = run_all(judges, folder)
     assert {name: process.returncode for name, process in results.items()} == dict.fromkeys(
         ("trace", "run", "pytest"), 1
@@ -135,8 +135,10 @@ def test_without_its_scale_every_judge_refuses_it_at_the_step_that_is_wrong(tmp_
     assert said_on_the_page("scores breaks first") in without_numbers(results["trace"].stdout)
     assert "Parity FAILS" in results["run"].stdout
     assert "mlx_attention" in results["run"].stdout.split("Parity FAILS")[1]
-    assert said_on_the_page("Check(quantity='scores'") in without_numbers(results["pytest"].stdout)
-    failed = "test_claim[mlx_attention-vectorized-float32-cpu-steps]"
+    assert said_on_the_page("Comparison(quantity='scores'") in without_numbers(
+        results["pytest"].stdout
+    )
+    failed = "test_check[mlx_attention-vectorized-float32-cpu-steps]"
     assert f"::{failed}" in results["pytest"].stdout
     assert failed in PAGE
 
@@ -151,8 +153,8 @@ def test_the_exponential_of_float32_is_found_in_float64_alone(tmp_path_factory):
 
 
 def test_the_page_names_all_that_there_is():
-    for claim in CLAIMS:
-        assert re.search(rf"^\| `{claim.name}` \| .* \| `{claim.needs}` \|$", PAGE, re.MULTILINE)
+    for check in CHECKS:
+        assert re.search(rf"^\| `{check.name}` \| .* \| `{check.needs}` \|$", PAGE, re.MULTILINE)
     words = [*STEPS, *KNOWN_DTYPES, *KNOWN_DEVICES, *Evaluation._fields]
     for word in words:
         assert re.search(rf'`"?{word}"?`', PAGE), word

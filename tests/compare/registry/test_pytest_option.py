@@ -14,7 +14,7 @@ def judge(name: str, *args: str, cwd: Path) -> subprocess.CompletedProcess:
 
 def test_pytest_judges_it_alone_and_says_what_it_has_not(make_tiny, tmp_path: Path):
     name = make_tiny()
-    process = judge(name, "-k", "test_claim", "-v", cwd=tmp_path)
+    process = judge(name, "-k", "test_check", "-v", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert (
         f"judged: {name} (vectorized; float32, float64; cpu); it has no looped, blocked, builtin, "
@@ -39,14 +39,14 @@ def test_pytest_takes_the_parity_tests_that_are_about_an_implementation_and_no_o
 
 def test_pytest_fails_where_it_is_wrong(make_tiny, tmp_path: Path):
     name = make_tiny((" / x.shape[-1] ** 0.5", ""))
-    process = judge(name, "-k", "test_claim and steps", cwd=tmp_path)
+    process = judge(name, "-k", "test_check and steps", cwd=tmp_path)
     assert process.returncode == 1
-    assert "Check(quantity='scores'" in process.stdout
+    assert "Comparison(quantity='scores'" in process.stdout
 
 
 def test_a_test_of_a_form_that_it_has_not_is_skipped_with_the_reason(make_tiny, tmp_path: Path):
     name = make_tiny()
-    process = judge(name, "-k", "where_they_meet or test_claim and loss", cwd=tmp_path)
+    process = judge(name, "-k", "where_they_meet or test_check and loss", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert f"{name} has no histogram" in process.stdout
     assert "2 passed, 2 skipped" in process.stdout
@@ -54,7 +54,7 @@ def test_a_test_of_a_form_that_it_has_not_is_skipped_with_the_reason(make_tiny, 
 
 def test_nothing_judged_is_not_a_pass(make_tiny, tmp_path: Path):
     name = make_tiny()
-    process = judge(name, "-k", "test_claim and adam", cwd=tmp_path)
+    process = judge(name, "-k", "test_check and adam", cwd=tmp_path)
     assert process.returncode == 5
     assert "ERROR: nothing was judged: every test was skipped" in process.stdout
     assert "2 skipped" in process.stdout
@@ -63,7 +63,7 @@ def test_nothing_judged_is_not_a_pass(make_tiny, tmp_path: Path):
 def test_nothing_judged_by_several_workers_is_not_a_pass_either(make_tiny, tmp_path: Path):
     pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     name = make_tiny()
-    process = judge(name, "-n", "2", "-k", "test_claim and adam", cwd=tmp_path)
+    process = judge(name, "-n", "2", "-k", "test_check and adam", cwd=tmp_path)
     assert process.returncode == 5, process.stdout
     assert "ERROR: nothing was judged: every test was skipped" in process.stdout
 
@@ -72,7 +72,7 @@ def test_a_warning_is_shown_and_no_failure(make_tiny, tmp_path: Path):
     start = "    starts = range(0, len(images), batch_size)"
     warning = "    import warnings\n    warnings.warn('as it happens', stacklevel=1)"
     name = make_tiny((start, f"{start}\n{warning}"))
-    process = judge(name, "-k", "test_claim and loss", cwd=tmp_path)
+    process = judge(name, "-k", "test_check and loss", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert "UserWarning: as it happens" in process.stdout
 
@@ -103,7 +103,7 @@ def test_one_line_names_an_absent_device_and_its_cases_are_not_collected(
         pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     name = make_tiny(also=NO_GPU)
     options = ("-n", workers) if workers != "0" else ()
-    process = judge(name, *options, "-k", "test_claim and labels", "-v", cwd=tmp_path)
+    process = judge(name, *options, "-k", "test_check and labels", "-v", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert f"judged: {name} (vectorized; float32, float64; cpu);" in process.stdout
     line = f"cuda is absent here ({name}): its cases are not collected"

@@ -1,0 +1,51 @@
+"""A comparison and its outcome: the error found, as a fraction of the error that is allowed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from compare.expected.bounds import Bounded, error_ratio
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison: its largest error, and that error as a fraction of what is allowed."""
+
+    quantity: str
+    where: str
+    error: float
+    error_ratio: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within its bound."""
+        return self.error_ratio <= 1  # NaN does not pass
+
+
+def hold_against(quantity: str, where: str, found: np.ndarray, expected: Bounded) -> Comparison:
+    """Compare what was found with what is expected, elementwise; NaN and other shapes fail."""
+    if np.shape(found) != expected.value.shape:
+        return must(quantity, f"{where} (its shape)", False)
+    error = np.abs(np.asarray(found, dtype=np.float64) - expected.value)
+    ratio = error_ratio(found, expected)
+    return Comparison(quantity, where, float(np.max(error)), float(np.max(ratio)))
+
+
+def must(quantity: str, where: str, holds: bool) -> Comparison:
+    """Make a check of what is either so or not: no error, or an infinite one."""
+    error = 0.0 if holds else float("inf")
+    return Comparison(quantity, where, error, error)
+
+
+def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Measure the largest difference of two arrays, relative to their largest size or to 1."""
+    if np.shape(a) != np.shape(b):
+        return float("inf")
+    scale = max(1.0, float(np.abs(a).max()), float(np.abs(b).max()))
+    return float(np.abs(a - b).max()) / scale
+
+
+def largest(numbers: Iterable[float]) -> float:
+    """Give the largest number, and NaN if any is NaN: Python's own `max` may overlook one."""
+    return float(np.max(list(numbers)))
