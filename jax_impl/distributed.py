@@ -22,7 +22,7 @@ from jax_impl.model import SelfAttentionModel
 from jax_impl.train import evaluate, mean_loss
 from shared.config import Config
 from shared.data import Split
-from shared.training.processes import Place, check_share
+from shared.training.processes import Process, check_share
 from shared.training.records import AdamState
 
 __all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
@@ -30,14 +30,14 @@ __all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
 SECONDS_TO_WAIT = 1800  # for the others, at the end: PyTorch's default
 
 
-def join(place: Place, device: str) -> None:
-    """Meet the other processes; each takes the GPU of its place on its machine, or all of them."""
+def join(process: Process, device: str) -> None:
+    """Meet the other processes; each takes the GPU of its rank on its machine, or all of them."""
     jax.config.update("jax_enable_preemption_service", False)  # or SIGTERM would end nothing
-    own = place.local_rank if device == "cuda" and place.local_size > 1 else None
+    own = process.local_rank if device == "cuda" and process.local_size > 1 else None
     # torchrun listens at its port, and the next may hold a connection: half lies below all that
     # systems choose for connections (32768 and up), and every process finds the same.
     jax.distributed.initialize(
-        *(f"{place.host}:{place.port // 2}", place.size, place.rank, own),
+        *(f"{process.host}:{process.port // 2}", process.size, process.rank, own),
         cluster_detection_method="deactivate",
         shutdown_timeout_seconds=SECONDS_TO_WAIT,
     )

@@ -16,18 +16,18 @@ from pytorch_impl import train
 from pytorch_impl.train import evaluate, train_steps
 from shared.config import Config
 from shared.data import Split
-from shared.training.processes import Place, check_share
+from shared.training.processes import Process, check_share
 from shared.training.records import AdamState
 
 __all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
 
 
-def join(place: Place, device: str) -> None:
-    """Meet the other processes; each takes the GPU of its place on its machine."""
+def join(process: Process, device: str) -> None:
+    """Meet the other processes; each takes the GPU of its rank on its machine."""
     if device == "cuda":
-        torch.cuda.set_device(place.local_rank)
+        torch.cuda.set_device(process.local_rank)
     backend = {"cpu": "gloo", "cuda": "nccl"}[device]
-    dist.init_process_group(backend, rank=place.rank, world_size=place.size)
+    dist.init_process_group(backend, rank=process.rank, world_size=process.size)
 
 
 def leave() -> None:

@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import absent
-import elsewhere
 import numpy as np
 import pytest
+import third_party
 from absent import present_devices
 
 from compare.registry.contract import dtypes_of
@@ -71,7 +71,7 @@ NEEDS = {
     "implementation": "evaluate",
     "trainer": "Training",
 }
-ELSEWHERE = pytest.StashKey[dict[str, ModuleType]]()
+THIRD_PARTY = pytest.StashKey[dict[str, ModuleType]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,23 +88,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(absent)
     names = config.getoption("--implementation")
-    config.stash[ELSEWHERE] = elsewhere.load(names, taken=tuple(PACKAGES))
+    config.stash[THIRD_PARTY] = third_party.load(names, taken=tuple(PACKAGES))
     if names:  # what they warn of is shown, and no error of parity
         config.addinivalue_line("filterwarnings", "default")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return elsewhere.describe(config.stash[ELSEWHERE])
+    return third_party.describe(config.stash[THIRD_PARTY])
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     is_test = collection_path.match("test_*.py")
     is_parity = collection_path.match("test_parity_*.py")
-    return True if config.stash[ELSEWHERE] and is_test and not is_parity else None
+    return True if config.stash[THIRD_PARTY] and is_test and not is_parity else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.stash[ELSEWHERE]:
+    if config.stash[THIRD_PARTY]:
         about_one = [item for item in items if NEEDS.keys() & set(item.fixturenames)]
         config.hook.pytest_deselected(items=[item for item in items if item not in about_one])
         items[:] = about_one
@@ -112,9 +112,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Call it a failure where every test of an implementation from elsewhere was skipped."""
+    """Call it a failure where every test of a third-party implementation was skipped."""
     config = session.config
-    if config.stash[ELSEWHERE] and exitstatus == 0 and not config.option.collectonly:
+    if config.stash[THIRD_PARTY] and exitstatus == 0 and not config.option.collectonly:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         if not reporter.stats.get("passed"):
             reporter.write_line("\nERROR: nothing was judged: every test was skipped", red=True)
@@ -123,20 +123,20 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture in NEEDS.keys() & set(metafunc.fixturenames):
-        params = list(_params(fixture, metafunc.config.stash[ELSEWHERE]))
+        params = list(_params(fixture, metafunc.config.stash[THIRD_PARTY]))
         metafunc.parametrize(fixture, params, indirect=True)
     if "common_device" in metafunc.fixturenames:
-        foreign = metafunc.config.stash[ELSEWHERE]
-        metafunc.parametrize("common_device", ["cpu"] if foreign else _common_devices())
+        third_party = metafunc.config.stash[THIRD_PARTY]
+        metafunc.parametrize("common_device", ["cpu"] if third_party else _common_devices())
 
 
-def _params(fixture: str, foreign: dict[str, ModuleType]) -> Iterator[Any]:
+def _params(fixture: str, third_party: dict[str, ModuleType]) -> Iterator[Any]:
     """List what a fixture goes through: implementations, or their forms, dtypes and devices."""
     trains = NEEDS[fixture] != "evaluate"
-    if not foreign:
+    if not third_party:
         for name in TRAINERS if trains else tuple(PACKAGES):
             yield from _params_of(fixture, name, None, FORMS[name], DTYPES, own_devices(name))
-    for name, module in foreign.items():
+    for name, module in third_party.items():
         if hasattr(module, NEEDS[fixture]):
             dtypes = [dtype for dtype in DTYPES if dtype in dtypes_of(module)]
             forms, devices = tuple(module.ATTENTION), present_devices(name, module)

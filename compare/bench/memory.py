@@ -17,7 +17,7 @@ from pathlib import Path
 
 from compare.bench.jobs import Job, prepare
 from compare.machine import search_path
-from compare.registry.implementations import load_foreign, load_implementations
+from compare.registry.implementations import load_implementations, load_third_party
 from shared.config import Config
 from shared.data import load_data
 from shared.errors import UserError
@@ -110,7 +110,7 @@ def main(args: Sequence[str]) -> int:
     if job.module is None:
         implementations, _ = load_implementations([job.implementation])
     else:
-        implementations = load_foreign([job.module])
+        implementations = load_third_party([job.module])
     implementation = implementations[job.implementation]
     data = load_data(num_channels=job.num_channels)
     prepare(replace(job, num_images=1, batch_size=1), implementation, data)()

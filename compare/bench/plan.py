@@ -41,7 +41,7 @@ class BenchConfig:
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
     """Which to time; PyTorch's loop is always timed along, where it is installed."""
     implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Time this one too: a package.module from elsewhere. See docs/add_a_framework.md."""
+    """Time this one too: the package.module of a third party. See docs/add_a_framework.md."""
     forms: tuple[Attention, ...] = get_args(Attention)
     """The forms of attention to time."""
     batch_sizes: tuple[int, ...] | None = None

@@ -25,7 +25,7 @@ HEADINGS = (
 NARROW_HEADINGS = ("batch", "ms/sample", "x the loop", "x floor")
 FULL_WIDTH = 132  # columns of a terminal
 COLOR_OF = dict(zip(FORMS, COLORS, strict=True))
-# One of each for every implementation: first this project's three, then those from elsewhere.
+# One of each for every implementation: first this project's three, then those of a third party.
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS, HATCHES = "os^vD", ("", "///", "...", "xxx", "ooo")
 

@@ -47,7 +47,7 @@ def make_row(
         itemsize=np.dtype(job.dtype).itemsize,
     )
     floor = 1000 * floor_seconds(work, speed) / job.batch_size if job.device == "cpu" else None
-    form: Any = job.form  # a foreign module's too is one of Attention
+    form: Any = job.form  # a third-party module's too is one of Attention
     return Row(
         *(job.implementation, form, job.batch_size, job.phase),
         ms_per_sample=ms,

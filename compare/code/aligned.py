@@ -13,7 +13,7 @@ from functools import cache
 from itertools import combinations, groupby
 from typing import Literal, NamedTuple
 
-from compare.code.landmarks import Place, find_places
+from compare.code.landmarks import Location, find_locations
 from compare.code.sources import Line, Source
 from compare.code.tokens import (
     Token,
@@ -49,7 +49,7 @@ class _Item(NamedTuple):
     name: str  # of the implementation
     line: Line
     tokens: tuple[Token, ...]
-    place: Place
+    location: Location
 
 
 _Group = tuple[_Item, ...]  # the lines of a row, without its gaps
@@ -71,7 +71,7 @@ def align(sources: Sequence[Source]) -> list[Row]:
     items, names = {}, {}
     for source in sources:
         lines = tokenize_lines(source.text)
-        places = find_places(source.text)
+        locations = find_locations(source.text)
         imported = imported_names(source.text)
         joined = [token for line in lines for token in join_dotted(line, imported)]
         used = {token.text for token in joined if token.is_name}
@@ -81,7 +81,7 @@ def align(sources: Sequence[Source]) -> list[Row]:
                 source.implementation,
                 line,
                 tuple(lines[line.number - 1]),
-                places.get(line.number, Place("")),
+                locations.get(line.number, Location("")),
             )
             for line in source.lines
         ]
@@ -123,18 +123,18 @@ def _merge(rows: Sequence[_Group], items: Sequence[_Item]) -> list[_Group]:
 
 def _fit(row: _Group, item: _Item) -> float:
     """Say how well an item fits on a row: 0 if it may not stand there."""
-    return max(_pair_fit(other.tokens, other.place, item.tokens, item.place) for other in row)
+    return max(_pair_fit(other.tokens, other.location, item.tokens, item.location) for other in row)
 
 
 @cache
 def _pair_fit(
-    one: tuple[Token, ...], place: Place, other: tuple[Token, ...], other_place: Place
+    one: tuple[Token, ...], location: Location, other: tuple[Token, ...], other_place: Location
 ) -> float:
-    if place.scope != other_place.scope or bool(one) != bool(other):
+    if location.scope != other_place.scope or bool(one) != bool(other):
         return 0.0
-    if place.landmark is not None and place.landmark == other_place.landmark:
+    if location.landmark is not None and location.landmark == other_place.landmark:
         return 1000.0  # no likeness of other lines, together, outweighs a landmark
-    if place.is_definition or other_place.is_definition:
+    if location.is_definition or other_place.is_definition:
         return 0.0
     if not one:
         return 0.1  # blank lines
@@ -145,7 +145,7 @@ def _pair_fit(
 def _finish(group: _Group, order: Sequence[str], names: dict[str, _Names]) -> Row:
     """Make the row of a group: name its landmark, tell its kind, and mark what differs."""
     by_name = {item.name: item for item in group}
-    landmarks = {item.place.landmark for item in group}
+    landmarks = {item.location.landmark for item in group}
     return Row(
         lines={name: by_name[name].line if name in by_name else None for name in order},
         landmark=landmarks.pop() if len(landmarks) == 1 else None,

@@ -1,7 +1,7 @@
 """The landmarks of a Python file, which are held on one row however the files around them differ.
 
 A landmark is a function, a class, or a step: the first `name = ...` in its function, as
-`scores = ...` is. It is called by its place: `attend`, `attend.scores`,
+`scores = ...` is. It is called by its location: `attend`, `attend.scores`,
 `SelfAttentionModel.forward.logits`, `SelfAttentionModel.__init__.self.K`.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 SAME_NAME = {"__call__": "forward"}
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where in its file a line stands."""
 
     scope: str  # the function or class it is in, "" at the top level; "@name" above a definition
@@ -21,12 +21,12 @@ class Place(NamedTuple):
     is_definition: bool = False  # of a function or class
 
 
-def find_places(text: str) -> dict[int, Place]:
-    """Find the place of every line, by its number from 1, that is in a function or a landmark.
+def find_locations(text: str) -> dict[int, Location]:
+    """Find the location of every line, by its number from 1, that is in a function or a landmark.
 
     Raises SyntaxError if the text is not Python.
     """
-    places: dict[int, Place] = {}
+    locations: dict[int, Location] = {}
     lines = text.split("\n")
     seen: set[str] = set()
 
@@ -35,21 +35,21 @@ def find_places(text: str) -> dict[int, Place]:
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 name = f"{scope}.{SAME_NAME.get(child.name, child.name)}".lstrip(".")
                 for number in range(child.lineno, (child.end_lineno or child.lineno) + 1):
-                    places[number] = Place(name)
+                    locations[number] = Location(name)
                 for number in range(first_line(child, lines), child.lineno):
-                    places[number] = Place(f"@{name}")
-                places[child.lineno] = Place(scope, name, is_definition=True)
+                    locations[number] = Location(f"@{name}")
+                locations[child.lineno] = Location(scope, name, is_definition=True)
                 visit(child, name)
                 continue
             if isinstance(child, ast.Assign | ast.AnnAssign) and (target := _target(child)):
                 name = f"{scope}.{target}".lstrip(".")
                 if name not in seen:
                     seen.add(name)
-                    places[child.lineno] = Place(scope, name)
+                    locations[child.lineno] = Location(scope, name)
             visit(child, scope)
 
     visit(ast.parse(text), "")
-    return places
+    return locations
 
 
 def first_line(statement: ast.stmt, lines: Sequence[str]) -> int:

@@ -1,4 +1,5 @@
 """`python -m compare divergences`: where the libraries part, and the page made of it.
 
-Start at command.py; the traps, each with the code that shows it, are in compare/catalogue/traps.
+Start at command.py; each divergence, with the code that shows it, is in
+compare/catalogue/divergences.
 """

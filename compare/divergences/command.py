@@ -12,11 +12,18 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from compare.catalogue import BUGS, Bug
+from compare.catalogue.divergences import (
+    DIVERGENCES,
+    SUBJECTS,
+    Divergence,
+    Results,
+    missing_library,
+    run_divergence,
+)
+from compare.catalogue.divergences.agreements import AGREEMENTS
+from compare.catalogue.divergences.records import anchor_of
+from compare.catalogue.divergences.run import PRELUDE, say_result
 from compare.catalogue.plant import whole_lines
-from compare.catalogue.traps import SUBJECTS, TRAPS, Results, Trap, missing_library, run_trap
-from compare.catalogue.traps.agreements import AGREEMENTS
-from compare.catalogue.traps.records import anchor_of
-from compare.catalogue.traps.run import PRELUDE, say_result
 from compare.parity.checks import CHECKED
 from compare.records.mutants import FoundBug, read_mutants
 from shared.cli import make_console, parse_options
@@ -49,14 +56,14 @@ class DivergencesConfig:
 
 
 def main(args: Sequence[str]) -> int:
-    """Run every trap and write the page."""
+    """Run every divergence and write the page."""
     config = parse_options(
         DivergencesConfig(),
         args,
         prog="python -m compare divergences",
-        description="Runs every trap of the catalogue and writes docs/divergences.md from it.",
+        description="Run every divergence of the catalogue and write docs/divergences.md from it.",
     )
-    missing = {name for trap in TRAPS if (name := missing_library(trap)) is not None}
+    missing = {name for each in DIVERGENCES if (name := missing_library(each)) is not None}
     if missing:
         raise UserError(
             f"The page shows PyTorch beside JAX, and {', '.join(sorted(missing))} is not "
@@ -71,7 +78,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
-    """Fill the template with what every trap gives here, and with the planted bugs.
+    """Fill the template with what every divergence gives here, and with the planted bugs.
 
     `mutants` are the measured ones by name, as mutants.json holds them; where there are none, the
     page leaves their column out.
@@ -86,8 +93,11 @@ def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
     )
     environment.filters |= {"anchor": anchor_of, "title_of": title_of}
     return environment.get_template(TEMPLATE.name).render(
-        traps={subject: [show_trap(trap) for trap in traps] for subject, traps in SUBJECTS.items()},
-        num_traps=len(TRAPS),
+        divergences={
+            subject: [show_divergence(each) for each in group]
+            for subject, group in SUBJECTS.items()
+        },
+        num_divergences=len(DIVERGENCES),
         prelude="\n".join(dict.fromkeys("\n".join(PRELUDE.values()).splitlines())),
         bugs={
             heading: [show_bug(bug, mutants.get(bug.name)) for bug in bugs]
@@ -97,7 +107,9 @@ def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
         hidden=[bug for bug in BUGS if bug.equivalent],
         checks=CHECKED,
         agreements=[agreement.what for agreement in AGREEMENTS],
-        versions=say_versions({name for trap in TRAPS for name in trap.libraries} | {"numpy"}),
+        versions=say_versions(
+            {name for each in DIVERGENCES for name in each.libraries} | {"numpy"}
+        ),
         is_measured=bool(mutants),
     )
 
@@ -116,24 +128,24 @@ def say_versions(libraries: set[str]) -> str:
     return ", ".join(f"{name} {version(name).split('+')[0]}" for name in sorted(libraries))
 
 
-def show_trap(trap: Trap) -> dict[str, Any]:
-    """Give the template what it prints of a trap, after running it."""
-    found = run_trap(trap)
-    if not trap.expect(found):
+def show_divergence(divergence: Divergence) -> dict[str, Any]:
+    """Give the template what it prints of a divergence, after running it."""
+    found = run_divergence(divergence)
+    if not divergence.expect(found):
         raise UserError(
-            f"The libraries no longer part as {trap.name!r} says, {describe(found)}: change or "
-            "remove the trap in compare/catalogue/traps."
+            f"The libraries no longer part as {divergence.name!r} says, {describe(found)}: "
+            "change or remove the divergence in compare/catalogue/divergences."
         )
     columns = [
         {"framework": heading, "code": code, "gives": escape(say_result(getattr(found, key)))}
         for key, heading in FRAMEWORKS.items()
-        if (code := getattr(trap, key))
+        if (code := getattr(divergence, key))
     ]
     return {
-        "trap": trap,
+        "divergence": divergence,
         "columns": columns,
-        "size": trap.size(found),
-        "versions": say_versions(set(trap.libraries)),
+        "size": divergence.size(found),
+        "versions": say_versions(set(divergence.libraries)),
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy_reference
 from compare.code.aligned import align
 from compare.code.highlight import Cell, highlight
-from compare.code.landmarks import find_places
+from compare.code.landmarks import find_locations
 from compare.code.sources import Source, read_source
 from compare.page.encode import make_picture
 from compare.parity.capture import capture_steps
@@ -46,11 +46,11 @@ def code_rows() -> list[CodeRow]:
 
 def _rows_of(sources: list[Source]) -> Iterator[CodeRow]:
     rows = align(sources)
-    places = {source.implementation: find_places(source.text) for source in sources}
+    locations = {source.implementation: find_locations(source.text) for source in sources}
     for row, cells in zip(rows, highlight(rows, sources), strict=True):
         name, line = next((name, line) for name, line in row.lines.items() if line)
-        place = places[name].get(line.number)
-        where = "" if place is None else place.landmark or place.scope
+        location = locations[name].get(line.number)
+        where = "" if location is None else location.landmark or location.scope
         part = _part_of(where if where else "")
         last = (row.landmark or "").rpartition(".")[2]
         # The model's own `attended = attend(...)` is the call; the step is where it is computed.
@@ -59,7 +59,7 @@ def _rows_of(sources: list[Source]) -> Iterator[CodeRow]:
 
 
 def _part_of(where: str) -> str:
-    """Return the part that a place such as "attend_looped.attended" belongs to."""
+    """Return the part that a location such as "attend_looped.attended" belongs to."""
     function = where.split(".")[0]
     if function in ("attend", "attend_vectorized"):  # which is `attend`, on the whole batch
         return "attend"

@@ -10,13 +10,13 @@ import tyro
 
 from compare.page.bugs import bugs_data
 from compare.page.code import code_rows, steps_data
+from compare.page.divergences import list_divergences
 from compare.page.model_data import choose_digits, model_data
 from compare.page.names import DISPLAY_NAMES
 from compare.page.render import MOST_BYTES, render_page
 from compare.page.run_result import Run, read_run
 from compare.page.speed import speed_data
 from compare.page.training import training_data
-from compare.page.traps import list_traps
 from compare.parity.steps import Batch
 from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_present
@@ -46,7 +46,7 @@ class PageConfig:
     """A folder with MNIST's four original files, for a run on full MNIST."""
     docs: Path | None = None
     """The folder with bench.json, mutants.json and divergences.md, for the sections Speed, Break it
-    and Traps; without it, the project's own."""
+    and Divergences; without it, the project's own."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -119,7 +119,7 @@ def gather(
         "rows": code_rows(),
         "digit": embedded["steps"],
         "sections": embedded,
-        "traps": list_traps(docs, path),
+        "divergences": list_divergences(docs, path),
         "is_global": run.result.config.normalization == "global",
     }
     return view, embedded

@@ -20,13 +20,13 @@ from compare.parity.steps import Case
 from compare.parity.training import TRAJECTORY_TOLERANCE, check_adam_steps
 from shared.files import write_json
 from shared.training.loop import train
-from shared.training.processes import Place, find_place, run_or_leave
+from shared.training.processes import Process, find_process, run_or_leave
 
 BATCH = 8  # which 1, 2, 4 and 8 devices can share
 TRAINED_ON, EPOCHS = 67, 5  # 40 steps, and three samples left out of every epoch
 
 
-def check_together(package: str, case: Case, place: Place) -> Comparisons:
+def check_together(package: str, case: Case, process: Process) -> Comparisons:
     """Put the checks to a package's distributed.py, from within one of the processes."""
     distributed = import_module(f"{package}.distributed")
     alone = import_module(package)
@@ -34,7 +34,7 @@ def check_together(package: str, case: Case, place: Place) -> Comparisons:
     problem = few_levels(make_problem(BATCH, 7, 3, 5), 31)
     # The gradient's bound is judged in the first moment, from what was held just before.
     yield from check_adam_steps(case, distributed, problem)
-    yield from check_same_training(case, distributed, alone, place)
+    yield from check_same_training(case, distributed, alone, process)
     if devices > 1:
         data, uneven = make_dataset(problem), config_of(case, batch_size=devices + 1)
         refused = refuses(lambda: next(train(distributed, problem.params, data, uneven)))
@@ -42,7 +42,7 @@ def check_together(package: str, case: Case, place: Place) -> Comparisons:
 
 
 def check_same_training(
-    case: Case, distributed: ModuleType, alone: ModuleType, place: Place
+    case: Case, distributed: ModuleType, alone: ModuleType, process: Process
 ) -> Comparisons:
     """Train for some epochs together and alone: the same batches, losses and weights."""
     problem = few_levels(make_problem(TRAINED_ON, 7, 3, 5), 31)
@@ -50,7 +50,7 @@ def check_same_training(
     data = make_dataset(problem)
     together = list(train(distributed, problem.params, data, config))
     for a, b in zip(together, train(alone, problem.params, data, config), strict=True):
-        where = f"{case}, process {place.rank} of {place.size}, epoch {a.number}"
+        where = f"{case}, process {process.rank} of {process.size}, epoch {a.number}"
         pairs = {"losses": (a.step_losses, b.step_losses)}
         for kind, found, expected in (
             ("parameter", a.params, b.params),
@@ -58,7 +58,7 @@ def check_same_training(
             ("second moment", a.adam.second_moment, b.adam.second_moment),
         ):
             pairs |= {f"{kind} {name}": (found[name], expected[name]) for name in problem.params}
-        if place.is_first:
+        if process.is_first:
             pairs["validation logits"] = (a.validation.logits, b.validation.logits)
             same = a.validation.accuracy == b.validation.accuracy
             yield must("validation accuracy", where, same)
@@ -73,21 +73,21 @@ def check_same_training(
 def main(args: Sequence[str]) -> int:
     """Join the others, put the checks, and write what was found."""
     package, file = args[0], Path(args[1])
-    place = find_place(os.environ)
-    assert place is not None, "start it with torchrun"
+    process = find_process(os.environ)
+    assert process is not None, "start it with torchrun"
     distributed = import_module(f"{package}.distributed")
     name = package.removesuffix("_impl")
 
     def run() -> int:
-        distributed.join(place, "cpu")
+        distributed.join(process, "cpu")
         case = Case(name, "histogram", "float64")
-        comparisons = list(check_together(package, case, place))
+        comparisons = list(check_together(package, case, process))
         found = [asdict(comparison) | {"passed": comparison.passed} for comparison in comparisons]
-        write_json(file.with_suffix(f".{place.rank}{file.suffix}"), found)
+        write_json(file.with_suffix(f".{process.rank}{file.suffix}"), found)
         distributed.leave()
         return 0
 
-    run_or_leave(place, run)
+    run_or_leave(process, run)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The contract of an implementation, and finding those that are installed or from elsewhere.
+"""The contract of an implementation, and finding those that are installed or of a third party.
 
-Start at contract.py; implementations.py loads this project's three, foreign.py those of a user.
+Start at contract.py; implementations.py loads this project's three, third_party.py those of a user.
 """

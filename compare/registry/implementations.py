@@ -1,4 +1,4 @@
-"""The implementations there are, those given from elsewhere, and which of them can be run here."""
+"""The implementations there are, those of a third party, and which of them can be run here."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from types import ModuleType
 from rich.console import Console
 
 from compare.registry.contract import Implementation, dtypes_of
-from compare.registry.foreign import guard, import_foreign
+from compare.registry.third_party import guard, import_third_party
 from shared.errors import UserError, check_choice
 
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
@@ -32,20 +32,20 @@ def load_implementations(names: Sequence[str]) -> tuple[dict[str, ModuleType], d
     return found, missing
 
 
-def load_foreign(modules: Sequence[str]) -> dict[str, ModuleType]:
-    """Import implementations from elsewhere, guarded, by the last part of their modules' names."""
-    found = import_foreign(modules, taken=tuple(PACKAGES))
+def load_third_party(modules: Sequence[str]) -> dict[str, ModuleType]:
+    """Import third-party implementations, guarded, by the last part of their modules' names."""
+    found = import_third_party(modules, taken=tuple(PACKAGES))
     return {name: guard(module, name) for name, module in found.items()}
 
 
 def load_present(
-    names: Sequence[str], console: Console, foreign: Sequence[str] = ()
+    names: Sequence[str], console: Console, third_party: Sequence[str] = ()
 ) -> dict[str, ModuleType]:
     """Import the implementations called `names`, and name on the console those left out.
 
-    `foreign` are modules from elsewhere, which are added and must be there.
+    `third_party` are modules of a third party, which are added and must be there.
     """
-    added = load_foreign(foreign)
+    added = load_third_party(third_party)
     if added and not names:
         return added
     found, missing = load_implementations(names)

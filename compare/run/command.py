@@ -46,7 +46,7 @@ class RunConfig(Config):
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
     """Which to run; one whose library is not installed is named and left out."""
     implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Run this one too: a package.module from elsewhere. See docs/add_a_framework.md."""
+    """Run this one too: the package.module of a third party. See docs/add_a_framework.md."""
     name: str = "compare"
     """The run folder's name, after the time."""
     json: Path | None = None
@@ -89,7 +89,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def _load(config: RunConfig, console: Console) -> dict[str, ModuleType]:
-    """Import what was asked for, and say of those from elsewhere what they will not do."""
+    """Import what was asked for, and say of those of a third party what they will not do."""
     present = load_present(config.implementations, console, config.implementation)
     implementations = keep_with_dtype(present, config.dtype, console)
     for name, implementation in implementations.items():

@@ -33,7 +33,7 @@ class TraceConfig:
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
     """Which to trace; one whose library is not installed is named and left out."""
     implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Trace this one too: a package.module from elsewhere. See docs/add_a_framework.md."""
+    """Trace this one too: the package.module of a third party. See docs/add_a_framework.md."""
     forms: tuple[Attention, ...] = get_args(Attention)
     """The forms of attention to trace."""
     dtypes: tuple[Literal["float32", "float64", "bfloat16"], ...] = (

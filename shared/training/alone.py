@@ -19,7 +19,7 @@ from shared.mnist import cache_path
 from shared.params import initial_params
 from shared.training.loop import train
 from shared.training.metrics import TestLine
-from shared.training.processes import Place, check_share, find_place, run_or_leave
+from shared.training.processes import Process, check_share, find_process, run_or_leave
 from shared.training.progress import training_progress, watch_steps
 from shared.training.records import Epoch, Evaluation
 from shared.training.resume import check_has_checkpoint, find_folder, find_state
@@ -77,10 +77,12 @@ def train_alone(
         prog=f"python -m {implementation.__name__}",
         description=f"{implementation.__doc__} Trains it, reports every epoch and tests it.",
     )
-    place = find_place(os.environ)
-    if place is None:
+    process = find_process(os.environ)
+    if process is None:
         return _train_and_test(implementation, implementation, name, config)
-    run_or_leave(place, lambda: _train_together(implementation, distributed, name, config, place))
+    run_or_leave(
+        process, lambda: _train_together(implementation, distributed, name, config, process)
+    )
     return 0
 
 
@@ -89,13 +91,13 @@ def _train_together(
     distributed: ModuleType,
     name: str,
     config: Config,
-    place: Place,
+    process: Process,
 ) -> int:
     """Train in this process among others; the first does all else that there is to do."""
-    distributed.join(place, config.device)
+    distributed.join(process, config.device)
     check_share(config.batch_size, distributed.count_devices(config.device))
     status = 0
-    if place.is_first:
+    if process.is_first:
         status = _train_and_test(implementation, distributed, name, config)
     else:
         _train_along(distributed, name, config)

@@ -1,6 +1,6 @@
-"""One process among those of a training: its place, its share, and how it ends.
+"""One process among those of a training: its rank, its share, and how it ends.
 
-`torchrun` starts the processes, in PyTorch and in JAX, and tells each its place in environment
+`torchrun` starts the processes, in PyTorch and in JAX, and tells each its rank in environment
 variables: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
 """
 
@@ -17,7 +17,7 @@ from shared.errors import Stopped, UserError
 SIGNS_OF_LOSS = ("gloo", "nccl", "connection", "unavailable", "heartbeat")
 
 
-class Place(NamedTuple):
+class Process(NamedTuple):
     """A process among those of a training."""
 
     rank: int  # from 0, on all machines together
@@ -33,8 +33,8 @@ class Place(NamedTuple):
         return self.rank == 0
 
 
-def find_place(environment: Mapping[str, str]) -> Place | None:
-    """Read this process's place from its environment; None for a process on its own.
+def find_process(environment: Mapping[str, str]) -> Process | None:
+    """Read this process's rank from its environment; None for a process on its own.
 
     Raises UserError where the variables make no sense.
     """
@@ -50,10 +50,10 @@ def find_place(environment: Mapping[str, str]) -> Place | None:
     if not (is_place and 2048 <= port < 2**16 and found["MASTER_ADDR"]):
         said = ", ".join(f"{name} {value!r}" for name, value in found.items())
         raise UserError(
-            f"These variables are no place of a process among others: {said}. Start the processes "
+            f"These variables are no rank of a process among others: {said}. Start the processes "
             "with torchrun, which sets them, or unset RANK and WORLD_SIZE."
         )
-    return Place(rank, size, local_rank, local_size, found["MASTER_ADDR"], port)
+    return Process(rank, size, local_rank, local_size, found["MASTER_ADDR"], port)
 
 
 def check_share(batch_size: int, devices: int) -> None:
@@ -68,12 +68,12 @@ def check_share(batch_size: int, devices: int) -> None:
         )
 
 
-def run_or_leave(place: Place, run: Callable[[], int]) -> None:
+def run_or_leave(process: Process, run: Callable[[], int]) -> None:
     """Run what a process is for; where that fails, say why and leave at once.
 
     An ordinary exit would wait for the others, which wait for this one in the middle of a step.
     """
-    if not place.is_first:  # these may reach all: the first stops in order, and then the others
+    if not process.is_first:  # these may reach all: the first stops in order, and then the others
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
@@ -89,7 +89,7 @@ def run_or_leave(place: Place, run: Callable[[], int]) -> None:
     except Exception as error:
         status = 1
         if is_loss(error):
-            print(f"error: {say_loss(place)}", file=sys.stderr)
+            print(f"error: {say_loss(process)}", file=sys.stderr)
         else:
             traceback.print_exc()
     if status:
@@ -104,9 +104,9 @@ def is_loss(error: Exception) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(sign in said for sign in SIGNS_OF_LOSS)
 
 
-def say_loss(place: Place) -> str:
+def say_loss(process: Process) -> str:
     """Say that another process is gone, and what that means."""
     return (
-        f"Process {place.rank} of {place.size} has lost another one, which has ended or cannot be "
-        "reached, so the run ends here; what process 0 finished is kept in its run folder."
+        f"Process {process.rank} of {process.size} has lost another one, which has ended or cannot "
+        "be reached, so the run ends here; what process 0 finished is kept in its run folder."
     )

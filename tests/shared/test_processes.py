@@ -1,11 +1,11 @@
-"""A process's place and its share of batches, and how it tells a lost connection."""
+"""A process's rank and its share of batches, and how it tells a lost connection."""
 
 import pytest
 
 from shared.errors import UserError
-from shared.training.processes import Place, check_share, find_place, is_loss
+from shared.training.processes import Process, check_share, find_process, is_loss
 
-PLACE = {
+ENVIRONMENT = {
     "RANK": "3",
     "WORLD_SIZE": "4",
     "LOCAL_RANK": "1",
@@ -16,8 +16,8 @@ PLACE = {
 
 
 def test_a_place_is_read_from_the_environment():
-    assert find_place({}) is None
-    assert find_place(PLACE) == Place(3, 4, 1, 2, "10.0.0.1", 29500)
+    assert find_process({}) is None
+    assert find_process(ENVIRONMENT) == Process(3, 4, 1, 2, "10.0.0.1", 29500)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ def test_a_place_is_read_from_the_environment():
     ],
 )
 def test_a_place_that_cannot_be_gets_one_sentence(wrong: dict):
-    environment = {k: v for k, v in (PLACE | wrong).items() if v is not None}
+    environment = {k: v for k, v in (ENVIRONMENT | wrong).items() if v is not None}
     (name, value), *_ = wrong.items()
-    with pytest.raises(UserError, match=f"no place of a process.*{name} '{value or ''}'.*torchrun"):
-        find_place(environment)
+    with pytest.raises(UserError, match=f"no rank of a process.*{name} '{value or ''}'.*torchrun"):
+        find_process(environment)
 
 
 def test_an_uneven_share_is_refused():

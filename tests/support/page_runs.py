@@ -125,7 +125,7 @@ MUTANTS = {
 
 
 def make_docs(folder: Path) -> Path:
-    """Write a docs folder: planted bugs, an empty page of traps, the project's own benchmark."""
+    """Write a docs folder: planted bugs, an empty divergences page, the project's own benchmark."""
     folder.mkdir(parents=True)
     own = Path(__file__).resolve().parents[2] / "docs"
     (folder / "bench.json").write_text((own / "bench.json").read_text())

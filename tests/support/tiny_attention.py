@@ -1,4 +1,4 @@
-"""A forward-only implementation as small as it can be, in NumPy: what tests take from elsewhere."""
+"""The third-party implementation of the tests: forward only, in NumPy, as small as it can be."""
 
 import numpy as np
 

@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 import pytest
 
 from compare.code.aligned import Row, align, count_kinds
-from compare.code.landmarks import find_places
+from compare.code.landmarks import find_locations
 from compare.code.sources import (
     Line,
     Source,
@@ -51,7 +51,7 @@ def made(name: str, text: str) -> Source:
 
 def landmarks(source: Source) -> dict[str, int]:
     """Find the line of every landmark."""
-    return {p.landmark: n for n, p in find_places(source.text).items() if p.landmark}
+    return {p.landmark: n for n, p in find_locations(source.text).items() if p.landmark}
 
 
 def row_of(rows: Sequence[Row], landmark: str) -> Row:

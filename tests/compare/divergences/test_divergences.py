@@ -1,4 +1,4 @@
-"""The traps are still there, and docs/divergences.md says what is there."""
+"""The divergences are still there, and docs/divergences.md says what is there."""
 
 import json
 import re
@@ -13,9 +13,15 @@ import pytest
 from page_runs import MUTANTS
 
 from compare.catalogue import BUGS
-from compare.catalogue.traps import TRAPS, Results, Trap, missing_library, run_trap
-from compare.catalogue.traps.agreements import AGREEMENTS, Agreement
-from compare.catalogue.traps.run import run_code, say_result
+from compare.catalogue.divergences import (
+    DIVERGENCES,
+    Divergence,
+    Results,
+    missing_library,
+    run_divergence,
+)
+from compare.catalogue.divergences.agreements import AGREEMENTS, Agreement
+from compare.catalogue.divergences.run import run_code, say_result
 from compare.divergences import command as divergences
 from compare.divergences.command import anchor_of, main, say_versions, write_page
 from compare.parity.checks import CHECKED
@@ -26,19 +32,19 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = DOCS / "divergences.md"
 
 
-def skip_without_libraries(*traps: Trap) -> None:
+def skip_without_libraries(*divergences: Divergence) -> None:
     """Skip the test by the name of a library that is not installed."""
-    for trap in traps:
-        if (missing := missing_library(trap)) is not None:
+    for divergence in divergences:
+        if (missing := missing_library(divergence)) is not None:
             pytest.skip(f"{missing} is not installed")
 
 
-run_once = cache(run_trap)
+run_once = cache(run_divergence)
 
 
 @pytest.fixture(autouse=True)
-def _each_trap_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(divergences, "run_trap", run_once)
+def _each_divergence_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(divergences, "run_divergence", run_once)
 
 
 def without_numbers(text: str) -> str:
@@ -46,51 +52,51 @@ def without_numbers(text: str) -> str:
     return re.sub(r"[-+]?\d[\d,.]*(e[-+]?\d+)?", "#", text)
 
 
-@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
-def test_the_libraries_still_part(trap: Trap):
-    """A failure says that a library has changed: mend the trap, and what was built upon it."""
-    skip_without_libraries(trap)
-    found = run_once(trap)
-    assert trap.expect(found), divergences.describe(found)
-    assert trap.size(found)
+@pytest.mark.parametrize("divergence", DIVERGENCES, ids=lambda divergence: divergence.name)
+def test_the_libraries_still_part(divergence: Divergence):
+    """A failure says that a library has changed: correct the entry, and what was built upon it."""
+    skip_without_libraries(divergence)
+    found = run_once(divergence)
+    assert divergence.expect(found), divergences.describe(found)
+    assert divergence.size(found)
 
 
-@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
-def test_a_trap_is_whole(trap: Trap):
-    assert sum(other.name == trap.name for other in TRAPS) == 1
-    assert trap.what.endswith((".", ":"))
-    assert trap.see.endswith(".")
-    assert trap.mend.endswith(".")
-    assert trap.sources
-    assert all(source.startswith("https://") for source in trap.sources)
-    assert set(trap.bugs) <= {bug.name for bug in BUGS}
-    for code in (trap.pytorch, trap.jax, trap.numpy):
+@pytest.mark.parametrize("divergence", DIVERGENCES, ids=lambda divergence: divergence.name)
+def test_a_divergence_is_whole(divergence: Divergence):
+    assert sum(other.name == divergence.name for other in DIVERGENCES) == 1
+    assert divergence.what.endswith((".", ":"))
+    assert divergence.detect.endswith(".")
+    assert divergence.fix.endswith(".")
+    assert divergence.sources
+    assert all(source.startswith("https://") for source in divergence.sources)
+    assert set(divergence.bugs) <= {bug.name for bug in BUGS}
+    for code in (divergence.pytorch, divergence.jax, divergence.numpy):
         assert len(code.splitlines()) <= 6
         assert all(len(line) <= 90 for line in code.splitlines())
-    # A trap that says nothing of NumPy has nothing to compare with; one that does has its code.
-    libraries = {"torchmetrics", "flax", "optax"} & set(trap.libraries)
+    # An entry that says nothing of NumPy has nothing to compare with; one that does has its code.
+    libraries = {"torchmetrics", "flax", "optax"} & set(divergence.libraries)
     for library, mark in (("torchmetrics", "torchmetrics"), ("flax", "nnx."), ("optax", "optax.")):
-        assert (library in libraries) == (mark in trap.pytorch + trap.jax), library
+        assert (library in libraries) == (mark in divergence.pytorch + divergence.jax), library
 
 
-def test_a_trap_that_is_gone_is_noticed():
+def test_a_divergence_that_is_gone_is_noticed():
     """Each expectation fails where both frameworks give what one of them does."""
-    skip_without_libraries(*TRAPS)
-    for trap in TRAPS:
-        found = run_once(trap)
+    skip_without_libraries(*DIVERGENCES)
+    for divergence in DIVERGENCES:
+        found = run_once(divergence)
         for same in (found.pytorch, found.jax):
             gone = Results(same, same, found.numpy if found.numpy is None else same)
             try:
-                parted = bool(trap.expect(gone))
+                parted = bool(divergence.expect(gone))
             except (TypeError, IndexError, AttributeError, ValueError):
                 continue  # what one gives has not even the other's form
             # The two that both frameworks ratio: a snapshot is live in both, a byte wraps in both.
-            assert not parted or trap.name in ("snapshots", "bytes"), trap.name
+            assert not parted or divergence.name in ("snapshots", "bytes"), divergence.name
 
 
 @pytest.mark.parametrize("agreement", AGREEMENTS, ids=lambda agreement: agreement.what)
 def test_the_libraries_still_agree(agreement: Agreement):
-    skip_without_libraries(*TRAPS)
+    skip_without_libraries(*DIVERGENCES)
     one, other = run_code(agreement.pytorch, "pytorch"), run_code(agreement.jax, "jax")
     assert one.shape == other.shape
     np.testing.assert_allclose(other, one, rtol=1e-5)
@@ -111,22 +117,22 @@ def test_the_checks_of_the_catalogue_are_those_of_the_suite():
 
 
 def test_the_page_is_what_the_catalogue_makes_of_it():
-    skip_without_libraries(*TRAPS)
+    skip_without_libraries(*DIVERGENCES)
     page = write_page(read_mutants(DOCS / "mutants.json")["bugs"])
     assert without_numbers(PAGE.read_text()) == without_numbers(page)
 
 
-def test_the_page_holds_every_trap_and_every_bug_and_names_its_versions():
+def test_the_page_holds_every_divergence_and_every_bug_and_names_its_versions():
     page = PAGE.read_text()
-    for trap in TRAPS:
-        assert f"\n### {trap.title}\n" in page
-        assert all(code in page for code in (trap.pytorch, trap.jax, trap.numpy))
+    for divergence in DIVERGENCES:
+        assert f"\n### {divergence.title}\n" in page
+        assert all(code in page for code in (divergence.pytorch, divergence.jax, divergence.numpy))
     for bug in BUGS:
         assert f"\n#### {bug.name}\n" in page
         assert all(f"]({source})" in page for source in bug.sources)
     versions = r"flax [\d.]+, jax [\d.]+, numpy [\d.]+, optax [\d.]+, torch [\d.]+, torchmetrics"
     assert re.search(versions, page)
-    assert page.count("Seen with ") == len(TRAPS)
+    assert page.count("Seen with ") == len(DIVERGENCES)
     assert "\n\n\n" not in page
     assert not re.search(r"[ \t]\n", page)
 
@@ -157,7 +163,7 @@ def mutants_of(ratio: float | None, caught_by: list[str]) -> dict[str, Any]:
     [(1234567.0, ["steps"], "1.2e+06"), (None, ["steps"], "yes or no"), (None, [], "not caught")],
 )
 def test_a_measured_error_is_printed(ratio, caught_by, says: str, tmp_path: Path, monkeypatch):
-    skip_without_libraries(*TRAPS)
+    skip_without_libraries(*DIVERGENCES)
     monkeypatch.setattr(divergences, "SUBJECTS", {})
     path = tmp_path / "mutants.json"
     path.write_text(json.dumps(mutants_of(ratio, caught_by)))
@@ -168,7 +174,7 @@ def test_a_measured_error_is_printed(ratio, caught_by, says: str, tmp_path: Path
 
 
 def test_without_measurements_their_column_is_left_out(monkeypatch):
-    skip_without_libraries(*TRAPS)
+    skip_without_libraries(*DIVERGENCES)
     monkeypatch.setattr(divergences, "SUBJECTS", {})
     assert "| check | error / bound |" not in write_page(MappingProxyType({}))
 
@@ -187,7 +193,7 @@ def test_what_is_no_measurement_is_refused(text: str, tmp_path: Path):
 
 
 def test_the_command_writes_the_page(tmp_path: Path, capsys, monkeypatch):
-    skip_without_libraries(*TRAPS)
+    skip_without_libraries(*DIVERGENCES)
     monkeypatch.setattr(divergences, "SUBJECTS", {})
     assert main(["--docs", str(tmp_path / "docs")]) == 0
     assert "divergences.md" in capsys.readouterr().out
@@ -196,21 +202,21 @@ def test_the_command_writes_the_page(tmp_path: Path, capsys, monkeypatch):
 
 
 def test_the_command_says_what_is_missing(monkeypatch):
-    monkeypatch.setattr(divergences, "missing_library", lambda trap: trap.libraries[-1])
+    monkeypatch.setattr(divergences, "missing_library", lambda divergence: divergence.libraries[-1])
     with pytest.raises(UserError, match=r"and flax, jax, optax is not installed: run `pip"):
         main([])
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path):
-    skip_without_libraries(*TRAPS)
+    skip_without_libraries(*DIVERGENCES)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="Could not"):
         main(["--docs", str(tmp_path / "file" / "docs")])
 
 
 def test_a_page_of_what_is_no_longer_so_is_not_written(monkeypatch):
-    skip_without_libraries(*TRAPS)
-    gone = replace(TRAPS[0], expect=lambda found: False)
+    skip_without_libraries(*DIVERGENCES)
+    gone = replace(DIVERGENCES[0], expect=lambda found: False)
     monkeypatch.setattr(divergences, "SUBJECTS", {"Attention": (gone,)})
     with pytest.raises(
         UserError, match=r"no longer part as 'softmax_axis' says, PyTorch gives 0\.5"

@@ -15,13 +15,13 @@ from rich.console import Console
 
 import compare.page
 import numpy_reference
-from compare.catalogue.traps import TRAPS
+from compare.catalogue.divergences import DIVERGENCES
 from compare.page.code import code_rows, steps_data
 from compare.page.command import main, write_page
+from compare.page.divergences import list_divergences
 from compare.page.encode import embed_json, encode_array, make_picture
 from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
 from compare.page.training import step_curves
-from compare.page.traps import list_traps
 from compare.parity.steps import STEPS, Batch
 from shared.errors import UserError
 from shared.training.step_losses import STEP_LOSSES
@@ -50,7 +50,7 @@ def test_a_section_whose_data_is_missing_is_left_out(tmp_path: Path):
     assert re.findall(r'<li><a href="#(\w+)"', text) == ["code", "attention", "draw", "training"]
     docs = make_docs(tmp_path / "full")
     text = write_page(run, data, {}, docs=docs).read_text()
-    everything = ["code", "attention", "draw", "break", "training", "speed", "traps"]
+    everything = ["code", "attention", "draw", "break", "training", "speed", "divergences"]
     assert re.findall(r'<section id="(\w+)"', text) == everything
     without = {**MUTANTS, "bugs": {"not_trained": MUTANTS["bugs"]["not_trained"]}}
     (docs / "mutants.json").write_text(json.dumps(without))
@@ -140,12 +140,12 @@ def test_a_picture_is_the_mean_of_blocks_from_the_smallest_to_the_largest():
         encode_array(np.array([1]))
 
 
-def test_every_trap_is_listed_with_a_sentence_and_its_place(tmp_path: Path):
-    found = list_traps(DOCS, tmp_path / "runs" / "one" / "page.html")
+def test_every_divergence_is_listed_with_a_sentence_and_its_place(tmp_path: Path):
+    found = list_divergences(DOCS, tmp_path / "runs" / "one" / "page.html")
     assert found is not None
     headings = re.findall(r"^### (.+)$", (DOCS / "divergences.md").read_text(), re.MULTILINE)
     entries = [entry for group in found.values() for entry in group]
-    assert [entry.title for entry in entries] == headings[: len(TRAPS)]
+    assert [entry.title for entry in entries] == headings[: len(DIVERGENCES)]
     for entry in entries:
         assert entry.summary[-1] in ".!?"
         assert "`" not in entry.summary
@@ -153,10 +153,10 @@ def test_every_trap_is_listed_with_a_sentence_and_its_place(tmp_path: Path):
         assert (tmp_path / "runs" / "one" / path).resolve() == DOCS / "divergences.md"
         words = entry.title.lower().replace(" ", "-")
         assert anchor == "".join(c for c in words if c.isalnum() or c in "-_")
-    assert list_traps(tmp_path, tmp_path / "page.html") is None
+    assert list_divergences(tmp_path, tmp_path / "page.html") is None
 
 
-def test_a_foreign_mutants_file_is_one_sentence(tmp_path: Path):
+def test_another_mutants_file_is_one_sentence(tmp_path: Path):
     run, data = make_run(tmp_path / "run")
     docs = make_docs(tmp_path / "docs")
     broken = json.loads(json.dumps(MUTANTS))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from page_browser import Watched
 
-from compare.catalogue.traps import TRAPS
+from compare.catalogue.divergences import DIVERGENCES
 from shared.data import Dataset
 
 
@@ -49,7 +49,7 @@ def test_the_theme_can_be_changed_and_is_remembered(watched: Watched):
 
 def test_all_that_can_be_used_is_reached_by_tab_with_visible_focus(watched: Watched):
     page, seen = watched.page, []
-    for _ in range(60 + len(TRAPS)):
+    for _ in range(60 + len(DIVERGENCES)):
         page.keyboard.press("Tab")
         seen.append(
             page.evaluate("""() => {
@@ -62,12 +62,23 @@ def test_all_that_can_be_used_is_reached_by_tab_with_visible_focus(watched: Watc
                 ];
             }""")
         )
-        if seen[-1][0] == TRAPS[-1].title:  # the last link
+        if seen[-1][0] == DIVERGENCES[-1].title:  # the last link
             break
     names = [name for name, _ in seen]
     for name in (
-        *("skip", "Code", "Traps", "theme", "step", "view", "digit", "weights", "heat", "drawing"),
-        *("start", "draw-weights", "center", "clear", "bug", "phase", TRAPS[-1].title),
+        *(
+            "skip",
+            "Code",
+            "Divergences",
+            "theme",
+            "step",
+            "view",
+            "digit",
+            "weights",
+            "heat",
+            "drawing",
+        ),
+        *("start", "draw-weights", "center", "clear", "bug", "phase", DIVERGENCES[-1].title),
     ):
         assert name in names, f"{name} is not reached by Tab"
     assert [name for name, is_visible in seen if not is_visible] == []

@@ -15,13 +15,13 @@ from compare.parity.steps import STEPS
 from shared.data import Dataset
 from shared.training.step_losses import STEP_LOSSES
 
-SECTIONS = ("code", "attention", "draw", "break", "training", "speed", "traps")
+SECTIONS = ("code", "attention", "draw", "break", "training", "speed", "divergences")
 
 
 def test_every_section_renders_in_silence(watched: Watched):
     page = watched.page
     headings = page.locator("main h2").all_inner_texts()
-    assert headings == ["Code", "Attention", "Draw", "Break it", "Training", "Speed", "Traps"]
+    assert headings == ["Code", "Attention", "Draw", "Break it", "Training", "Speed", "Divergences"]
     for name in SECTIONS:
         assert page.locator(f"#{name} h2").is_visible()
     drawn = page.evaluate("""() => [...document.querySelectorAll("canvas")].map((canvas) => {
@@ -132,7 +132,7 @@ def test_texts_of_a_run_are_shown_and_never_run(browser: Any, tmp_path: Path):
     opened.close()
 
 
-def test_a_run_from_before_and_from_elsewhere_is_shown_too(browser: Any, tmp_path: Path):
+def test_a_run_from_before_and_of_a_third_party_is_shown_too(browser: Any, tmp_path: Path):
     """No losses of steps were kept, and one implementation is none that the page knows."""
     run, data = make_run(tmp_path / "run")
     (run / STEP_LOSSES).unlink()

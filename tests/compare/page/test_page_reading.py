@@ -53,7 +53,7 @@ def edited(**changes: object):
         (edited(versions={"numpy": 2}), r"\$\.versions"),
     ],
 )
-def test_a_truncated_or_foreign_result_is_one_sentence(edit, wrong: str, tmp_path: Path):
+def test_a_truncated_or_other_result_is_one_sentence(edit, wrong: str, tmp_path: Path):
     run, _ = make_run(tmp_path / "run")
     path = run / "result.json"
     path.write_text(edit(path.read_text()))
@@ -96,7 +96,7 @@ def test_too_many_channels_for_a_page_is_one_sentence(tmp_path: Path):
     assert not (run / "page.html").exists()
 
 
-def test_losses_of_steps_are_kept_and_a_foreign_file_is_refused(tmp_path: Path):
+def test_losses_of_steps_are_kept_and_another_file_is_refused(tmp_path: Path):
     losses = {"jax": np.array([2.5, 1.0], dtype=np.float32), "pytorch": np.array([2.5, 1.25])}
     assert read_step_losses(tmp_path) == {}
     save_step_losses(tmp_path, losses)

@@ -1,11 +1,11 @@
-"""Traps of gradients where there is none: ties, kinks, norms of nothing."""
+"""Divergences of gradients where there is none: ties, kinks, norms of nothing."""
 
 import numpy as np
 
-from compare.catalogue.traps.records import Trap
+from compare.catalogue.divergences.records import Divergence
 
 GRADIENTS = (
-    Trap(
+    Divergence(
         name="gradient_at_a_kink",
         title="At a kink the gradient is a matter of taste",
         what="|x| and max(x, 0) at 0: PyTorch says 0 and 1, JAX 1 and a half. Black pixels and "
@@ -17,14 +17,14 @@ GRADIENTS = (
         size=lambda r: (
             f"{r.pytorch[0]:g} and {r.pytorch[1]:g} against {r.jax[0]:g} and {r.jax[1]:g}"
         ),
-        see="The gradient at exactly 0.",
-        mend="`relu` is 0 at 0 in both; `jnp.where` says which side is meant.",
+        detect="The gradient at exactly 0.",
+        fix="`relu` is 0 at 0 in both; `jnp.where` says which side is meant.",
         sources=(
             "https://github.com/jax-ml/jax/issues/37821",
             "https://github.com/jax-ml/jax/issues/37820",
         ),
     ),
-    Trap(
+    Divergence(
         name="gradient_at_a_tie",
         title="A maximum gives its gradient to one of equals, or to all",
         what="`x.max(dim=0)` gives it to one element, `x.amax(dim=0)` and JAX's max share it out.",
@@ -32,11 +32,11 @@ GRADIENTS = (
         jax="jax.grad(lambda x: x.max(axis=0))(jnp.zeros(2))",
         expect=lambda r: sorted(r.pytorch) == [0, 1] and list(r.jax) == [0.5, 0.5],
         size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}",
-        see="The gradient of a maximum over equal numbers.",
-        mend="`torch.amax`.",
+        detect="The gradient of a maximum over equal numbers.",
+        fix="`torch.amax`.",
         sources=("https://github.com/jax-ml/jax/issues/13600",),
     ),
-    Trap(
+    Divergence(
         name="gradient_of_a_norm",
         title="The gradient of a norm or a deviation at nothing is NaN in JAX",
         what="PyTorch says 0, JAX 0 / 0. One pixel that never varies makes every gradient NaN.",
@@ -44,8 +44,8 @@ GRADIENTS = (
         jax="jax.grad(lambda x: jnp.linalg.norm(x) + x.std())(jnp.zeros(2))",
         expect=lambda r: list(r.pytorch) == [0, 0] and bool(np.isnan(r.jax).all()),
         size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}",
-        see="A constant image.",
-        mend="`jnp.where` twice: once around what is under the root, once around the result.",
+        detect="A constant image.",
+        fix="`jnp.where` twice: once around what is under the root, once around the result.",
         sources=(
             "https://github.com/jax-ml/jax/issues/21723",
             "https://github.com/jax-ml/jax/pull/39792",

@@ -1,14 +1,14 @@
-"""Traps of softmax and of the built-in attention calls."""
+"""Divergences of softmax and of the built-in attention calls."""
 
 import numpy as np
 
-from compare.catalogue.traps.records import Trap
+from compare.catalogue.divergences.records import Divergence
 
 SDPA = "https://docs.pytorch.org/docs/2.15/generated/torch.nn.functional.scaled_dot_product_attention.html"
 JAX_ATTENTION = "https://docs.jax.dev/en/latest/_autosummary/jax.nn.dot_product_attention.html"
 
 ATTENTION = (
-    Trap(
+    Divergence(
         name="softmax_axis",
         title="Without an axis torch's softmax takes the first of three",
         what="`F.softmax(x)` warns, and takes axis 0 of three axes (1 of two): the batch. JAX "
@@ -17,12 +17,12 @@ ATTENTION = (
         jax="jax.nn.softmax(jnp.zeros((2, 3, 4)))[0, 0, 0]",
         expect=lambda r: r.pytorch == 1 / 2 and r.jax == 1 / 4,
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        see="Sum the weights of a row: they must be 1.",
-        mend="Name the axis: `dim=-1`, `axis=-1`.",
+        detect="Sum the weights of a row: they must be 1.",
+        fix="Name the axis: `dim=-1`, `axis=-1`.",
         sources=("https://github.com/PetrochukM/PyTorch-NLP/issues/2",),
         bugs=("softmax_over_the_batch", "softmax_over_the_queries"),
     ),
-    Trap(
+    Divergence(
         name="attention_axes",
         title="The built-in attention calls want their axes in another order",
         what="PyTorch: [batch, heads, steps, channels]. JAX: [batch, steps, heads, channels]. With "
@@ -33,12 +33,12 @@ ATTENTION = (
         "jax.nn.dot_product_attention(x, x, x).flatten()",
         expect=lambda r: r.pytorch.shape == r.jax.shape and not np.allclose(r.pytorch, r.jax),
         size=lambda r: f"up to {np.abs(r.pytorch / r.jax - 1).max():.0%}",
-        see="Distinct primes for every axis, so that no swap fits.",
-        mend="`x.swapaxes(1, 2)` on the way in and out.",
+        detect="Distinct primes for every axis, so that no swap fits.",
+        fix="`x.swapaxes(1, 2)` on the way in and out.",
         sources=(SDPA, JAX_ATTENTION),
         bugs=("heads_and_steps_swapped",),
     ),
-    Trap(
+    Divergence(
         name="attention_in_float64",
         title="jax.nn.dot_product_attention takes its softmax in float32",
         what="Whatever the dtype of its inputs: given float64, the result says float64 and is "
@@ -58,15 +58,15 @@ ATTENTION = (
             and 1e-10 < r.jax[1] < 1e-5
         ),
         size=lambda r: f"{r.jax[1]:.1g} against {r.pytorch[1]:.1g}",
-        see="A float64 run that is off by some 1e-8.",
-        mend="`flax.linen.dot_product_attention` keeps float64; or write it out.",
+        detect="A float64 run that is off by some 1e-8.",
+        fix="`flax.linen.dot_product_attention` keeps float64; or write it out.",
         sources=(
             "https://github.com/jax-ml/jax/pull/21371",
             "https://github.com/jax-ml/jax/issues/37422",
         ),
         bugs=("float32_softmax", "float32_inside"),
     ),
-    Trap(
+    Divergence(
         name="masked_row",
         title="A row that is masked altogether is 0, a mean, or NaN",
         what="PyTorch's call gives 0, JAX's the mean of all values, and a softmax by hand NaN.",
@@ -85,15 +85,15 @@ ATTENTION = (
             r.pytorch[1] == 0 and bool(np.isclose(r.jax[1], 2)) and bool(np.isnan(r.numpy).all())
         ),
         size=lambda r: f"{r.pytorch[1]:g}, {r.jax[1]:g} and {r.numpy[0]:g}",
-        see="A sample that is all padding.",
-        mend="Leave such rows out of whatever is computed from them.",
+        detect="A sample that is all padding.",
+        fix="Leave such rows out of whatever is computed from them.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/103963",
             "https://github.com/pytorch/pytorch/pull/131060",
         ),
         bugs=("nan_made_zero",),
     ),
-    Trap(
+    Divergence(
         name="mask_polarity",
         title="True keeps in one call and masks out in the other",
         what="In scaled_dot_product_attention and in JAX a True takes part; in "
@@ -109,15 +109,15 @@ ATTENTION = (
         size=lambda r: (
             f"weights {r.pytorch[0]:g}, {r.pytorch[1]:g} against {r.jax[0]:g}, {r.jax[1]:g}"
         ),
-        see="A mask of one key.",
-        mend="`~mask` between the two.",
+        detect="A mask of one key.",
+        fix="`~mask` between the two.",
         sources=(
             SDPA,
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html",
         ),
         bugs=("causal_mask_left_on",),
     ),
-    Trap(
+    Divergence(
         name="dropout_of_a_function",
         title="eval() does not reach a function",
         what="scaled_dot_product_attention drops whatever `dropout_p` says, also in a model that "
@@ -128,8 +128,8 @@ ATTENTION = (
         jax="x = jnp.ones((1, 4, 1, 1))\njax.nn.dot_product_attention(x, x, x).flatten()",
         expect=lambda r: bool(np.allclose(r.jax, 1) and not np.allclose(r.pytorch, 1)),
         size=lambda r: f"up to {np.abs(r.pytorch - 1).max():.0%}",
-        see="Evaluate twice: the results must be the same.",
-        mend="`dropout_p=self.p if self.training else 0.0`.",
+        detect="Evaluate twice: the results must be the same.",
+        fix="`dropout_p=self.p if self.training else 0.0`.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/124464",
             "https://github.com/huggingface/pytorch-image-models/pull/1978",

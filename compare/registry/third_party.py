@@ -1,4 +1,4 @@
-"""Implementations from elsewhere: imported by name, checked, and reported by name if they fail.
+"""Third-party implementations: imported by name, checked, and reported by name if they fail.
 
 What such a module raises, or gives that is not what the contract asks for, becomes one sentence
 that names the module, the function and the place. Its own UserErrors are such sentences already.
@@ -25,8 +25,8 @@ from shared.params import check_params
 from shared.training.records import AdamState, Evaluation
 
 
-def import_foreign(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:
-    """Import implementations from elsewhere, by the last part of their modules' names.
+def import_third_party(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:
+    """Import third-party implementations, by the last part of their modules' names.
 
     The current directory is searched too. Raises UserError, one sentence, for a module that is
     not found, fails, or does not meet the contract, and for a name that is `taken`.
@@ -91,7 +91,7 @@ def guard(module: ModuleType, name: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model of a foreign implementation, and what was asked of it."""
+    """A model of a third-party implementation, and what was asked of it."""
 
     own: Any
     attention: str
@@ -195,7 +195,7 @@ class _Watch:
 
 @dataclass(frozen=True)
 class _Training:
-    """A training of a foreign implementation, each result of which is checked."""
+    """A training of a third-party implementation, each result of which is checked."""
 
     watch: _Watch
     own: Any

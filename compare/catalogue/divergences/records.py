@@ -1,4 +1,4 @@
-"""What the catalogue says of a trap: a place where the libraries themselves part."""
+"""What the catalogue says of a divergence: a place where the libraries themselves part."""
 
 import re
 from collections.abc import Callable
@@ -18,11 +18,11 @@ class Results(NamedTuple):
 
     pytorch: Any
     jax: Any
-    numpy: Any = None  # where a trap has code for it
+    numpy: Any = None  # where a divergence has code for it
 
 
 @dataclass(frozen=True)
-class Trap:
+class Divergence:
     """One place where the libraries part, with code that shows it: it is run, and printed.
 
     The code of a framework stands behind PRELUDE's imports; its value is that of its last
@@ -36,8 +36,8 @@ class Trap:
     jax: str
     expect: Callable[[Results], bool]  # whether they still part, in the way that `what` says
     size: Callable[[Results], str]  # how far apart they are, computed from what was found
-    see: str  # how to see it
-    mend: str  # how to mend it
+    detect: str  # how to see it
+    fix: str  # how to mend it
     sources: tuple[str, ...]  # public pages that say so
     numpy: str = ""
     bugs: tuple[str, ...] = ()  # planted bugs that it leads to

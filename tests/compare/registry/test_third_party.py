@@ -1,4 +1,4 @@
-"""Implementations from elsewhere: traced, run and timed beside the project's own."""
+"""Third-party implementations: traced, run and timed beside the project's own."""
 
 import json
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Traps of dtypes and of numbers at the ends of their range."""
+"""Divergences of dtypes and of numbers at the ends of their range."""
 
-from compare.catalogue.traps.records import Raised, Trap
+from compare.catalogue.divergences.records import Divergence, Raised
 
 DTYPES = (
-    Trap(
+    Divergence(
         name="64_bits",
         title="JAX has no 64 bits unless told so",
         what="Without `jax_enable_x64` JAX makes 32 bits of every array it is given, in silence: "
@@ -17,8 +17,8 @@ DTYPES = (
             and r.jax[1] == "float32"
         ),
         size=lambda r: f"{int(r.pytorch[0][0]):,} became {int(r.jax[0][0])}",
-        see="Look at the dtype of what comes out, not of what went in.",
-        mend='`jax.config.update("jax_enable_x64", True)` before the first array, or '
+        detect="Look at the dtype of what comes out, not of what went in.",
+        fix='`jax.config.update("jax_enable_x64", True)` before the first array, or '
         "`with jax.enable_x64(True):` around a part.",
         sources=(
             "https://github.com/jax-ml/jax/issues/652",
@@ -26,7 +26,7 @@ DTYPES = (
         ),
         bugs=("float32_parameters", "dtype_not_passed_on"),
     ),
-    Trap(
+    Divergence(
         name="integer_plus_float",
         title="NumPy makes float64 of an integer and a float32",
         what="int32 + float32 is float64 in NumPy, since float32 cannot hold every int32, and "
@@ -37,15 +37,15 @@ DTYPES = (
         numpy='(np.ones(1, "int32") + np.ones(1, "float32")).dtype',
         expect=lambda r: r == ("float32", "float32", "float64"),
         size=lambda r: f"{r.numpy} against {r.jax}",
-        see="Assert the dtype at every border between two libraries.",
-        mend="Cast integers before they meet floats.",
+        detect="Assert the dtype at every border between two libraries.",
+        fix="Cast integers before they meet floats.",
         sources=(
             "https://docs.jax.dev/en/latest/jep/9407-type-promotion.html",
             "https://numpy.org/neps/nep-0050-scalar-promotion.html",
         ),
         bugs=("float32_constant",),
     ),
-    Trap(
+    Divergence(
         name="bytes",
         title="Pixels are bytes: they wrap, and divided they differ",
         what="uint8 arithmetic wraps at 256 in all three, without a word. Divided by 255, pixels "
@@ -58,15 +58,15 @@ DTYPES = (
             and [found[1] for found in r] == ["float32", "float32", "float64"]
         ),
         size=lambda r: f"200 + 100 = {int(r.pytorch[0][0])}",
-        see="Compute mean and deviation of the pixels in float64 beside it.",
-        mend="Cast to a float, or for sums to int64, first.",
+        detect="Compute mean and deviation of the pixels in float64 beside it.",
+        fix="Cast to a float, or for sums to int64, first.",
         sources=(
             "https://github.com/numpy/numpy/issues/22305",
             "https://github.com/huggingface/lerobot/pull/3697",
         ),
         bugs=("uint8_wraps",),
     ),
-    Trap(
+    Divergence(
         name="subnormal_numbers",
         title="JAX flushes subnormal numbers to zero on a CPU",
         what="A number below 1.2e-38 in float32 (2.2e-308 in float64) survives in JAX only until "
@@ -76,11 +76,11 @@ DTYPES = (
         numpy='np.array([1e-40], "float32") * np.float32(1)',
         expect=lambda r: r.jax[0] == 0 and 0 < r.pytorch[0] < 1e-38 and 0 < r.numpy[0] < 1e-38,
         size=lambda r: f"{r.pytorch[0]:.3g} against {r.jax[0]:.3g}",
-        see="Scale an input by 1e-40; all of a relative comparison is in such numbers.",
-        mend="Compare with an absolute bound that knows of them; do not rely on them.",
+        detect="Scale an input by 1e-40; all of a relative comparison is in such numbers.",
+        fix="Compare with an absolute bound that knows of them; do not rely on them.",
         sources=("https://github.com/jax-ml/jax/issues/16200",),
     ),
-    Trap(
+    Divergence(
         name="integer_division_by_zero",
         title="An integer divided by zero is a number in JAX",
         what="PyTorch raises. JAX and NumPy give a number, and not the same one; only NumPy says "
@@ -90,12 +90,12 @@ DTYPES = (
         numpy="np.array([1]) // np.array([0])",
         expect=lambda r: isinstance(r.pytorch, Raised) and r.jax.shape == r.numpy.shape == (1,),
         size=lambda r: f"an error, {int(r.jax[0])} and {int(r.numpy[0])}",
-        see="Ask for an average over nothing, such as a class that does not occur.",
-        mend="Divide by `jnp.maximum(count, 1)`.",
+        detect="Ask for an average over nothing, such as a class that does not occur.",
+        fix="Divide by `jnp.maximum(count, 1)`.",
         sources=("https://github.com/jax-ml/jax/issues/11990",),
         bugs=("absent_classes_count",),
     ),
-    Trap(
+    Divergence(
         name="tf32",
         title="JAX multiplies float32 in TF32 on recent NVIDIA GPUs",
         what="Since Ampere JAX rounds the operands of a float32 product to 10 bits of mantissa "
@@ -114,15 +114,15 @@ DTYPES = (
         "np.abs(product - exact).max() / np.abs(exact).max()",
         expect=lambda r: r.pytorch < 1e-5 and 1e-4 < r.jax < 1e-2,
         size=lambda r: f"{r.jax:.1g} against {r.pytorch:.1g} of the largest element",
-        see="An error near 5e-4 = 2^-11 where one near 6e-8 is due, on a GPU only.",
-        mend='`with jax.default_matmul_precision("highest"):`.',
+        detect="An error near 5e-4 = 2^-11 where one near 6e-8 is due, on a GPU only.",
+        fix='`with jax.default_matmul_precision("highest"):`.',
         sources=(
             "https://github.com/jax-ml/jax/issues/12008",
             "https://github.com/typoverflow/flow-rl/pull/12",
         ),
         bugs=("tf32_product", "bfloat16_product"),
     ),
-    Trap(
+    Divergence(
         name="jit_rounds_otherwise",
         title="Compiled and uncompiled JAX differ in the last bit",
         what="A compiler fuses and reorders, and so rounds otherwise. PyTorch without compiling "
@@ -135,14 +135,14 @@ DTYPES = (
         "(f(x) != jax.jit(f)(x)).sum()",
         expect=lambda r: r.pytorch == 0 and r.jax > 0,
         size=lambda r: f"{int(r.jax)} of 1,000 numbers",
-        see="Run the same function with and without `jax.jit`.",
-        mend="Compare with a bound that is derived, not with equality.",
+        detect="Run the same function with and without `jax.jit`.",
+        fix="Compare with a bound that is derived, not with equality.",
         sources=(
             "https://github.com/jax-ml/jax/pull/12991",
             "https://github.com/jax-ml/jax/issues/22881",
         ),
     ),
-    Trap(
+    Divergence(
         name="shifted_softmax",
         title="Compiled JAX can make NaN of a softmax that cannot overflow",
         what="Less their largest, scores are at most 0, and no exponential overflows. But a "
@@ -161,8 +161,8 @@ DTYPES = (
         "(~jnp.isfinite(f(x))).sum(), (~jnp.isfinite(jax.jit(f)(x))).sum()",
         expect=lambda r: r.pytorch == 0 and r.jax[0] == 0 and r.jax[1] > 0,
         size=lambda r: f"{int(r.jax[1])} of 2,500 weights infinite",
-        see="Try scores of 1e10 in float32, compiled.",
-        mend="Take `jax.nn.softmax`, whose input is an array of its own; keep scores below 1e8.",
+        detect="Try scores of 1e10 in float32, compiled.",
+        fix="Take `jax.nn.softmax`, whose input is an array of its own; keep scores below 1e8.",
         sources=("https://github.com/jax-ml/jax/issues/26147",),
         bugs=("softmax_without_the_shift",),
     ),

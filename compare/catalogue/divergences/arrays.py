@@ -1,11 +1,11 @@
-"""Traps of plain array functions: statistics, indexing, randomness, copies."""
+"""Divergences of plain array functions: statistics, indexing, randomness, copies."""
 
 import numpy as np
 
-from compare.catalogue.traps.records import Raised, Trap
+from compare.catalogue.divergences.records import Divergence, Raised
 
 ARRAYS = (
-    Trap(
+    Divergence(
         name="deviation",
         title="torch.std divides by n - 1, NumPy and JAX by n",
         what="The default is another estimator. Normalise in one framework and evaluate in the "
@@ -17,12 +17,12 @@ ARRAYS = (
             np.isclose(r.jax, r.numpy) and np.isclose(r.pytorch, r.jax * np.sqrt(3 / 2))
         ),
         size=lambda r: f"{r.pytorch / r.jax - 1:.0%} with three numbers, 1 / 2n with n",
-        see="One short vector.",
-        mend="`torch.std(x, correction=0)`.",
+        detect="One short vector.",
+        fix="`torch.std(x, correction=0)`.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
         bugs=("unbiased_variance", "biased_variance_of_the_seed"),
     ),
-    Trap(
+    Divergence(
         name="deviation_of_one",
         title="The deviation of a single number is NaN or 0",
         what="n - 1 is 0 there: a batch of one makes NaN in PyTorch, and nothing special in JAX.",
@@ -30,12 +30,12 @@ ARRAYS = (
         jax="jnp.array([1.0]).std()",
         expect=lambda r: bool(np.isnan(r.pytorch) and r.jax == 0),
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        see="A batch of one.",
-        mend="`torch.std(x, correction=0)`.",
+        detect="A batch of one.",
+        fix="`torch.std(x, correction=0)`.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
         bugs=("unbiased_variance",),
     ),
-    Trap(
+    Divergence(
         name="median",
         title="torch.median takes the lower of two middle values",
         what="NumPy and JAX average the two.",
@@ -43,11 +43,11 @@ ARRAYS = (
         jax="jnp.median(jnp.array([1.0, 2.0, 3.0, 4.0]))",
         expect=lambda r: r.pytorch == 2 and r.jax == 2.5,
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        see="An even number of elements.",
-        mend="`torch.quantile(x, 0.5)`.",
+        detect="An even number of elements.",
+        fix="`torch.quantile(x, 0.5)`.",
         sources=("https://github.com/pytorch/pytorch/issues/39520",),
     ),
-    Trap(
+    Divergence(
         name="top_k_of_ties",
         title="torch.topk chooses among equals as it likes",
         what="argmax takes the first of equal elements in all three. torch.topk promises nothing; "
@@ -57,15 +57,15 @@ ARRAYS = (
         jax="jnp.zeros(50).argmax(), jax.lax.top_k(jnp.zeros(50), 1)[1]",
         expect=lambda r: r.pytorch[0] == r.jax[0] == r.jax[1] == 0 and r.pytorch[1] != 0,
         size=lambda r: f"index {int(r.pytorch[1][0])} against {int(r.jax[1][0])}",
-        see="Logits that are all alike.",
-        mend="`torch.sort(x, descending=True, stable=True)`, or argmax for the first.",
+        detect="Logits that are all alike.",
+        fix="`torch.sort(x, descending=True, stable=True)`, or argmax for the first.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/88227",
             "https://github.com/pytorch/pytorch/issues/133542",
         ),
         bugs=("ties_to_the_last",),
     ),
-    Trap(
+    Divergence(
         name="index_out_of_range",
         title="JAX reads past the end of an array",
         what="PyTorch and NumPy raise. In JAX an index past the end reads the last element, `take` "
@@ -81,11 +81,11 @@ ARRAYS = (
             and list(r.jax[2]) == [1, 2, 3]
         ),
         size=lambda r: f"an error against {r.jax[0]:g}",
-        see="Index 5 of 3 elements.",
-        mend='`x.at[i].get(mode="fill", fill_value=jnp.nan)`, or a check in NumPy beforehand.',
+        detect="Index 5 of 3 elements.",
+        fix='`x.at[i].get(mode="fill", fill_value=jnp.nan)`, or a check in NumPy beforehand.',
         sources=("https://docs.jax.dev/en/latest/_autosummary/jax.Array.at.html",),
     ),
-    Trap(
+    Divergence(
         name="same_seed",
         title="The same seed is another stream of numbers",
         what="Every library has its own generator. A port that starts from the same seed starts "
@@ -101,12 +101,12 @@ ARRAYS = (
             )
         ),
         size=lambda r: f"first numbers {r.pytorch[0]:.3f}, {r.jax[0]:.3f} and {r.numpy[0]:.3f}",
-        see="Draw two numbers.",
-        mend="Draw weights and batches once, with NumPy, and hand them to both.",
+        detect="Draw two numbers.",
+        fix="Draw weights and batches once, with NumPy, and hand them to both.",
         sources=("https://docs.jax.dev/en/latest/random-numbers.html",),
         bugs=("epochs_off_by_one", "batches_with_replacement"),
     ),
-    Trap(
+    Divergence(
         name="key_used_twice",
         title="A key of JAX gives the same numbers each time",
         what="PyTorch's generator moves on by itself. In JAX the key is all there is: used twice, "
@@ -115,15 +115,15 @@ ARRAYS = (
         jax="key = jax.random.key(0)\njax.random.uniform(key, 1), jax.random.uniform(key, 1)",
         expect=lambda r: r.jax[0] == r.jax[1] and r.pytorch[0] != r.pytorch[1],
         size=lambda r: f"the second draw {r.jax[1][0]:.3f} again, {r.pytorch[1][0]:.3f} in PyTorch",
-        see="`jax.debug_key_reuse(True)` raises.",
-        mend="`jax.random.split`, or `nnx.Rngs`, which counts.",
+        detect="`jax.debug_key_reuse(True)` raises.",
+        fix="`jax.random.split`, or `nnx.Rngs`, which counts.",
         sources=(
             "https://github.com/jax-ml/jax/issues/2009",
             "https://github.com/jax-ml/jax/issues/192",
         ),
         bugs=("one_seed_for_every_draw",),
     ),
-    Trap(
+    Divergence(
         name="compiled_constants",
         title="A compiled function keeps the values that it closed over",
         what="`jit` reads a variable of the outside once, when it traces. What is assigned later, "
@@ -134,15 +134,15 @@ ARRAYS = (
         "w = jnp.array(10.0)\nbefore, f(2.0)",
         expect=lambda r: r.pytorch == (2, 20) and r.jax == (2, 2),
         size=lambda r: f"{r.jax[1]:g} where {r.pytorch[1]:g} is right",
-        see="Evaluate, change the weights, evaluate again.",
-        mend="Hand weights over as arguments; `nnx.jit` takes the whole model.",
+        detect="Evaluate, change the weights, evaluate again.",
+        fix="Hand weights over as arguments; `nnx.jit` takes the whole model.",
         sources=(
             "https://github.com/jax-ml/jax/issues/1426",
             "https://github.com/reservoirpy/reservoirpy/issues/235",
         ),
         bugs=("validation_of_the_start",),
     ),
-    Trap(
+    Divergence(
         name="snapshots",
         title="state_dict() and nnx.state() are the live weights",
         what="Neither copies: whoever keeps one as the best so far keeps the last. JAX's arrays "
@@ -155,8 +155,8 @@ ARRAYS = (
         'kept["bias"][...].item() - before',
         expect=lambda r: bool(np.isclose(r.pytorch, 1) and np.isclose(r.jax, 1)),
         size=lambda r: f"the snapshot moved by {r.pytorch:g} and {r.jax:g}",
-        see="Take a snapshot, take a step, compare.",
-        mend="`copy.deepcopy(model.state_dict())`; `jax.tree.map(jnp.copy, nnx.state(model))`.",
+        detect="Take a snapshot, take a step, compare.",
+        fix="`copy.deepcopy(model.state_dict())`; `jax.tree.map(jnp.copy, nnx.state(model))`.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/34765",
             "https://github.com/google/flax/pull/4912",

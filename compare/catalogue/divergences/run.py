@@ -1,4 +1,4 @@
-"""Run the code of a trap, and say what it gives."""
+"""Run the code of a divergence, and say what it gives."""
 
 import ast
 import importlib
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from compare.catalogue.traps.records import Raised, Results, Trap
+from compare.catalogue.divergences.records import Divergence, Raised, Results
 
-# What stands before the code of every trap.
+# What stands before the code of every divergence.
 PRELUDE = {
     "pytorch": "import numpy as np\nimport torch\nfrom torch import nn\n"
     "from torch.nn import functional as F",
@@ -21,17 +21,19 @@ PRELUDE = {
 }
 
 
-def missing_library(trap: Trap) -> str | None:
-    """Name the first library of a trap that is not installed, if one is not."""
-    return next((name for name in trap.libraries if importlib.util.find_spec(name) is None), None)
+def missing_library(divergence: Divergence) -> str | None:
+    """Name the first library of a divergence that is not installed, if one is not."""
+    return next(
+        (name for name in divergence.libraries if importlib.util.find_spec(name) is None), None
+    )
 
 
-def run_trap(trap: Trap) -> Results:
-    """Run the code of every framework that a trap has; JAX starts with 64 bits off, as it does."""
+def run_divergence(divergence: Divergence) -> Results:
+    """Run the code of every framework that a divergence has; JAX starts with 64 bits off."""
     return Results(
-        run_code(trap.pytorch, "pytorch"),
-        run_code(trap.jax, "jax"),
-        run_code(trap.numpy, "numpy") if trap.numpy else None,
+        run_code(divergence.pytorch, "pytorch"),
+        run_code(divergence.jax, "jax"),
+        run_code(divergence.numpy, "numpy") if divergence.numpy else None,
     )
 
 
@@ -47,7 +49,7 @@ def run_code(code: str, framework: str) -> Any:
     exec(PRELUDE[framework], names)
     as_jax_starts: Any = names["jax"].enable_x64(False) if framework == "jax" else nullcontext()
     with warnings.catch_warnings(), as_jax_starts:
-        warnings.simplefilter("ignore")  # a trap that warns is one whose warning was not read
+        warnings.simplefilter("ignore")  # a divergence that warns is one whose warning was not read
         try:
             exec(program, names)
         except Exception as error:

@@ -1,11 +1,11 @@
-"""Traps of losses, metrics, optimisers and schedules."""
+"""Divergences of losses, metrics, optimisers and schedules."""
 
 import numpy as np
 
-from compare.catalogue.traps.records import Raised, Trap
+from compare.catalogue.divergences.records import Divergence, Raised
 
 TRAINING = (
-    Trap(
+    Divergence(
         name="mean_of_the_loss",
         title="PyTorch's cross_entropy is a mean, optax' one number per sample",
         what="Whoever sums what optax gives has a gradient as many times as large as the batch, "
@@ -15,8 +15,8 @@ TRAINING = (
         "loss(jnp.zeros((2, 3)), jnp.array([0, 1]))",
         expect=lambda r: r.pytorch.shape == () and r.jax.shape == (2,),
         size=lambda r: f"shape {r.pytorch.shape} against {r.jax.shape}",
-        see="The loss of one batch, and of the same batch twice.",
-        mend="`.mean()`.",
+        detect="The loss of one batch, and of the same batch twice.",
+        fix="`.mean()`.",
         sources=(
             "https://optax.readthedocs.io/en/latest/api/losses.html",
             "https://github.com/ai-safety-foundation/sparse_autoencoder/issues/63",
@@ -24,7 +24,7 @@ TRAINING = (
         bugs=("loss_summed", "gradient_of_the_sum", "mean_taken_twice"),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="label_out_of_range",
         title="A label out of range is an error, NaN, or another label",
         what="PyTorch raises. optax gives NaN, a label of -1 counts from the end, and one_hot "
@@ -41,13 +41,13 @@ TRAINING = (
             and not r.jax[2].any()
         ),
         size=lambda r: f"an error against {r.jax[0][0]:g} and {r.jax[1][0]:.2g}",
-        see="Label 10 of ten classes.",
-        mend="Check labels in NumPy, once, before training.",
+        detect="Label 10 of ten classes.",
+        fix="Check labels in NumPy, once, before training.",
         sources=("https://github.com/google-deepmind/optax/issues/1185",),
         bugs=("labels_not_checked",),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="label_to_be_ignored",
         title="The label -100 is left out in PyTorch alone",
         what="It is the default of `ignore_index`: padding is often marked so. optax gives NaN.",
@@ -56,15 +56,15 @@ TRAINING = (
         "loss(jnp.zeros((2, 3)), jnp.array([0, -100])).mean()",
         expect=lambda r: bool(np.isclose(r.pytorch, np.log(3)) and np.isnan(r.jax)),
         size=lambda r: f"{r.pytorch:.3g} against {r.jax:g}",
-        see="One padded label.",
-        mend="`jnp.where(labels >= 0, loss, 0)`, divided by how many there are.",
+        detect="One padded label.",
+        fix="`jnp.where(labels >= 0, loss, 0)`, divided by how many there are.",
         sources=(
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
             "https://github.com/google-deepmind/optax/issues/1185",
         ),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="accuracy_by_class",
         title="TorchMetrics' accuracy is a mean over classes, Flax' over samples",
         what="MulticlassAccuracy averages by class (macro) unless told otherwise; nnx.metrics."
@@ -77,8 +77,8 @@ TRAINING = (
         "metric.compute()",
         expect=lambda r: r.pytorch == 0.5 and r.jax == 0.75,
         size=lambda r: f"{r.pytorch:.0%} against {r.jax:.0%}",
-        see="Classes of unequal size.",
-        mend='`MulticlassAccuracy(n, average="micro")`.',
+        detect="Classes of unequal size.",
+        fix='`MulticlassAccuracy(n, average="micro")`.',
         sources=(
             "https://github.com/Lightning-AI/torchmetrics/issues/2320",
             "https://github.com/microsoft/hi-ml/pull/671",
@@ -86,7 +86,7 @@ TRAINING = (
         bugs=("macro_for_micro", "absent_classes_count"),
         libraries=("torch", "torchmetrics", "jax", "flax"),
     ),
-    Trap(
+    Divergence(
         name="mean_of_nan",
         title="TorchMetrics' mean leaves NaN out",
         what="MeanMetric drops NaN with a warning (`nan_strategy`). A training whose loss is NaN "
@@ -97,13 +97,13 @@ TRAINING = (
         "metric.update(values=jnp.array([1.0, jnp.nan, 3.0]))\nmetric.compute()",
         expect=lambda r: bool(r.pytorch == 2 and np.isnan(r.jax)),
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        see="One NaN among the losses.",
-        mend='`MeanMetric(nan_strategy="disable")`, or "error".',
+        detect="One NaN among the losses.",
+        fix='`MeanMetric(nan_strategy="disable")`, or "error".',
         sources=("https://github.com/Lightning-AI/torchmetrics/issues/1897",),
         bugs=("nan_left_out_of_the_mean",),
         libraries=("torch", "torchmetrics", "jax", "flax"),
     ),
-    Trap(
+    Divergence(
         name="metric_of_all_processes",
         title="A TorchMetrics metric is that of all processes together",
         what="Among several processes `compute` waits for all of them and merges what they hold. "
@@ -119,15 +119,15 @@ TRAINING = (
         "metric.compute()",
         expect=lambda r: bool(r.pytorch == 4 and r.jax == 2),
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        see="A run in several processes that stands still at an epoch's end.",
-        mend="`sync_on_compute=False`, given when the metric is made: set later, it is not heeded.",
+        detect="A run in several processes that stands still at an epoch's end.",
+        fix="`sync_on_compute=False`, given when the metric is made: set later, it is not heeded.",
         sources=(
             "https://github.com/Lightning-AI/torchmetrics/issues/938",
             "https://lightning.ai/docs/torchmetrics/v1.4.0/references/metric.html",
         ),
         libraries=("torch", "torchmetrics", "jax", "flax"),
     ),
-    Trap(
+    Divergence(
         name="adam_epsilon",
         title="optax' Adam has two epsilons",
         what="`eps` stands beside the root, as PyTorch's does, `eps_root` inside. With ordinary "
@@ -140,8 +140,8 @@ TRAINING = (
             np.isclose(r.pytorch, -1 / 2, rtol=1e-3) and np.isclose(r.jax, -(0.5**0.5), rtol=1e-3)
         ),
         size=lambda r: f"{r.jax[0] / r.pytorch[0] - 1:.0%}",
-        see="Gradients near the epsilon: of unused weights, or behind a saturated softmax.",
-        mend="Read where the paper puts it. Keras' default is 1e-7.",
+        detect="Gradients near the epsilon: of unused weights, or behind a saturated softmax.",
+        fix="Read where the paper puts it. Keras' default is 1e-7.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/440",
             "https://github.com/google-deepmind/optax/issues/571",
@@ -149,7 +149,7 @@ TRAINING = (
         bugs=("adam_epsilon_inside_the_root", "adam_epsilon_of_keras"),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="adam_bias_correction",
         title="optax computes Adam's bias correction in float32",
         what="`1 - decay**count` loses digits where decay is near 1. PyTorch computes it in "
@@ -161,13 +161,13 @@ TRAINING = (
         "step = adam.update(jnp.ones(1), adam.init(jnp.zeros(1)))[0]\nstep + 1",
         expect=lambda r: abs(r.pytorch[0]) < 2e-7 and 1e-6 < abs(r.jax[0]) < 1e-4,
         size=lambda r: f"{abs(r.jax[0]):.1g} against {abs(r.pytorch[0]):.1g}",
-        see="The first step, whose size is known.",
-        mend="`jax_enable_x64`, or take it into account: it is no bug of yours.",
+        detect="The first step, whose size is known.",
+        fix="`jax_enable_x64`, or take it into account: it is no bug of yours.",
         sources=("https://github.com/google-deepmind/optax/issues/1532",),
         bugs=("adam_without_bias_correction",),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="weight_decay",
         title="Adam's weight decay goes through the moments in PyTorch",
         what="torch.optim.Adam adds it to the gradient; AdamW, and optax, take it off the weights "
@@ -180,8 +180,8 @@ TRAINING = (
         "result = w",
         expect=lambda r: 0.69 < r.pytorch[0] < 0.71 and 0.56 < r.jax[0] < 0.58,
         size=lambda r: f"{r.pytorch[0]:.3f} against {r.jax[0]:.3f}",
-        see="Three steps of one weight.",
-        mend="torch.optim.AdamW.",
+        detect="Three steps of one weight.",
+        fix="torch.optim.AdamW.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/417",
             "https://github.com/pytorch/pytorch/issues/48793",
@@ -189,7 +189,7 @@ TRAINING = (
         bugs=("weight_decay_coupled",),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="weight_decay_default",
         title="AdamW decays by 1e-2 in PyTorch and by 1e-4 in optax",
         what="The default, in libraries that call it by the same name.",
@@ -197,8 +197,8 @@ TRAINING = (
         jax='import inspect\ninspect.signature(optax.adamw).parameters["weight_decay"].default',
         expect=lambda r: r.pytorch == 1e-2 and r.jax == 1e-4,
         size=lambda r: f"a factor of {r.pytorch / r.jax:.0f}",
-        see="A weight whose gradient is 0.",
-        mend="Write the decay down.",
+        detect="A weight whose gradient is 0.",
+        fix="Write the decay down.",
         sources=(
             "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
             "https://github.com/google-deepmind/optax/issues/1414",
@@ -206,7 +206,7 @@ TRAINING = (
         bugs=("weight_decay_of_pytorchs_adamw", "weight_decay_of_optaxs_adamw"),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="gradient_clipping",
         title="PyTorch adds 1e-6 to the norm that it clips by",
         what="A gradient of norm 1e-6, clipped to 1e-7: the sum of the norm and 1e-6 is twice the "
@@ -219,13 +219,13 @@ TRAINING = (
             np.isclose(r.pytorch, 5e-8, rtol=1e-3) and np.isclose(r.jax, 1e-7, rtol=1e-3)
         ),
         size=lambda r: f"{r.pytorch[0]:.1g} against {r.jax[0]:.1g}",
-        see="A small limit.",
-        mend="Know it when a small limit is meant.",
+        detect="A small limit.",
+        fix="Know it when a small limit is meant.",
         sources=("https://github.com/goodfire-ai/spd/issues/643",),
         bugs=("gradient_clipping_left_on",),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="cosine_after_its_end",
         title="A cosine schedule climbs again in PyTorch",
         what="CosineAnnealingLR goes on with the cosine behind T_max, back up to where it started; "
@@ -240,13 +240,13 @@ TRAINING = (
         "jnp.array([cosine(step) for step in range(4, 9)])",
         expect=lambda r: bool(r.pytorch[-1] > 0.99 and np.allclose(r.jax, 0)),
         size=lambda r: f"{r.pytorch[-1]:.2g} against {r.jax[-1]:.2g} after eight steps",
-        see="Print the rates past the end.",
-        mend="Stop stepping it at T_max.",
+        detect="Print the rates past the end.",
+        fix="Stop stepping it at T_max.",
         sources=("https://github.com/ivadomed/ivadomed/issues/57",),
         bugs=("schedule_off_by_one",),
         libraries=("torch", "jax", "optax"),
     ),
-    Trap(
+    Divergence(
         name="warm_up",
         title="A linear warm-up starts at a third in PyTorch, at 0 in optax",
         what="LinearLR begins with a factor of 1/3 unless told otherwise. A schedule from 0 makes "
@@ -257,8 +257,8 @@ TRAINING = (
         jax="optax.linear_schedule(0.0, 1.0, 4)(0)",
         expect=lambda r: bool(np.isclose(r.pytorch, 1 / 3) and r.jax == 0),
         size=lambda r: f"{r.pytorch:.2f} against {float(r.jax):g} in the first step",
-        see="Print the first rates.",
-        mend="Name both ends, and say whether steps count from 0 or 1.",
+        detect="Print the first rates.",
+        fix="Name both ends, and say whether steps count from 0 or 1.",
         sources=(
             "https://github.com/google-research/bert/issues/1293",
             "https://github.com/meta-pytorch/torchtune/issues/2010",

@@ -1,4 +1,4 @@
-"""Implementations from elsewhere, `pytest --implementation package.module`, as the tests take them.
+"""Third-party implementations, `pytest --implementation package.module`, as the tests take them.
 
 Tests of this project's own implementations leave out what those have defaults for, and ask for
 forms and dtypes that they have. Here those defaults are given, and what is lacking skips the test.
@@ -12,7 +12,7 @@ import pytest
 from absent import present_devices
 
 from compare.registry.contract import FORMS, KNOWN_DTYPES, config_for, dtypes_of, form_of
-from compare.registry.foreign import import_foreign
+from compare.registry.third_party import import_third_party
 from shared.config import Config
 from shared.errors import UserError
 from shared.levels import to_pixels
@@ -21,7 +21,7 @@ from shared.levels import to_pixels
 def load(modules: Sequence[str], taken: Sequence[str]) -> dict[str, ModuleType]:
     """Import implementations by name; what is wrong with one ends pytest, in one sentence."""
     try:
-        found = import_foreign(modules, taken)
+        found = import_third_party(modules, taken)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
     return {name: adapt(module, name) for name, module in found.items()}

@@ -1,6 +1,6 @@
-"""An implementation from elsewhere is saved within an epoch, and goes on.
+"""A third-party implementation is saved within an epoch, and goes on.
 
-PyTorch's own stands for one from elsewhere here: what is asked is what `guard` lets pass.
+PyTorch's own stands for a third-party one here: what is asked is what `guard` lets pass.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ import pytest
 from conftest import import_or_skip
 from resuming import assert_same_run, finish, interrupt, make_config
 
-from compare.registry.foreign import guard
+from compare.registry.third_party import guard
 from shared.errors import UserError
 from shared.training.resume import checkpoint_path
 from shared.training.states import load_state

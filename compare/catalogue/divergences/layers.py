@@ -1,11 +1,11 @@
-"""Traps of layers: how they keep their weights, how they start, what they add to a variance."""
+"""Divergences of layers: how they keep parameters, how they start, epsilon and variance."""
 
 import numpy as np
 
-from compare.catalogue.traps.records import Trap
+from compare.catalogue.divergences.records import Divergence
 
 LAYERS = (
-    Trap(
+    Divergence(
         name="linear_weight",
         title="A Linear weight is [out, in], a Flax kernel [in, out]",
         what="With as many inputs as outputs both fit, and the layer multiplies by the transpose.",
@@ -17,8 +17,8 @@ LAYERS = (
         "layer(jnp.array([1.0, 0.0]))",
         expect=lambda r: list(r.pytorch) == [1, 3] and list(r.jax) == [1, 2],
         size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:g}",
-        see="A square layer with a weight that is not symmetric.",
-        mend="Transpose, never reshape, in one place.",
+        detect="A square layer with a weight that is not symmetric.",
+        fix="Transpose, never reshape, in one place.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
         bugs=(
             "kernel_reshaped",
@@ -28,7 +28,7 @@ LAYERS = (
         ),
         libraries=("torch", "jax", "flax"),
     ),
-    Trap(
+    Divergence(
         name="linear_start",
         title="A linear layer starts 1.7 times as wide in Flax, and without bias",
         what="PyTorch: uniform in ±1 / sqrt(inputs), the bias too. Flax: a truncated normal of "
@@ -41,8 +41,8 @@ LAYERS = (
             1.7 < r.jax[0] / r.pytorch[0] < 1.76 and r.jax[1] == 0 and r.pytorch[1] > 0.03
         ),
         size=lambda r: f"{r.jax[0] / r.pytorch[0]:.3f} times, sqrt(3) in theory",
-        see="The deviation of fresh weights.",
-        mend="Set `kernel_init` and `bias_init`, or start both from the same arrays.",
+        detect="The deviation of fresh weights.",
+        fix="Set `kernel_init` and `bias_init`, or start both from the same arrays.",
         sources=(
             "https://github.com/jax-ml/jax/issues/4862",
             "https://github.com/google/flax/issues/3125",
@@ -50,7 +50,7 @@ LAYERS = (
         bugs=("bias_missing",),
         libraries=("torch", "jax", "flax"),
     ),
-    Trap(
+    Divergence(
         name="layer_norm",
         title="LayerNorm adds 1e-5 to the variance in PyTorch, 1e-6 in Flax",
         what="Where an input hardly varies, that is all there is.",
@@ -58,8 +58,8 @@ LAYERS = (
         jax="nnx.LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([0.0, 0.01]))",
         expect=lambda r: 0.05 < r.jax[1] / r.pytorch[1] - 1 < 0.4,
         size=lambda r: f"{r.jax[1] / r.pytorch[1] - 1:.0%} at a deviation of 0.005",
-        see="Small inputs.",
-        mend="`nnx.LayerNorm(..., epsilon=1e-5)`.",
+        detect="Small inputs.",
+        fix="`nnx.LayerNorm(..., epsilon=1e-5)`.",
         sources=(
             "https://github.com/facebookresearch/ParlAI/pull/1834",
             "https://github.com/huggingface/candle/pull/271",
@@ -67,7 +67,7 @@ LAYERS = (
         bugs=("epsilon_in_the_scale",),
         libraries=("torch", "jax", "flax"),
     ),
-    Trap(
+    Divergence(
         name="gelu",
         title="GELU is exact in PyTorch and an approximation in JAX",
         what="jax.nn.gelu takes the tanh formula unless told otherwise.",
@@ -75,14 +75,14 @@ LAYERS = (
         jax="jax.nn.gelu(jnp.array([-1.0, 1.0]))",
         expect=lambda r: 1e-5 < np.abs(r.pytorch - r.jax).max() < 1e-3,
         size=lambda r: f"{np.abs(r.pytorch - r.jax).max():.1g}",
-        see="One value.",
-        mend='`jax.nn.gelu(x, approximate=False)`, or `F.gelu(x, approximate="tanh")`.',
+        detect="One value.",
+        fix='`jax.nn.gelu(x, approximate=False)`, or `F.gelu(x, approximate="tanh")`.',
         sources=(
             "https://github.com/jax-ml/jax/issues/4428",
             "https://github.com/goodfire-ai/spd/issues/624",
         ),
     ),
-    Trap(
+    Divergence(
         name="batch_norm",
         title="BatchNorm's momentum m is 1 - m elsewhere, and its variance another",
         what="momentum=0.1 takes a tenth of the new statistics in PyTorch, nine tenths in Flax. "
@@ -95,8 +95,8 @@ LAYERS = (
             np.isclose(r.pytorch, [[0.1], [1.1]]).all() and np.isclose(r.jax, [[0.9], [1.0]]).all()
         ),
         size=lambda r: f"running mean {r.pytorch[0][0]:g} against {r.jax[0][0]:g}",
-        see="The statistics after one batch.",
-        mend="`momentum=1 - m`; scale the variance by n / (n - 1).",
+        detect="The statistics after one batch.",
+        fix="`momentum=1 - m`; scale the variance by n / (n - 1).",
         sources=(
             "https://github.com/pytorch/examples/issues/289",
             "https://github.com/pytorch/pytorch/issues/19902",

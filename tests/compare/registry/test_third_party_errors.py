@@ -1,4 +1,4 @@
-"""What is wrong with an implementation from elsewhere is said in one sentence, by name."""
+"""What is wrong with a third-party implementation is said in one sentence, by name."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from tiny import run_module, trace_tiny
 
 from compare.expected.problems import make_dataset, make_problem
 from compare.registry.contract import check_implementation
-from compare.registry.foreign import guard
+from compare.registry.third_party import guard
 from compare.run import command as run
 from shared.config import Config
 from shared.errors import UserError
