@@ -19,9 +19,9 @@ class EvaluationConfig:
     mnist_dir: Path | None = None
     """A folder with MNIST's four original files, for --data mnist without a download; where
     it is not given, the environment variable MNIST_DIR counts."""
-    normalization: Literal["global", "per-pixel", "seed"] = "global"
+    normalization: Literal["global", "per-pixel", "original"] = "global"
     """How pixels are scaled: by one mean and deviation for all ("global"), by each pixel's own
-    ("per-pixel"), or as the seed script did ("seed")."""
+    ("per-pixel"), or as the original does ("original")."""
     attention: Attention = "histogram"
     """The form of attention; all compute the same function (NumPy has no "builtin"). "histogram"
     is by far the fastest, and holds for --normalization global alone."""
@@ -29,7 +29,7 @@ class EvaluationConfig:
     """Images per batch when evaluating: bounds the memory, never changes the result."""
     accuracy: Literal["micro", "macro"] = "micro"
     """"micro": the fraction of images that are right. "macro": the mean over the classes, taken
-    batch by batch in training, as the seed script did."""
+    batch by batch in training, as the original does."""
     dtype: Literal["float32", "float64"] = "float32"
     """The floating-point numbers to compute with."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -50,9 +50,9 @@ class EvaluationConfig:
 class Config(EvaluationConfig):
     """What a training run needs to know."""
 
-    preset: Literal["default", "seed"] = "default"
-    """"seed": the settings and quirks of the script this project grew from; options given beside
-    it still count."""
+    preset: Literal["default", "original"] = "default"
+    """"original": the settings and quirks of the script that this project grew from; options
+    given beside it still count."""
     num_channels: int = 1
     """Channels per pixel; above 1 every pixel is repeated over the channels."""
     epochs: int = 3
@@ -103,10 +103,10 @@ def bad_option(name: str, found: object, expected: str) -> str:
 
 PRESETS = {
     "default": Config(),
-    "seed": Config(
-        preset="seed",
+    "original": Config(
+        preset="original",
         data="mnist",
-        normalization="seed",
+        normalization="original",
         attention="looped",
         sampling="replacement",
         learning_rate=0.01,

@@ -23,7 +23,7 @@ from shared.errors import UserError
 from shared.files import replacing
 from shared.idx import check_mnist_dir
 
-# The seed script's numbers: 5/6 of the 60,000 train, the rest validates. Its permutation came
+# The original.s numbers: 5/6 of the 60,000 train, the rest validates. Its permutation came
 # from PyTorch's generator, which NumPy cannot repeat, so the two halves are not the same images.
 SPLIT_SEED = 46525
 NUM_TRAIN = 50_000

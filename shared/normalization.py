@@ -27,10 +27,10 @@ def fit_normalization(pixels: np.ndarray, kind: str) -> Normalization:
     "global": one mean and one standard deviation for all pixels.
     "per-pixel": each pixel's own. A pixel that never varies has no deviation to divide by; it is
     divided by 255, so that it is 0 in training and at most 1 in size wherever it does vary.
-    "seed": the seed script's way: each pixel's own mean, then ONE number for all: the standard
-    deviation of the 784 variances (both with n - 1 in the denominator, as torch does).
+    "original": as the original does it: each pixel's own mean, then ONE number for all, the
+    standard deviation of the 784 variances (both with n - 1 in the denominator, as in torch).
     """
-    check_choice("normalization", kind, ("global", "per-pixel", "seed"))
+    check_choice("normalization", kind, ("global", "per-pixel", "original"))
     n = len(pixels)
     sums, squares = _power_sums(pixels)
     if kind == "global":
@@ -46,9 +46,9 @@ def fit_normalization(pixels: np.ndarray, kind: str) -> Normalization:
     if kind == "per-pixel":
         return Normalization(mean, np.where(variances > 0, np.sqrt(variances), 255.0))
     if n < 2:
-        raise UserError(f"The seed's normalization needs at least 2 training images, not {n}.")
+        raise UserError(f"The original's normalization needs at least 2 training images, not {n}.")
     if np.ptp(variances) == 0:
-        raise UserError("All pixels of the training split vary alike: the seed's scale is 0.")
+        raise UserError("All pixels of the training split vary alike: the original's scale is 0.")
     scale = np.std(variances * n / (n - 1) + 1e-8, ddof=1, keepdims=True)
     return Normalization(mean, scale)
 

@@ -45,7 +45,7 @@ def main(args: Sequence[str]) -> int:
         prog="python -m compare bench",
         description=(
             "Times every implementation in every form, forward and in training steps, by turns, "
-            "and holds each against the seed's loop and against the least this machine can do."
+            "and holds each against the original's loop and against the least this machine can do."
         ),
     )
     config.check()

@@ -10,7 +10,7 @@ from compare.bench.jobs import Job
 from compare.machine import Speed, floor_seconds, work_of
 from compare.records.bench import Row
 
-# What everything is held against: the seed's way, a loop over a batch of 16 in PyTorch.
+# What everything is held against: the original's way, a loop over a batch of 16 in PyTorch.
 BASELINE = ("pytorch", "looped", 16)
 
 

@@ -20,8 +20,8 @@ ATTENTION = (
             "https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
             "https://github.com/nerminnuraydogan/vision-transformer/issues/1",
         ),
-        check="steps",
-        step="weights",
+        check="intermediates",
+        intermediate="weights",
     ),
     Bug(
         name="softmax_over_the_batch",
@@ -34,8 +34,8 @@ ATTENTION = (
         "nn.Softmax(0) was written for two of them. JAX's default is the last axis. With a batch "
         "of one every weight is 1.",
         sources=("https://github.com/PetrochukM/PyTorch-NLP/issues/2",),
-        check="steps",
-        step="weights",
+        check="intermediates",
+        intermediate="weights",
     ),
     Bug(
         name="key_and_query_swapped",
@@ -47,8 +47,8 @@ ATTENTION = (
         why="Every library has its own order of arguments: query, key, value in PyTorch; query, "
         "value, key in Keras.",
         sources=("https://keras.io/api/layers/attention_layers/multi_head_attention/",),
-        check="steps",
-        step="query",
+        check="intermediates",
+        intermediate="query",
         equivalent=NUMBERS + ", and Q x K x' = K x Q x': the scores are the same.",
     ),
     Bug(
@@ -61,8 +61,8 @@ ATTENTION = (
         why="Libraries that store matrices by columns compute the transposed product, and the "
         "table is square either way.",
         sources=("https://github.com/karpathy/llm.c/pull/531",),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
         equivalent=NUMBERS + ": the score Q x K x' of a pair is that of the pair turned round.",
     ),
     Bug(
@@ -75,8 +75,8 @@ ATTENTION = (
         why="nn.Linear keeps its weight as [out, in] and multiplies by the transposed one; a "
         "square matrix fits both ways.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
-        check="steps",
-        step="query",
+        check="intermediates",
+        intermediate="query",
         equivalent=NUMBERS + ", and a number is its own transpose.",
     ),
     Bug(
@@ -89,8 +89,8 @@ ATTENTION = (
         why="Weights came from a PyTorch Linear layer, [out, in], and were turned once too often "
         "or not at all; a square matrix fits both ways.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
-        check="steps",
-        step="value",
+        check="intermediates",
+        intermediate="value",
         equivalent=NUMBERS + ", and a number is its own transpose.",
     ),
     Bug(
@@ -107,8 +107,8 @@ ATTENTION = (
             "https://github.com/reczoo/FuxiCTR/issues/30",
             "https://github.com/jsbaan/transformer-from-scratch/pull/6",
         ),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
         equivalent="With one channel the keys are a column, and a column reshaped into a row is "
         "that column transposed.",
     ),
@@ -122,8 +122,8 @@ ATTENTION = (
         why="Three lines that look alike are made by copying, and one of them keeps the name of "
         "another.",
         sources=("https://github.com/Khaliladib11/Transformer-from-scratch/issues/1",),
-        check="steps",
-        step="attended",
+        check="intermediates",
+        intermediate="attended",
     ),
     Bug(
         name="weights_turned",
@@ -137,8 +137,8 @@ ATTENTION = (
         sources=(
             "https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
         ),
-        check="steps",
-        step="attended",
+        check="intermediates",
+        intermediate="attended",
     ),
     Bug(
         name="causal_mask_left_on",
@@ -149,8 +149,8 @@ ATTENTION = (
         wrong="scaled_dot_product_attention(query, key, value, is_causal=True)[:, 0]",
         why="The call was copied from a language model, where the mask belongs.",
         sources=(SDPA,),
-        check="steps",
-        step="attended",
+        check="intermediates",
+        intermediate="attended",
         form="builtin",
     ),
     Bug(
@@ -166,8 +166,8 @@ ATTENTION = (
             "https://github.com/pytorch/pytorch/issues/124464",
             "https://github.com/huggingface/pytorch-image-models/pull/1978",
         ),
-        check="steps",
-        step="attended",
+        check="intermediates",
+        intermediate="attended",
         form="builtin",
     ),
     Bug(
@@ -186,8 +186,8 @@ ATTENTION = (
         why="PyTorch wants [batch, heads, steps, channels], JAX [batch, steps, heads, channels]; "
         "the shape that comes out is the same. Here every step attends to itself alone.",
         sources=(SDPA, JAX_ATTENTION),
-        check="steps",
-        step="attended",
+        check="intermediates",
+        intermediate="attended",
         form="builtin",
     ),
     Bug(
@@ -200,8 +200,8 @@ ATTENTION = (
         why="Weights enter a weighted mean twice, above and below the line; below is where they "
         "are forgotten.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.average.html",),
-        check="steps",
-        step="attended",
+        check="intermediates",
+        intermediate="attended",
         form="histogram",
     ),
     Bug(
@@ -216,7 +216,7 @@ ATTENTION = (
         "two pixels alike.",
         sources=("https://numpy.org/doc/stable/reference/generated/numpy.unique.html",),
         check="inputs",
-        step="attended",
+        intermediate="attended",
         form="histogram",
         small="Where all pixels of an image differ every count is 0 or 1; `inputs` has images of "
         "one level.",

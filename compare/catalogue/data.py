@@ -15,8 +15,8 @@ DATA = (
         check="data",
     ),
     Bug(
-        name="biased_variance_of_the_seed",
-        title="The seed's normalisation is divided by n where it divided by n - 1",
+        name="biased_variance_of_the_original",
+        title="The original's normalisation is divided by n where it divided by n - 1",
         package="shared",
         file="normalization.py",
         right="ddof=1, keepdims=True",

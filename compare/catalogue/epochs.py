@@ -128,7 +128,7 @@ EPOCHS = (
         why="Papers give either, and the base of a logarithm is rarely written.",
         sources=("https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.entropy.html",),
         check="loss",
-        step="loss",
+        intermediate="loss",
     ),
     Bug(
         name="macro_for_micro",

@@ -15,8 +15,8 @@ LAYERS = (
         why="The shapes do not fit, [out, in] against [in, out], and a reshape is the shortest way "
         "to make them fit.",
         sources=(TO_FLAX,),
-        check="steps",
-        step="logits",
+        check="intermediates",
+        intermediate="logits",
     ),
     Bug(
         name="kernel_reshaped_on_the_way_out",
@@ -40,8 +40,8 @@ LAYERS = (
         why="PyTorch's own layers put channels first, Flax's and Keras' put them last: a linear "
         "layer behind a flatten expects the order it was trained with.",
         sources=(TO_FLAX,),
-        check="steps",
-        step="logits",
+        check="intermediates",
+        intermediate="logits",
         equivalent="With one channel, channel by channel and step by step are the same order.",
     ),
     Bug(
@@ -57,8 +57,8 @@ LAYERS = (
             "https://github.com/google/flax/issues/3019",
             "https://github.com/jax-ml/jax/issues/4862",
         ),
-        check="steps",
-        step="logits",
+        check="intermediates",
+        intermediate="logits",
     ),
     Bug(
         name="probabilities_for_logits",
@@ -73,8 +73,8 @@ LAYERS = (
             "https://github.com/Lightning-Universe/lightning-bolts/issues/654",
             "https://github.com/ariecattan/SciCo/issues/2",
         ),
-        check="steps",
-        step="logits",
+        check="intermediates",
+        intermediate="logits",
     ),
     Bug(
         name="log_probabilities_for_logits",
@@ -87,8 +87,8 @@ LAYERS = (
         "log_softmax(log_softmax(x)) = log_softmax(x): loss, gradients and accuracy are right, and "
         "only whoever uses the logits themselves, to distil or to calibrate, has other numbers.",
         sources=("https://github.com/speedinghzl/Pytorch-Deeplab/issues/2",),
-        check="steps",
-        step="logits",
+        check="intermediates",
+        intermediate="logits",
     ),
     Bug(
         name="snapshot_aliases_the_model",

@@ -15,8 +15,8 @@ NUMBERS = (
         why="A cast to save memory, or to please one operation, was written while everything was "
         "float32; the dtype that comes out says float64.",
         sources=("https://github.com/jax-ml/jax/pull/21371",),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
     ),
     Bug(
         name="float32_softmax",
@@ -31,8 +31,8 @@ NUMBERS = (
             "https://github.com/jax-ml/jax/pull/21371",
             "https://github.com/jax-ml/jax/issues/37422",
         ),
-        check="steps",
-        step="attended",
+        check="intermediates",
+        intermediate="attended",
         form="builtin",
     ),
     Bug(
@@ -45,8 +45,8 @@ NUMBERS = (
         why="A NumPy scalar has a dtype of its own, and float64 / float32 is float64: the dtype is "
         "right, and the digits behind the eighth are not.",
         sources=("https://numpy.org/neps/nep-0050-scalar-promotion.html",),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
         equivalent="With one channel the constant is sqrt(1) = 1, which float32 holds exactly.",
     ),
     Bug(
@@ -64,7 +64,7 @@ NUMBERS = (
             "https://github.com/jax-ml/jax/issues/1333",
         ),
         check="parameters",
-        step="query",
+        intermediate="query",
     ),
     Bug(
         name="dtype_not_passed_on",
@@ -88,8 +88,8 @@ NUMBERS = (
         why="Autocast rounds the operands of every matrix product to 8 bits of mantissa; a "
         "training script turns it on far away from the model.",
         sources=("https://github.com/meta-pytorch/attention-gym/issues/131",),
-        check="steps",
-        step="attended",
+        check="intermediates",
+        intermediate="attended",
     ),
     Bug(
         name="tf32_product",
@@ -105,8 +105,8 @@ NUMBERS = (
             "https://github.com/jax-ml/jax/issues/12008",
             "https://github.com/typoverflow/flow-rl/pull/12",
         ),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
     ),
     Bug(
         name="epsilon_in_the_scale",
@@ -118,8 +118,8 @@ NUMBERS = (
         why="An epsilon against division by zero is a habit, also where the divisor is a constant. "
         "In float32 it rounds away.",
         sources=("https://github.com/keplr-io/quiver/pull/56",),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
     ),
     Bug(
         name="epsilon_in_the_softmax",
@@ -134,8 +134,8 @@ NUMBERS = (
             "https://github.com/tracel-ai/burn/pull/4697",
             "https://github.com/open-edge-platform/geti/pull/1507",
         ),
-        check="steps",
-        step="weights",
+        check="intermediates",
+        intermediate="weights",
     ),
     Bug(
         name="epsilon_in_the_logarithm",
@@ -152,7 +152,7 @@ NUMBERS = (
             "https://github.com/MarvinTeichmann/tensorflow-fcn/issues/18",
         ),
         check="loss",
-        step="loss",
+        intermediate="loss",
     ),
     Bug(
         name="loss_in_float32",
@@ -168,7 +168,7 @@ NUMBERS = (
             "https://github.com/Modalities/modalities/pull/464",
         ),
         check="loss",
-        step="loss",
+        intermediate="loss",
     ),
     Bug(
         name="softmax_without_the_shift",
@@ -184,7 +184,7 @@ NUMBERS = (
             "https://github.com/jhcross/span-parser/issues/2",
         ),
         check="inputs",
-        step="weights",
+        intermediate="weights",
         small=ORDINARY + "`inputs` shows it by scores of thousands.",
     ),
     Bug(
@@ -198,7 +198,7 @@ NUMBERS = (
         "of all, every exponential becomes 0, and 0 / 0 NaN.",
         sources=("https://github.com/cleanlab/cleanlab/pull/667",),
         check="inputs",
-        step="attended",
+        intermediate="attended",
         form="blocked",
         small=ORDINARY + "`inputs` shows it by scores of thousands.",
     ),
@@ -212,8 +212,8 @@ NUMBERS = (
         why="The table is square, and the shift looks like a matter of rounding. One number per "
         "row would cancel; one per column does not.",
         sources=("https://github.com/FluxML/NNlib.jl/pull/43",),
-        check="steps",
-        step="weights",
+        check="intermediates",
+        intermediate="weights",
     ),
     Bug(
         name="one_in_the_logarithm_of_counts",
@@ -228,7 +228,7 @@ NUMBERS = (
             "https://docs.scipy.org/doc/scipy/reference/generated/scipy.special.logsumexp.html",
         ),
         check="inputs",
-        step="attended",
+        intermediate="attended",
         form="histogram",
         small="The line is run only where scores are too large for one table; `inputs` has such.",
     ),

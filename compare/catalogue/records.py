@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-STEPS = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
-
 
 @dataclass(frozen=True)
 class Bug:
@@ -18,7 +16,9 @@ class Bug:
     why: str  # why people write it
     sources: tuple[str, ...]  # public pages that say so
     check: str  # the check of compare.parity.checks.CHECKED that should catch it
-    step: str | None = None  # the step of STEPS that a trace should name, if it is one
+    intermediate: str | None = (
+        None  # the one of INTERMEDIATES that `trace` should name, if it is one
+    )
     form: str = "vectorized"  # a form of attention in which it shows
     equivalent: str = ""  # where it computes the same all the same: the proof
     small: str = ""  # why float64 does not show it as 1,000 bounds, and which check does show it

@@ -19,8 +19,8 @@ SCALE = (
             "https://github.com/mlc-ai/mlc-llm/pull/3426",
             "https://github.com/delzac/cntkx/issues/10",
         ),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
         equivalent="With one channel the scale is sqrt(1) = 1.",
     ),
     Bug(
@@ -36,8 +36,8 @@ SCALE = (
             "https://github.com/microsoft/mup/issues/18",
             "https://github.com/charliezchen/scaling-matrix-preconditioning/issues/2",
         ),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
         equivalent="With one channel 1 = sqrt(1): dividing again changes nothing.",
     ),
     Bug(
@@ -50,8 +50,8 @@ SCALE = (
         why="One code keeps the scale as d ** -0.5 and multiplies, another keeps sqrt(d) and "
         "divides; the name `scale` is the same in both.",
         sources=("https://github.com/esceptico/perceiver-io/issues/9",),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
         equivalent="With one channel the scale is 1 either way up.",
     ),
     Bug(
@@ -67,8 +67,8 @@ SCALE = (
             "https://github.com/Graylab/DL4Proteins-notebooks/issues/12",
             "https://github.com/FrancescoSaverioZuppichini/ViT/issues/1",
         ),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
     ),
     Bug(
         name="scale_behind_the_softmax",
@@ -81,8 +81,8 @@ SCALE = (
         "    weights = softmax(scores, -1) / sqrt(K.shape[-1])",
         why="Written in one expression, the scale slips outside of the softmax's parentheses.",
         sources=("https://github.com/FrancescoSaverioZuppichini/ViT/issues/2",),
-        check="steps",
-        step="scores",
+        check="intermediates",
+        intermediate="scores",
         equivalent="With one channel the scale is 1, wherever it stands.",
     ),
     Bug(
@@ -95,8 +95,8 @@ SCALE = (
         why="Code by hand is replaced by the built-in call, and its scaling of the query stays: "
         "the call's own scale, 1 / sqrt(channels), is a default that one does not see.",
         sources=(JAX_ATTENTION,),
-        check="steps",
-        step="weights",
+        check="intermediates",
+        intermediate="weights",
         form="builtin",
         equivalent="With one channel dividing by sqrt(1) again changes nothing.",
     ),

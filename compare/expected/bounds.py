@@ -4,11 +4,11 @@ Notation and the bound for a sum are from N. J. Higham, "Accuracy and Stability 
 Algorithms" (2nd ed., SIAM, 2002), chapters 2 and 3: u is the unit roundoff (2^-24 in float32),
 gamma(n) = n u / (1 - n u), and a computed inner product of n terms, in any order of summation and
 with or without fused multiply-add, is off by at most gamma(n) times the sum of the absolute
-values of its terms. An error of the inputs of a step is carried through it by the triangle
+values of its terms. An error of the inputs of an operation is carried through it by the triangle
 inequality. The softmax's error is relative: every weight changes by a factor of at most
 exp(2 d) if no score of its row changes by more than d.
 
-The operations here know nothing of the model, whose steps are in compare/expected/exact.py.
+The operations here know nothing of the model, whose intermediates are in compare/expected/exact.py.
 """
 
 from dataclasses import dataclass, replace

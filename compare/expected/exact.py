@@ -1,6 +1,6 @@
-"""What each step of the model should be, and how far rounding can move it: forward and backward.
+"""What each intermediate should be, and how far rounding can move it: forward and backward.
 
-Exact values are those of the definition in float64, worked out step by step beside their bounds,
+Exact values are those of the definition in float64, worked out one by one beside their bounds,
 for which see bounds.py. The gradient is written out by hand; tests hold it against the
 complex-step derivative of the NumPy reference (Squire and Trapp, SIAM Review 40, 1998).
 """
@@ -21,31 +21,31 @@ from compare.expected.bounds import (
     stored,
 )
 
-Steps = dict[str, Bounded]
+Intermediates = dict[str, Bounded]
 
 
-def expect_steps(
+def expect_intermediates(
     params: Mapping[str, Bounded],
     image: Bounded,
     arithmetic: Arithmetic,
     seen: Mapping[str, np.ndarray] = MappingProxyType({}),
-) -> Steps:
-    """Give value and bound of every step of an image [steps, channels], by the step's name.
+) -> Intermediates:
+    """Give value and bound of every intermediate of an image [steps, channels], by name.
 
-    With nothing `seen`, values are exact and errors carried from step to step: how far rounding
-    can have moved a step since the start. Where `seen` holds what was computed at a step, the
-    steps after it go on from that instead: a step is then bounded by itself, and the first one
-    that is off is the one that is wrong.
+    With nothing `seen`, values are exact and errors are carried from one to the next: how far
+    rounding can have moved each since the start. Where `seen` holds what a model computed, the
+    next goes on from that instead: each is then bounded by itself, and the first that is off is
+    the one that is wrong.
     """
-    steps: Steps = {}
+    intermediates: Intermediates = {}
 
-    def step(name: str, bounded: Bounded) -> Bounded:
-        steps[name] = bounded
+    def record(name: str, bounded: Bounded) -> Bounded:
+        intermediates[name] = bounded
         return exact(seen[name]) if name in seen else stored(bounded)
 
-    attended = _attend(params, image, image, arithmetic, step)
-    step("logits", _read_out(params, attended, arithmetic))
-    return steps
+    attended = _attend(params, image, image, arithmetic, record)
+    record("logits", _read_out(params, attended, arithmetic))
+    return intermediates
 
 
 def _attend(
@@ -53,17 +53,17 @@ def _attend(
     pixels: Bounded,
     image: Bounded,
     arithmetic: Arithmetic,
-    step: Callable[[str, Bounded], Bounded],
+    record: Callable[[str, Bounded], Bounded],
 ) -> Bounded:
-    """Let some pixels attend to all of an image; `step` gives what to go on from at every step."""
+    """Let some pixels attend to all of an image; `record` returns what to go on from."""
     matmul = arithmetic.matmul
-    query = step("query", matmul(pixels, params["Q"]))
-    key = step("key", matmul(image, params["K"]))
-    value = step("value", matmul(image, params["V"]))
+    query = record("query", matmul(pixels, params["Q"]))
+    key = record("key", matmul(image, params["K"]))
+    value = record("value", matmul(image, params["V"]))
     scale = 1 / sqrt(image.value.shape[-1])
-    scores = step("scores", arithmetic.scale(matmul(query, key.mT), scale, SCALE_ROUNDINGS))
-    weights = step("weights", arithmetic.softmax(scores))
-    return step("attended", matmul(weights, value))
+    scores = record("scores", arithmetic.scale(matmul(query, key.mT), scale, SCALE_ROUNDINGS))
+    weights = record("weights", arithmetic.softmax(scores))
+    return record("attended", matmul(weights, value))
 
 
 def _read_out(params: Mapping[str, Bounded], attended: Bounded, arithmetic: Arithmetic) -> Bounded:
@@ -131,15 +131,16 @@ def expect_gradients(
 
 def _sample_gradients(
     params: Mapping[str, Bounded], image: Bounded, label: int, batch: int, arithmetic: Arithmetic
-) -> Steps:
+) -> Intermediates:
     """Give a sample's part of the gradients: `d_x` is the loss's derivative by `x`."""
     matmul, multiply, scaled_by = arithmetic.matmul, arithmetic.multiply, arithmetic.scale
-    steps = {name: stored(step) for name, step in expect_steps(params, image, arithmetic).items()}
-    query, key, value, weights = (steps[name] for name in ("query", "key", "value", "weights"))
+    found = expect_intermediates(params, image, arithmetic)
+    found = {name: stored(each) for name, each in found.items()}
+    query, key, value, weights = (found[name] for name in ("query", "key", "value", "weights"))
     num_steps, num_channels = image.value.shape
     scale = 1 / sqrt(num_channels)
 
-    probabilities = arithmetic.softmax(steps["logits"].reshape(1, -1))
+    probabilities = arithmetic.softmax(found["logits"].reshape(1, -1))
     is_label = exact(-(np.arange(probabilities.value.size) == label)[None].astype(float))
     d_logits = scaled_by(arithmetic.add(probabilities, is_label), 1 / batch, 2)  # [1, outputs]
     d_attended = matmul(d_logits, params["out.weight"]).reshape(num_steps, num_channels)
@@ -147,7 +148,7 @@ def _sample_gradients(
     d_weights = matmul(d_attended, value.mT)  # [queries, keys]
     # The softmax's: each row less its mean. Fused calls take that mean as d_attended * attended.
     along = multiply(weights, d_weights).sum(-1, keepdims=True)
-    across = multiply(d_attended, steps["attended"]).sum(-1, keepdims=True)
+    across = multiply(d_attended, found["attended"]).sum(-1, keepdims=True)
     mean = Bounded(along.value, np.maximum(along.bound, across.bound), along.reach + across.reach)
     d_mean = scaled_by(mean, -1, num_steps + num_channels)
     # The histogram form adds up samples before it multiplies: that many roundings more.
@@ -158,7 +159,7 @@ def _sample_gradients(
     def by_matrix(d_projected: Bounded) -> Bounded:
         return matmul(image.mT, d_projected, terms=num_steps * batch)  # [channels, channels]
 
-    features = steps["attended"].reshape(1, -1)
+    features = found["attended"].reshape(1, -1)
     return {
         "K": by_matrix(d_key),
         "Q": by_matrix(d_query),
@@ -168,7 +169,7 @@ def _sample_gradients(
     }
 
 
-def hold(params: Mapping[str, np.ndarray]) -> Steps:
+def hold(params: Mapping[str, np.ndarray]) -> Intermediates:
     """Take parameters as they are."""
     return {name: exact(array) for name, array in params.items()}
 

@@ -31,7 +31,7 @@ from compare.parity.comparator import check_comparator
 from compare.parity.comparison import Comparison, largest
 from compare.parity.data import check_data
 from compare.parity.forward import enormous
-from compare.parity.steps import Batch, Case, bound_steps, first_break, judge
+from compare.parity.intermediates import Batch, Case, bound_intermediates, first_break, judge
 from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_implementations
 from shared.cli import make_console, parse_options
@@ -42,7 +42,7 @@ from shared.files import write_json
 LOOP = "training/loop.py"  # of shared: the loop around every training
 NAMES = {package: name for name, package in PACKAGES.items()}
 # The checks that are quick to put, and so put for every seed; the others for one in so many.
-EVERY_SEED = ("steps", "logits", "inputs")
+EVERY_SEED = ("intermediates", "logits", "inputs")
 OTHERS_EVERY = 97  # a prime, so that every case has its turn
 SEEDS_AT_ONCE = 50
 BUGS_PER_PROCESS = 20
@@ -80,7 +80,7 @@ def main(args: Sequence[str]) -> int:
         description=(
             "Plants each bug of the catalogue alone and puts every check of parity to it; then "
             "puts them to correct code, drawn from many seeds. Exit status 0 only if every bug is "
-            "caught by the check that should catch it, at the step where it is, and no alarm is "
+            "caught by the check that should catch it, at the right intermediate, and no alarm is "
             "false."
         ),
     )
@@ -170,17 +170,19 @@ def try_loop(bug: Bug, planted: ModuleType) -> Tried:
 
 
 def trace_bug(case: Case, planted: ModuleType) -> str | None:
-    """Name the step that a trace points at, if one breaks, in ordinary or enormous scores."""
+    """Return the first intermediate that breaks, if one does, in ordinary or enormous scores."""
     several, _, of_few_levels = draw_problems(0, batch=7)
     for problem in (of_few_levels, enormous(of_few_levels), enormous(several)):
         batch = Batch(*problem)
         try:
             with np.errstate(all="ignore"):
-                found = first_break(judge(case, planted, batch, bound_steps(batch, case.dtype)))
+                found = first_break(
+                    judge(case, planted, batch, bound_intermediates(batch, case.dtype))
+                )
         except Exception:  # the checks say what was raised
             return None
         if found is not None:
-            return found.step
+            return found.name
     return None
 
 
@@ -224,8 +226,10 @@ def find_failures(bugs: Sequence[Bug], tried: Sequence[Tried]) -> list[str]:
         elif result.error_ratios[bug.check] < PLAIN_ERROR and not bug.small:
             ratio = result.error_ratios[bug.check]
             failures.append(f"{bug.name} is caught by {bug.check} at {ratio:.3g} bounds alone.")
-        if bug.step is not None and result.first_step != bug.step:
-            failures.append(f"A trace of {bug.name} names {result.first_step}, not {bug.step}.")
+        if bug.intermediate is not None and result.first_intermediate != bug.intermediate:
+            failures.append(
+                f"A trace of {bug.name} names {result.first_intermediate}, not {bug.intermediate}."
+            )
     return failures
 
 

@@ -26,7 +26,7 @@ class Tried:
     error_ratios: Mapping[
         str, float
     ]  # by check: the largest error over its bound; NaN where that is
-    first_step: str | None  # the step that a trace names
+    first_intermediate: str | None  # the intermediate that `trace` names
     missing: str | None = None  # the library without which it cannot be planted
     accuracy: Accuracy | None = None  # where it was trained
 
@@ -115,7 +115,7 @@ def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for bug, result in zip(bugs, tried, strict=True):
         cells = [_say_cell(bug, result, check) for check in columns]
-        table.add_row(bug.name, result.first_step or "", *cells)
+        table.add_row(bug.name, result.first_intermediate or "", *cells)
     return table
 
 
@@ -176,7 +176,7 @@ def _bug_to_json(bug: Bug, result: Tried) -> FoundBug:
         "wrong": bug.wrong,
         "error_ratios": dict(result.error_ratios),
         "caught_by": result.caught_by,
-        "first_step": result.first_step,
+        "first_intermediate": result.first_intermediate,
         "missing": result.missing,
     }
     if result.accuracy is not None:

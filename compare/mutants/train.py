@@ -12,7 +12,7 @@ from shared.params import initial_params
 from shared.training.loop import train
 
 CHANNELS = 3  # with one, half of these bugs change nothing
-# The bugs of a step of the forward pass, in PyTorch, whose every form trains in a minute.
+# The bugs of the forward pass, in PyTorch, whose every form trains in a minute.
 PACKAGE = "pytorch_impl"
 
 
@@ -26,7 +26,7 @@ class Accuracy:
 
 def can_be_trained(bug: Bug) -> bool:
     """Tell whether a bug is one whose accuracy is measured."""
-    return bug.package == PACKAGE and bug.step not in (None, "loss")
+    return bug.package == PACKAGE and bug.intermediate not in (None, "loss")
 
 
 def measure_accuracy(bug: Bug, epochs: int) -> Accuracy:

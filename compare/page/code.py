@@ -1,4 +1,4 @@
-"""The code of the page: the implementations in columns, and what every step really computed."""
+"""The code of the page: the implementations in columns, and the values of one real digit."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from compare.code.highlight import Cell, highlight
 from compare.code.landmarks import find_locations
 from compare.code.sources import Source, read_source
 from compare.page.encode import make_picture
-from compare.parity.capture import capture_steps
-from compare.parity.steps import STEPS, Batch, Case, bound_steps, judge
+from compare.parity.capture import capture_intermediates
+from compare.parity.intermediates import INTERMEDIATES, Batch, Case, bound_intermediates, judge
 from compare.registry.contract import dtypes_of
 from compare.registry.implementations import PACKAGES
 
 FILES = ("model.py", "forms.py")
 DTYPES = ("float32", "float64")
-FORM = "vectorized"  # whose steps are all there to see
-MOST_CHANNELS = 4  # of a step's picture
+FORM = "vectorized"  # whose intermediates are all there to see
+MOST_CHANNELS = 4  # of a picture
 # Where each implementation takes the mean loss of a batch, which is no part of its model.
 LOSS_FILES = {"pytorch": "train.py", "jax": "train.py", "numpy": "evaluate.py"}
 LOSS_CALL = "cross_entropy(logits, "
@@ -33,7 +33,7 @@ class CodeRow:
     """A row of the columns."""
 
     part: str  # "attend", a form of attention, "forward", "loss", or "rest"
-    step: str | None  # the step it computes
+    intermediate: str | None  # which it computes
     kind: str  # "same", "renamed" or "different"
     cells: list[Cell | None]  # in the order of the implementations
 
@@ -53,9 +53,11 @@ def _rows_of(sources: list[Source]) -> Iterator[CodeRow]:
         where = "" if location is None else location.landmark or location.scope
         part = _part_of(where if where else "")
         last = (row.landmark or "").rpartition(".")[2]
-        # The model's own `attended = attend(...)` is the call; the step is where it is computed.
-        is_step = last in STEPS and (part not in ("forward", "rest") or last == "logits")
-        yield CodeRow(part, last if is_step else None, row.kind, list(cells))
+        # The model's own `attended = attend(...)` is a call: it is computed elsewhere.
+        is_intermediate = last in INTERMEDIATES and (
+            part not in ("forward", "rest") or last == "logits"
+        )
+        yield CodeRow(part, last if is_intermediate else None, row.kind, list(cells))
 
 
 def _part_of(where: str) -> str:
@@ -81,33 +83,33 @@ def _loss_row() -> CodeRow:
     return CodeRow("loss", "loss", "different", cells)
 
 
-def steps_data(
+def intermediates_data(
     implementations: Mapping[str, ModuleType], batch: Batch, weights_of: str
 ) -> dict[str, Any]:
-    """Trace one digit and give of each step its shape, values, and everyone's error over its bound.
+    """Trace one digit and describe each intermediate: its shape, values and error ratios.
 
     `batch` holds one image; the values are NumPy's in float64, and the errors of the form
     "vectorized".
     """
     exact = batch.held_in("float64")
     model = numpy_reference.from_params(exact.params, FORM, "float64")
-    seen = capture_steps(numpy_reference, model, exact.images)
+    seen = capture_intermediates(numpy_reference, model, exact.images)
     result = numpy_reference.evaluate(model, exact.images, exact.labels, batch_size=1)
     seen |= {"logits": result.logits, "loss": np.array([result.loss])}
     errors = trace_errors(implementations, batch)
     return {
         "label": int(batch.labels[0]),
         "weights_of": weights_of,
-        "steps": [
-            {"name": step, **describe_step(step, seen[step]), "errors": errors[step]}
-            for step in STEPS
+        "intermediates": [
+            {"name": name, **describe_intermediate(name, seen[name]), "errors": errors[name]}
+            for name in INTERMEDIATES
         ],
     }
 
 
-def describe_step(step: str, values: np.ndarray) -> dict[str, Any]:
-    """Give a step's shape, the names of its axes, its range, and its numbers or their picture."""
-    axes = () if step == "loss" else ("batch", *AXES.get(step, ("steps", "channels")))
+def describe_intermediate(name: str, values: np.ndarray) -> dict[str, Any]:
+    """Describe an intermediate: its shape, its axes, its range, its numbers or a picture."""
+    axes = () if name == "loss" else ("batch", *AXES.get(name, ("steps", "channels")))
     found: dict[str, Any] = {
         "shape": list(values.shape) if axes else [],
         "axes": axes,
@@ -116,12 +118,12 @@ def describe_step(step: str, values: np.ndarray) -> dict[str, Any]:
     }
     if values.size <= 10:
         return found | {"values": values.reshape(-1).tolist(), "picture": None}
-    return found | {"values": None, "picture": make_picture(as_image(step, values[0]))}
+    return found | {"values": None, "picture": make_picture(as_image(name, values[0]))}
 
 
-def as_image(step: str, values: np.ndarray) -> np.ndarray:
+def as_image(name: str, values: np.ndarray) -> np.ndarray:
     """Give a table [steps, steps] as it is, and channels [steps, channels] as digits in a row."""
-    if step in AXES:
+    if name in AXES:
         return values
     side = int(len(values) ** 0.5)
     channels = values.T[:MOST_CHANNELS].reshape(-1, side, side)
@@ -131,19 +133,19 @@ def as_image(step: str, values: np.ndarray) -> np.ndarray:
 def trace_errors(
     implementations: Mapping[str, ModuleType], batch: Batch
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Judge every implementation in both dtypes: by step, implementation and dtype.
+    """Judge every implementation in both dtypes: by intermediate, implementation and dtype.
 
-    `local` is the error over the bound of the step by itself, `carried` that since the start.
+    `local` is the error ratio of the intermediate by itself, `carried` that since the start.
     """
-    found: dict[str, dict[str, dict[str, Any]]] = {step: {} for step in STEPS}
+    found: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in INTERMEDIATES}
     for dtype in DTYPES:
         held = batch.held_in(dtype)
-        carried = bound_steps(held, dtype)
+        carried = bound_intermediates(held, dtype)
         for name, implementation in implementations.items():
             if FORM not in implementation.ATTENTION or dtype not in dtypes_of(implementation):
                 continue
             for judged in judge(Case(name, FORM, dtype), implementation, held, carried):
-                found[judged.step].setdefault(name, {})[dtype] = {
+                found[judged.name].setdefault(name, {})[dtype] = {
                     "local": judged.local,
                     "carried": judged.carried,
                     "passed": judged.passed,

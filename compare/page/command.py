@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from compare.page.bugs import bugs_data
-from compare.page.code import code_rows, steps_data
+from compare.page.code import code_rows, intermediates_data
 from compare.page.divergences import list_divergences
 from compare.page.model_data import choose_digits, model_data
 from compare.page.names import DISPLAY_NAMES
@@ -17,7 +17,7 @@ from compare.page.render import MOST_BYTES, render_page
 from compare.page.run_result import Run, read_run
 from compare.page.speed import speed_data
 from compare.page.training import training_data
-from compare.parity.steps import Batch
+from compare.parity.intermediates import Batch
 from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_present
 from shared.cli import make_console, parse_options
@@ -28,7 +28,7 @@ from shared.training.alone import load_config_data
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VIEWS = (
-    ("steps", "the eight steps", ("attend", "forward", "loss")),
+    ("intermediates", "the eight intermediates", ("attend", "forward", "loss")),
     *((form, f"attention {form}", (form,)) for form in FORMS if form != "vectorized"),
     ("all", "all of model.py and forms.py", ()),
 )
@@ -106,7 +106,9 @@ def gather(
     digit = choose_digits(data.test).first(1)
     embedded = {
         "names": DISPLAY_NAMES,
-        "steps": steps_data(implementations, Batch(params, digit.images, digit.labels), first),
+        "intermediates": intermediates_data(
+            implementations, Batch(params, digit.images, digit.labels), first
+        ),
         "model": model_data(run, data),
         "training": training_data(run),
         "speed": speed_data(run.path, docs),
@@ -117,7 +119,7 @@ def gather(
         "names": list(PACKAGES),
         "views": VIEWS,
         "rows": code_rows(),
-        "digit": embedded["steps"],
+        "digit": embedded["intermediates"],
         "sections": embedded,
         "divergences": list_divergences(docs, path),
         "is_global": run.result.config.normalization == "global",

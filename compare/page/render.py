@@ -18,7 +18,7 @@ STYLES = ("vendor/uplot/uPlot.min.css", *(f"static/{n}.css" for n in ("base", "p
 SCRIPTS = tuple(
     f"static/{name}.js"
     for name in (
-        *("model", "draw_tensor", "charts", "steps", "attention", "attention_view"),
+        *("model", "draw_tensor", "charts", "intermediates", "attention", "attention_view"),
         *("draw", "bugs", "training", "speed", "start"),
     )
 )

@@ -1,5 +1,5 @@
 """The checks of parity, put to any implementation, form, dtype and device.
 
-Start at checks.py, the list of them; steps.py judges a forward pass step by step, and verdict.py
-a run of `python -m compare run`.
+Start at checks.py, the list of them; intermediates.py judges a forward pass, and verdict.py a
+run of `python -m compare run`.
 """

@@ -1,6 +1,6 @@
-"""See what a model computes on its way, step by step, without a line of it in the model.
+"""Read the intermediates of a model while it runs, without a line for that in the model.
 
-Every step has a local variable of its own name, in functions called attend..., forward or
+Every intermediate has a local variable of its own name, in functions called attend..., forward or
 __call__. Python can call a function whenever another returns (sys.setprofile), and that function
 may look at the variables of the one that returns. So nothing is added to the model, and nothing
 costs anything when no one looks.
@@ -24,32 +24,32 @@ TABLES = ("scores", "weights")
 CALLS = ("forward", "__call__")
 
 
-def capture_steps(
+def capture_intermediates(
     implementation: Implementation, model: Any, images: np.ndarray | LevelImages
 ) -> dict[str, np.ndarray]:
-    """Evaluate a model on images [batch, steps, channels]; return its steps by name, in NumPy.
+    """Evaluate a model on images [batch, steps, channels]; return its intermediates by name.
 
     The images are as the model's form takes them: LevelImages for the histogram form.
 
-    They are query, key, value and attended [batch, steps, channels], scores and weights [batch,
-    steps, steps] and logits [batch, outputs]. A step that a form does not compute as such, or not
+    They are NumPy arrays: query, key, value and attended [batch, steps, channels], scores and
+    weights [batch, steps, steps] and logits [batch, outputs]. What a form does not compute, or not
     where Python can look (the tables of a built-in call, or of a compiled loop), is missing. What
     the histogram form computes once per level is given once per pixel, like everyone's. An
-    implementation with a function `steps` is asked for them instead.
+    implementation with a function `intermediates` is asked for them instead.
     """
     x = images
-    own = getattr(implementation, "steps", None)
+    own = getattr(implementation, "intermediates", None)
     if own is not None:
-        return _check_steps(own(model, x), x)
+        return _check_given(own(model, x), x)
     pieces: dict[str, list[np.ndarray]] = {}
 
     @cache
-    def steps_of(file: str, function: str) -> tuple[str, ...]:
-        return _steps_of(Path(file).name, function) if is_file_of(implementation, file) else ()
+    def names_of(file: str, function: str) -> tuple[str, ...]:
+        return _names_in(Path(file).name, function) if is_file_of(implementation, file) else ()
 
     def look(frame: FrameType, event: str, _: Any) -> None:
         if event == "return":
-            for name in steps_of(frame.f_code.co_filename, frame.f_code.co_name):
+            for name in names_of(frame.f_code.co_filename, frame.f_code.co_name):
                 value = _to_numpy(frame.f_locals.get(name))
                 if value is not None:
                     pieces.setdefault(name, []).append(value)
@@ -65,8 +65,8 @@ def capture_steps(
     return _put_together(pieces, x)
 
 
-def _steps_of(file: str, function: str) -> tuple[str, ...]:
-    """Name the steps to look for in a function of an implementation."""
+def _names_in(file: str, function: str) -> tuple[str, ...]:
+    """Name the intermediates to look for in a function of an implementation."""
     if file == "blocks.py":  # where queries are scaled ones, and of a block
         return TABLES if function == "write_weights" else ()
     if function.startswith("attend") or function in CALLS:
@@ -93,22 +93,22 @@ def _to_numpy(value: Any) -> np.ndarray | None:
 
 
 def _shapes(x: np.ndarray | LevelImages) -> dict[str, tuple[int, ...]]:
-    """Give the shape of each step in one image, but that of the logits, which only models know."""
+    """Return the shape of each intermediate of one image; that of the logits only a model knows."""
     steps, channels = int(x.shape[1]), int(x.shape[2])
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(PROJECTIONS, (steps, channels))
     return shapes | dict.fromkeys(TABLES, (steps, steps))
 
 
-def _check_steps(
+def _check_given(
     found: Mapping[str, np.ndarray], x: np.ndarray | LevelImages
 ) -> dict[str, np.ndarray]:
-    """Hold the steps that an implementation gives itself against the shapes they must have."""
+    """Check the shapes of the intermediates that an implementation returns itself."""
     shapes = _shapes(x)
     for name, array in found.items():
         shape = (len(x), *shapes.get(name, np.shape(array)[1:]))
         if name not in (*shapes, "logits") or np.shape(array) != shape:
             raise UserError(
-                f"The function steps gave {name!r} of shape {np.shape(array)}: give the steps "
+                f"The function intermediates gave {name!r} of shape {np.shape(array)}: give "
                 f"{', '.join((*shapes, 'logits'))}, in the shapes of docs/add_a_framework.md."
             )
     return dict(found)
@@ -117,7 +117,7 @@ def _check_steps(
 def _put_together(
     pieces: Mapping[str, list[np.ndarray]], x: np.ndarray | LevelImages
 ) -> dict[str, np.ndarray]:
-    """Make one array [batch, ...] of what was seen of each step: whole, by sample or by block."""
+    """Make one array [batch, ...] of what was seen of each: whole, by sample or by block."""
     batch, shapes = len(x), _shapes(x)
     found = {}
     for name, arrays in pieces.items():

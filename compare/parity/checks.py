@@ -17,13 +17,13 @@ from compare.parity.comparison import Comparison, must
 from compare.parity.forward import (
     check_accuracy,
     check_inputs,
+    check_intermediates,
     check_labels,
     check_logits,
     check_loss,
     check_params,
-    check_steps,
 )
-from compare.parity.steps import Case
+from compare.parity.intermediates import Case
 from compare.parity.training import (
     check_adam,
     check_copies,
@@ -57,9 +57,9 @@ class Check:
 
 CHECKS = (
     Check(
-        "steps",
-        "every named step of the forward pass, by itself, is within its rounding bound",
-        check_steps,
+        "intermediates",
+        "every intermediate of the forward pass, by itself, is within its rounding bound",
+        check_intermediates,
     ),
     Check(
         "logits",

@@ -10,12 +10,12 @@ from compare.expected.bounds import ARITHMETIC, Bounded, gamma
 from compare.expected.exact import expect_logits, expect_loss
 from compare.expected.problems import Problem, few_levels, make_problem
 from compare.parity.comparison import Comparison, hold_against
-from compare.parity.steps import Case
+from compare.parity.intermediates import Case
 from shared.config import Config
 from shared.training.records import Evaluation
 
 # Distinct primes for every axis, so that no swap of axes hides; three channels, since with one a
-# missing scale, or key and query swapped, change nothing; and one channel, which the seed has.
+# missing scale, or key and query swapped, change nothing; and one channel, which the original has.
 SIZES = ((2, 7, 3, 5), (3, 11, 1, 5))
 LEVELS_SIZE, NUM_LEVELS = (2, 13, 3, 5), 4  # pixels that are alike, as in an image of few levels
 

@@ -115,7 +115,7 @@ def _run_passes(compare: ModuleType, implementation: Any) -> bool:
 
 def _check_passes(compare: ModuleType, implementation: Any) -> bool:
     (logits,) = (check for check in compare.parity.checks.CHECKS if check.name == "logits")
-    case = compare.parity.steps.Case("numpy", "vectorized", "float64")
+    case = compare.parity.intermediates.Case("numpy", "vectorized", "float64")
     return _passes(lambda: all(check.passed for check in logits.put(case, implementation)))
 
 

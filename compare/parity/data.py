@@ -34,7 +34,7 @@ def draw_pixels(seed: int, brightest: int = 256) -> np.ndarray:
 
 
 def expect_statistics(pixels: np.ndarray, kind: str) -> tuple[Bounded, Bounded]:
-    """Give shift and scale by the definition: deviations over n, or over n - 1 for the seed."""
+    """Give shift and scale by the definition: deviations over n, or over n - 1 for the original."""
     levels = pixels.astype(np.float64)
     if kind == "global":
         shift, scale = levels.mean(keepdims=True).reshape(1), levels.std(keepdims=True).reshape(1)
@@ -64,7 +64,7 @@ def expect_normalized(pixels: np.ndarray, fitted_on: np.ndarray, kind: str) -> B
 def _check_normalization(normalization: ModuleType, seed: int) -> Comparisons:
     pixels = draw_pixels(seed)
     others = draw_pixels(seed + 1)[:, ::-1]  # also where a pixel never varied
-    for kind in ("global", "per-pixel", "seed"):
+    for kind in ("global", "per-pixel", "original"):
         fitted = normalization.fit_normalization(pixels, kind)
         for quantity, expected in zip(
             ("shift", "scale"), expect_statistics(pixels, kind), strict=True
@@ -84,7 +84,7 @@ def _check_splits(data: ModuleType, seed: int) -> Comparisons:
         "test": draw_pixels(seed),
     }
     digits = {name: Digits(array, labels) for name, array in pixels.items()}
-    for kind in ("global", "per-pixel", "seed"):
+    for kind in ("global", "per-pixel", "original"):
         prepared = data.prepare(digits, normalization=kind, num_channels=2)
         for name, array in pixels.items():
             split = getattr(prepared, name)

@@ -17,19 +17,19 @@ from compare.parity.common import (
     refuses,
 )
 from compare.parity.comparison import Comparison, hold_against, must
-from compare.parity.steps import Batch, Case, bound_steps, judge
+from compare.parity.intermediates import Batch, Case, bound_intermediates, judge
 from numpy_reference.metrics import macro_accuracy, micro_accuracy
 from shared.training.loop import train
 
 
-def check_steps(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Judge every named step of the forward pass, by itself and since the start."""
+def check_intermediates(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
+    """Judge every intermediate of the forward pass, by itself and since the start."""
     for problem in draw_problems(seed):
         batch = Batch(*problem).held_in(case.dtype)
-        carried = bound_steps(batch, case.dtype)
+        carried = bound_intermediates(batch, case.dtype)
         for found in judge(case, implementation, batch, carried):
             ratio = found.carried if found.local is None else np.max([found.carried, found.local])
-            yield Comparison(found.step, f"{case}{found.index}", found.error, float(ratio))
+            yield Comparison(found.name, f"{case}{found.index}", found.error, float(ratio))
 
 
 def check_logits(case: Case, implementation: ModuleType, seed: int) -> Comparisons:

@@ -1,29 +1,29 @@
-"""What a wrong step looks like: patterns that ports between frameworks are known for."""
+"""What a wrong intermediate looks like: patterns that ports between frameworks are known for."""
 
 import numpy as np
 
 from compare.expected.bounds import Bounded
 
-# A pattern is seen if it explains the error down to this, relative to the step's size: far above
+# A pattern is seen if it explains the error down to this, relative to the array's size: far above
 # float32's rounding, far below any pattern's own size.
 CLOSE = 1e-4
 FLOAT32_U, TF32_U, BFLOAT16_U = 2.0**-24, 2.0**-11, 2.0**-8
 
 
-def find_hint(step: str, found: np.ndarray, expected: Bounded, dtype: str) -> str | None:
+def find_hint(name: str, found: np.ndarray, expected: Bounded, dtype: str) -> str | None:
     """Say what `found` looks like beside the values expected, or nothing where no pattern fits."""
     if not np.isfinite(found).all():
         return "NaN or infinity: a softmax without its shift, or a division by zero?"
-    if expected.value.ndim > 1 and (hint := _find_turned(step, found, expected.value)):
+    if expected.value.ndim > 1 and (hint := _find_turned(name, found, expected.value)):
         return hint
     if hint := _find_scaled(found, expected.value):
         return hint
     return _find_rounded(found, expected.value, dtype)
 
 
-def _find_turned(step: str, found: np.ndarray, expected: np.ndarray) -> str | None:
+def _find_turned(name: str, found: np.ndarray, expected: np.ndarray) -> str | None:
     """Recognise a transposed table, and weights that are normalised over the wrong axis."""
-    if step == "weights":
+    if name == "weights":
         rows, columns = (np.abs(found.sum(axis=axis) - 1).max() for axis in (-1, -2))
         if columns < CLOSE < rows:
             return "each column sums to 1, not each row: softmax over the wrong axis"

@@ -16,7 +16,7 @@ from types import ModuleType
 from compare.expected.problems import few_levels, make_dataset, make_problem
 from compare.parity.common import Comparisons, config_of, refuses
 from compare.parity.comparison import Comparison, must, relative_difference
-from compare.parity.steps import Case
+from compare.parity.intermediates import Case
 from compare.parity.training import TRAJECTORY_TOLERANCE, check_adam_steps
 from shared.files import write_json
 from shared.training.loop import train

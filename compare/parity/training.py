@@ -22,7 +22,7 @@ from compare.parity.common import (
     hold_fraction,
 )
 from compare.parity.comparison import hold_against, must
-from compare.parity.steps import Case
+from compare.parity.intermediates import Case
 from numpy_reference.metrics import macro_accuracy, micro_accuracy
 from shared.batches import epoch_batches
 from shared.config import Config
@@ -181,7 +181,7 @@ def check_train_accuracy(
         for epoch, outputs, targets in zip(training, logits, labels, strict=True):
             if kind == "micro":
                 right = micro_accuracy(outputs.reshape(targets.size, -1), targets.reshape(-1))
-            else:  # by class in every batch, as the seed did
+            else:  # by class in every batch, as the original does
                 batches = zip(outputs, targets, strict=True)
                 right = float(np.mean([macro_accuracy(*batch) for batch in batches]))
             yield hold_fraction(f"{kind} train accuracy", str(case), epoch.train_accuracy, right)

@@ -28,8 +28,8 @@ class Row:
     ms_highest: Positive
     rounds: Rounds  # milliseconds per sample, round by round
     samples_per_second: Positive
-    # How many times as fast as PyTorch's loop, the seed's way, at batch 16 in the same phase and
-    # round; None where PyTorch is not installed.
+    # The speed-up over PyTorch's loop, the original's way, at batch 16 in the same phase and round;
+    # None where PyTorch is not installed.
     ratio_to_loop: Positive | None  # the median over the rounds
     ratio_rounds: Rounds | None
     compile_seconds: float  # what the first pass took longer than the later ones

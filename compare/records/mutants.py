@@ -24,7 +24,7 @@ class FoundBug(TypedDict):
     wrong: str
     error_ratios: dict[str, float | None]  # None where that is no finite number
     caught_by: list[str]
-    first_step: str | None
+    first_intermediate: str | None
     missing: str | None
     accuracy: NotRequired[FoundAccuracy]
 

@@ -112,8 +112,8 @@ DTYPES: tuple[str, ...] = ("float32", "float64")
 DEVICES: tuple[str, ...] = ("cpu",)
 LIBRARIES: tuple[str, ...] = ()
 # And three functions: find_device(name) raises ValueError where this machine has no such device;
-# eagerly() is a context in which what is computed has values to look at; and steps(model, images)
-# gives the steps by name, as compare.parity.capture.capture_steps does, which else looks for them.
+# eagerly() is a context in which what is computed has values to look at; and intermediates(model,
+# images) returns them by name; without it, compare.parity.capture looks for local variables.
 
 REQUIRED: dict[str, tuple[str, ...]] = {
     "from_params": ("params", "attention", "dtype", "device"),
@@ -125,7 +125,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     "Training": ("params", "adam", "data", "config"),
     "find_device": ("name",),
     "eagerly": (),
-    "steps": ("model", "images"),
+    "intermediates": ("model", "images"),
 }
 HELP = "see docs/add_a_framework.md"
 

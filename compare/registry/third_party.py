@@ -82,7 +82,7 @@ def guard(module: ModuleType, name: str) -> ModuleType:
     vars(guarded).update(vars(module))
     for function in (
         *("from_params", "to_params", "evaluate", "loss_and_gradients"),
-        *("Training", "find_device", "eagerly", "steps"),
+        *("Training", "find_device", "eagerly", "intermediates"),
     ):
         if hasattr(module, function):
             setattr(guarded, function, getattr(watch, function))
@@ -129,9 +129,9 @@ class _Watch:
                 stack.enter_context(self.module.eagerly())
             yield
 
-    def steps(self, model: _Model, images: Any) -> dict[str, np.ndarray]:
-        with self.reporting("steps"):
-            found = dict(self.module.steps(model.own, images))
+    def intermediates(self, model: _Model, images: Any) -> dict[str, np.ndarray]:
+        with self.reporting("intermediates"):
+            found = dict(self.module.intermediates(model.own, images))
             return {name: np.asarray(array) for name, array in found.items()}
 
     def evaluate(

@@ -19,7 +19,7 @@ from shared.files import make_folder, read_json, write_json, write_text
 from shared.training.metrics import Fraction, Name
 
 TEMPLATE = Path(__file__).with_name("performance_template.md")
-# The goals and what was aimed at: the training step, as many times as fast as the seed's loop.
+# The goals and what was aimed at: the training step, as many times as fast as the original's loop.
 GOALS = (
     ("jax", "histogram", 16, 60, 100),
     ("pytorch", "histogram", 16, 20, 40),
@@ -35,7 +35,7 @@ class PerformanceConfig:
     bench: Annotated[Path, tyro.conf.Positional] = Path("docs/bench.json")
     """The result of `python -m compare bench`: a full one, not of --quick."""
     whole_job: Path = Path("docs/whole_job.json")
-    """The seed's whole job: the result.json of `compare run --data mnist --epochs 128`, or what
+    """The original's whole job: the result.json of `compare run --data mnist --epochs 128`, or what
     this command kept of one."""
     docs: Path = Path("docs")
     """The folder to write performance.md, bench.png and bench.svg into, and what they are from."""
@@ -43,7 +43,7 @@ class PerformanceConfig:
 
 @dataclass(frozen=True)
 class JobConfig:
-    """The options of the seed's whole job that the page names."""
+    """The options of the original's whole job that the page names."""
 
     data: str
     epochs: int
@@ -62,7 +62,7 @@ class Took:
 
 @dataclass(frozen=True)
 class WholeJob:
-    """What is kept of the seed's whole job."""
+    """What is kept of the original's whole job."""
 
     config: JobConfig
     versions: dict[str, str]
@@ -112,7 +112,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def write_page(bench: Bench, whole_job: WholeJob) -> str:
-    """Fill the template with the numbers of a benchmark and of the seed's whole job."""
+    """Fill the template with the numbers of a benchmark and of the original's whole job."""
     rows = Rows(bench.rows)
     numbers = {
         f"{prefix}{form}{'' if batch == 16 else f'_{batch}'}_{what}": value
@@ -150,8 +150,8 @@ def say_machine(bench: Bench) -> dict[str, str]:
 
 
 def say_row(rows: Rows, row: Row) -> dict[str, str]:
-    """Say a row's time, and how many times as fast as its own framework's loop, or the seed's."""
-    if row.form == "histogram":  # held against the seed's way, as the goals are
+    """Return a row's time, and its speed-up over its own framework's loop, or the original's."""
+    if row.form == "histogram":  # held against the original's way, as the goals are
         ratio = row.ratio_to_loop or float("nan")
     else:
         ratio = rows.ratio(row, rows.find(row.implementation, "looped", row.batch_size))
@@ -175,7 +175,7 @@ def goals_table(rows: Rows) -> str:
         spread = sorted(row.ratio_rounds or [])
         lines.append(
             (
-                *(f"`{form}`, {name}, step at batch {batch}: the seed's loop", goal, aim),
+                *(f"`{form}`, {name}, step at batch {batch}: the original's loop", goal, aim),
                 say_ratio(row.ratio_to_loop or float("nan")),
                 f"{say_ratio(spread[0])} to {say_ratio(spread[-1])}",
             )
@@ -192,21 +192,21 @@ def goals_table(rows: Rows) -> str:
 
 
 def read_whole_job(path: Path) -> WholeJob:
-    """Read what the page says of the seed's whole job; UserError if there is no such thing."""
+    """Read what the page says of the original's whole job; UserError if there is no such thing."""
     job = read_json(path, WholeJob, "give the result.json of a `python -m compare run`")
     trained = {name: took for name, took in job.implementations.items() if took.train_seconds}
     return replace(job, implementations=trained)
 
 
 def say_whole_job(job: WholeJob) -> str:
-    """Say in a sentence how long the seed's whole job took."""
+    """Say in a sentence how long the original's whole job took."""
     took = " and ".join(
         f"{name} {(found.train_seconds or 0) / 60:.1f} minutes ({found.test_accuracy:.2%} right on "
         "the test images)"
         for name, found in job.implementations.items()
     )
     return (
-        f"The seed's whole job, {job.config.epochs} epochs of the 50,000 images at batch "
+        f"The original's whole job, {job.config.epochs} epochs of the 50,000 images at batch "
         f"{job.config.batch_size} in the form `{job.config.attention}`, took {took} of training "
         f"(`python -m compare run --data {job.config.data} --epochs {job.config.epochs}`); the "
         "goal was less than 5 minutes in the faster of the two."

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 import numpy_reference
 from compare.bench.report import save_bench_figure
-from compare.parity.capture import capture_steps
+from compare.parity.capture import capture_intermediates
 from compare.records.bench import read_bench
 from compare.trace import command as trace
 from shared.checkpoints import load_params
@@ -81,7 +81,7 @@ def draw_attention(params: Mapping[str, np.ndarray], digits: Split) -> Figure:
     index = int(np.flatnonzero(digits.labels == LABEL)[0])
     pixels = digits.pixels[index]
     model = numpy_reference.from_params(params, "vectorized")
-    seen = capture_steps(numpy_reference, model, digits.images[index : index + 1])
+    seen = capture_intermediates(numpy_reference, model, digits.images[index : index + 1])
     chosen = choose_pixels(pixels)
     heat = {name: len(pixels) * seen["weights"][0, pixel] for name, pixel in chosen.items()}
     highest = max(float(weights.max()) for weights in heat.values())

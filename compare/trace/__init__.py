@@ -1,1 +1,1 @@
-"""`python -m compare trace`: where two implementations part, step by step. Start at command.py."""
+"""`python -m compare trace`: the first intermediate that is wrong. Start at command.py."""

@@ -1,4 +1,4 @@
-"""`python -m compare trace`: one batch through every implementation and form, step by step."""
+"""`python -m compare trace`: every intermediate of every implementation and form, judged."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from compare.colors import COLORS
-from compare.parity.steps import STEPS, Batch, Case, Judged, bound_steps, first_break, judge
+from compare.parity.intermediates import (
+    INTERMEDIATES,
+    Batch,
+    Case,
+    Judged,
+    bound_intermediates,
+    first_break,
+    judge,
+)
 from compare.registry.contract import Implementation, check_device, device_of, dtypes_of
 from compare.registry.implementations import load_present, say_what_lacks
 from compare.registry.versions import library_versions
@@ -56,7 +64,7 @@ class TraceConfig:
     json: Path | None = None
     """Write what was found to this file."""
     figure: Path | None = None
-    """Draw it into this file (.png or .svg): a row per step, a dot per case."""
+    """Draw it into this file (.png or .svg): a row per intermediate, a dot per case."""
 
     def __post_init__(self) -> None:
         for name in ("num_channels", "images"):
@@ -65,13 +73,13 @@ class TraceConfig:
 
 
 def main(args: Sequence[str]) -> int:
-    """Trace every case, print its steps and name the first that breaks; 0 only if none does."""
+    """Trace every case and print the first intermediate that breaks; return 0 if none does."""
     config = parse_options(
         TraceConfig(),
         args,
         prog="python -m compare trace",
         description=(
-            "Sends one batch through every implementation and form and holds each named step "
+            "Sends one batch through every implementation and form and holds each intermediate "
             "against NumPy in float64. Exit status 0 only if all are within their bounds."
         ),
     )
@@ -83,7 +91,7 @@ def main(args: Sequence[str]) -> int:
             console.print(lacks, style="yellow")
     loaded = load_batch(config)
     batches: dict[str, Batch] = {dtype: loaded.held_in(dtype) for dtype in config.dtypes}
-    carried = {dtype: bound_steps(batch, dtype) for dtype, batch in batches.items()}
+    carried = {dtype: bound_intermediates(batch, dtype) for dtype, batch in batches.items()}
     results = {
         case: judge(
             case, implementations[case.implementation], batches[case.dtype], carried[case.dtype]
@@ -126,22 +134,22 @@ def choose_cases(
 
 
 def trace_table(results: Results) -> Table:
-    """Make the table: a row per case, a column per step, local error / bound in each cell."""
+    """Make the table of local error ratios: a row per case, a column per intermediate."""
     table = Table(
-        title="Error of each step by itself over what rounding allows, and since the start"
+        title="Error of each intermediate by itself over what rounding allows, and since the start"
     )
     for heading in ("implementation", "form", "dtype"):
         table.add_column(heading, no_wrap=True)
-    for step in STEPS:
-        table.add_column(step, justify="right", no_wrap=True)
+    for name in INTERMEDIATES:
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("since start", justify="right", no_wrap=True)
     before = None
     for case, judged in results.items():
         if before is not None and case.implementation != before:
             table.add_section()
         before = case.implementation
-        by_step = {found.step: found for found in judged}
-        cells = [_say_cell(by_step.get(step)) for step in STEPS]
+        by_name = {found.name: found for found in judged}
+        cells = [_say_cell(by_name.get(name)) for name in INTERMEDIATES]
         worst = float(np.max([found.carried for found in judged]))
         table.add_row(
             case.implementation, case.form, case.dtype, *cells, _say_ratio(worst, worst <= 1)
@@ -150,7 +158,7 @@ def trace_table(results: Results) -> Table:
 
 
 def _say_cell(judged: Judged | None) -> str:
-    """Say a step's own error over its bound; a dash where the form has no such step to see."""
+    """Say an intermediate's own error over its bound; a dash where the form has none to see."""
     if judged is None or judged.local is None:
         return "[dim]-[/dim]"
     return _say_ratio(judged.local, judged.passed)
@@ -170,7 +178,7 @@ def say_first_break(results: Results) -> str | None:
             end = "" if (found.hint or "").endswith("?") else "."
             hint = f" It looks like this: {found.hint}{end}" if found.hint else ""
             return (
-                f"{found.step} breaks first, in {case}: at {list(found.index)} it is "
+                f"{found.name} breaks first, in {case}: at {list(found.index)} it is "
                 f"{found.found:.9g} and should be {found.expected:.9g}, {ratio:.3g} times what "
                 f"rounding allows.{hint}"
             )
@@ -185,8 +193,8 @@ def say_all_hold(results: Results) -> str:
     )
     ratio = max(closest.carried, closest.local or 0)
     return (
-        f"Every step is within what rounding allows; the closest to its limit is {closest.step} of "
-        f"{case}, at {ratio:.2g}."
+        "Every intermediate is within what rounding allows; the closest to its limit is "
+        f"{closest.name} of {case}, at {ratio:.2g}."
     )
 
 
@@ -200,7 +208,8 @@ def to_json(
         "passed": sentence is None,
         "first_break": sentence,
         "cases": [
-            asdict(case) | {"steps": [asdict(found) | {"passed": found.passed} for found in judged]}
+            asdict(case)
+            | {"intermediates": [asdict(found) | {"passed": found.passed} for found in judged]}
             for case, judged in results.items()
         ],
         "versions": library_versions(implementations),
@@ -208,14 +217,17 @@ def to_json(
 
 
 def draw_trace(results: Results) -> Figure:
-    """Draw a row per step and a dot per case: local error / bound on a log axis."""
+    """Draw a row per intermediate and a dot per case: local error / bound on a log axis."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     names = list(dict.fromkeys(case.implementation for case in results))
     for number, name in enumerate(names):
         for dtype, marker in (("float32", "o"), ("float64", "D"), ("bfloat16", "s")):
             dots = [
-                (found.local, STEPS.index(found.step) + 0.22 * (number - (len(names) - 1) / 2))
+                (
+                    found.local,
+                    INTERMEDIATES.index(found.name) + 0.22 * (number - (len(names) - 1) / 2),
+                )
                 for case, judged in results.items()
                 for found in judged
                 if (case.implementation, case.dtype) == (name, dtype) and found.local
@@ -232,12 +244,12 @@ def draw_trace(results: Results) -> Figure:
                 )
     axes.axvline(1, color="#444444", linestyle="--", label="what rounding allows")
     axes.set_xscale("log")
-    axes.set_yticks(range(len(STEPS)), STEPS)
+    axes.set_yticks(range(len(INTERMEDIATES)), INTERMEDIATES)
     axes.invert_yaxis()
     axes.set_xlabel(
         "error as a fraction of its bound (log scale; a dot per form; no error, no dot)"
     )
-    axes.set_title("Every step, judged by itself, against NumPy in float64")
+    axes.set_title("Every intermediate, judged by itself, against NumPy in float64")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure

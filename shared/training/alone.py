@@ -1,4 +1,4 @@
-"""One implementation alone, as the seed has its one script: train, report per epoch, test."""
+"""One implementation alone, as the original has its one script: train, report per epoch, test."""
 
 import os
 import sys

@@ -17,7 +17,7 @@ from shared.config import Config
 from shared.training.records import begin_training
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = ("query", "key", "value", "scores", "weights", "attended", "features", "logits")
+INTERMEDIATES = ("query", "key", "value", "scores", "weights", "attended", "features", "logits")
 
 
 FILES = {  # whose lines carry shapes
@@ -65,7 +65,8 @@ def test_every_step_carries_its_shape(name: str):
         bare = [
             f"{file}.py, line {node.end_lineno}"
             for node in nodes
-            if assigned_name(node) in STEPS and shape_comment(lines[node.end_lineno - 1]) is None
+            if assigned_name(node) in INTERMEDIATES
+            and shape_comment(lines[node.end_lineno - 1]) is None
         ]
         assert bare == []
 

@@ -1,4 +1,4 @@
-"""The models' contract: parameters in and out, checks, copies, names, and the seed's class."""
+"""The models' contract: parameters in and out, checks, copies, names, and the original's class."""
 
 import math
 from collections.abc import Callable
@@ -134,7 +134,7 @@ def test_numpy_has_no_builtin_form_and_no_gpu():
 
 
 def test_the_seeds_own_class_loads_our_checkpoint_and_gives_the_same_logits():
-    """A class of the seed's shape: square K, Q, V and a linear layer called `out`."""
+    """A class of the original's shape: square K, Q, V and a linear layer called `out`."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     pytorch_impl = import_or_skip("pytorch")
 

@@ -6,7 +6,7 @@ from conftest import FORMS, import_or_skip
 
 from compare.expected.problems import few_levels, make_dataset, make_problem
 from compare.parity.common import config_of
-from compare.parity.steps import Case
+from compare.parity.intermediates import Case
 from shared.training.loop import train
 
 PROBLEM = few_levels(make_problem(23, 7, 3, 5), 13)

@@ -4,7 +4,7 @@ import pytest
 from conftest import Case as ModelCase
 
 from compare.parity.checks import CHECKS, Check
-from compare.parity.steps import Case
+from compare.parity.intermediates import Case
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)

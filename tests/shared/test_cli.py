@@ -252,10 +252,10 @@ def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
     assert json.loads((weights.parent / "metrics.jsonl").read_text().splitlines()[0])["epoch"] == 1
 
 
-def test_the_seed_preset_is_the_seeds_settings(tmp_path: Path):
+def test_the_original_preset_is_the_originals_settings(tmp_path: Path):
     code = (
         "from shared.cli import parse_config\nfrom shared.config import Config\n"
-        "args = ['--preset', 'seed', '--epochs', '2']\n"
+        "args = ['--preset', 'original', '--epochs', '2']\n"
         "c = parse_config(Config, args, prog='x', description='')\n"
         "print(c.normalization, c.sampling, c.learning_rate, c.epochs, c.nats_per_bit, c.data)"
     )
@@ -263,4 +263,4 @@ def test_the_seed_preset_is_the_seeds_settings(tmp_path: Path):
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True
     )
-    assert process.stdout.split() == ["seed", "replacement", "0.01", "2", "0.693", "mnist"]
+    assert process.stdout.split() == ["original", "replacement", "0.01", "2", "0.693", "mnist"]

@@ -47,11 +47,11 @@ def test_seed_divides_by_the_deviation_of_the_variances_as_torch_computes_it(pix
     x = torch.tensor(pixels, dtype=torch.float64)
     one_number = torch.std(torch.var(x, dim=0) + 1e-8)
     expected = (x - x.mean(dim=0)) / one_number
-    found = normalize(pixels, fit_normalization(pixels, "seed"))
+    found = normalize(pixels, fit_normalization(pixels, "original"))
     np.testing.assert_allclose(found, expected.numpy(), rtol=2e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["global", "per-pixel", "seed"])
+@pytest.mark.parametrize("kind", ["global", "per-pixel", "original"])
 def test_statistics_come_from_the_training_split_alone(kind: str, pixels):
     rng = np.random.default_rng(1)
     labels = rng.integers(10, size=len(pixels))
@@ -72,11 +72,11 @@ def test_global_makes_mean_0_and_deviation_1_of_the_sample():
 
 
 def test_seed_makes_inputs_a_few_hundredths_in_size():
-    images = load_data("sample", normalization="seed").train.images
+    images = load_data("sample", normalization="original").train.images
     assert 0.02 < np.abs(images).max() < 0.1
 
 
-@pytest.mark.parametrize(("kind", "sentence"), [("global", "no scale"), ("seed", "scale is 0")])
+@pytest.mark.parametrize(("kind", "sentence"), [("global", "no scale"), ("original", "scale is 0")])
 def test_pixels_that_give_no_scale_are_refused(kind: str, sentence: str):
     with pytest.raises(UserError, match=sentence):
         fit_normalization(np.full((5, 784), 9, np.uint8), kind)

@@ -92,23 +92,23 @@ def make_run(folder: Path, **config: object) -> tuple[Path, Dataset]:
     return folder, data
 
 
-BUG = {"package": "pytorch_impl", "check": "steps", "missing": None}
+BUG = {"package": "pytorch_impl", "check": "intermediates", "missing": None}
 MUTANTS = {
     "passed": True,
     "failures": [],
     "versions": {"numpy": "2"},
     "seeds": 1,
     "headroom": {},
-    "honest": {"steps": 0.8, "logits": 0.03, "adam": 0.3},
+    "honest": {"intermediates": 0.8, "logits": 0.03, "adam": 0.3},
     "bugs": {
         "softmax_over_the_queries": {
             **BUG,
             "title": "Softmax over the wrong axis",
             "right": "weights = softmax(scores, dim=-1)",
             "wrong": "weights = softmax(scores, dim=-2)",
-            "error_ratios": {"steps": 3.1e12, "logits": None, "adam": 0.25},
-            "caught_by": ["steps", "logits"],
-            "first_step": "weights",
+            "error_ratios": {"intermediates": 3.1e12, "logits": None, "adam": 0.25},
+            "caught_by": ["intermediates", "logits"],
+            "first_intermediate": "weights",
             "accuracy": {"right": 0.896, "wrong": 0.894},
         },
         "not_trained": {
@@ -118,7 +118,7 @@ MUTANTS = {
             "wrong": "b",
             "error_ratios": {},
             "caught_by": [],
-            "first_step": None,
+            "first_intermediate": None,
         },
     },
 }

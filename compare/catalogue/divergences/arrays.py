@@ -20,7 +20,7 @@ ARRAYS = (
         detect="One short vector.",
         fix="`torch.std(x, correction=0)`.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
-        bugs=("unbiased_variance", "biased_variance_of_the_seed"),
+        bugs=("unbiased_variance", "biased_variance_of_the_original"),
     ),
     Divergence(
         name="deviation_of_one",

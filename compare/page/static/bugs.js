@@ -24,11 +24,11 @@ function showBug(section, data, bug) {
   const row = section.querySelector(".checks");
   row.replaceChildren(...checks.map(([check, ratio]) => checkOf(bug, check, ratio)));
   const caught = isOn ? bug.caught_by.length : 0;
-  const step = bug.first_step ? ` A trace names the step: ${bug.first_step}.` : "";
+  const named = bug.first_intermediate ? ` `trace` names: ${bug.first_intermediate}.` : "";
   set(
     "verdict",
     caught
-      ? `Parity fails: ${caught} of ${checks.length} checks.${step}`
+      ? `Parity fails: ${caught} of ${checks.length} checks.${named}`
       : "Parity holds: every error is within what rounding allows.",
   );
   section.querySelector("[data-of-bug=verdict]").classList.toggle("failed", caught > 0);

@@ -1,4 +1,4 @@
-// The model once more, in the page: the same steps by the same names, in JavaScript's float64.
+// The model once more, in the page: the same intermediates by the same names, in JavaScript's float64.
 // Pixels of one kind have the same query, key and value. With one normalisation for all pixels a
 // kind is a grey level (the histogram form); else every pixel is a kind of its own.
 

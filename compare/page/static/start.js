@@ -25,7 +25,7 @@ function startTheme() {
 }
 
 startTheme();
-startSteps(readData("steps"));
+startIntermediates(readData("intermediates"));
 const attention = startAttention(readData("model"));
 const drawing = startDraw(attention.model);
 for (const [name, start] of Object.entries({

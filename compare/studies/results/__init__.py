@@ -25,9 +25,9 @@ def main(args: Sequence[str]) -> int:
         complete_flag(args, "--page-only"),
         prog="python -m compare.studies.results",
         description=(
-            "Trains both presets in both frameworks, the seed's first epochs with several seeds, "
-            "and one quirk at a time, and writes docs/results.md. Hours on two cores; what is "
-            "finished is not run again, and what was stopped goes on."
+            "Trains both presets in both frameworks, the original's first epochs with several "
+            "seeds, and one quirk at a time, and writes docs/results.md. Hours on two cores; what "
+            "is finished is not run again, and what was stopped goes on."
         ),
     )
     console = make_console()
@@ -38,7 +38,7 @@ def main(args: Sequence[str]) -> int:
     results["settings"] = {
         "epochs": config.epochs,
         "ablation_epochs": config.ablation_epochs,
-        "own_seed": PRESETS["seed"].seed,
+        "own_seed": PRESETS["original"].seed,
     }
     results["trajectories"] = follow_all(plan, config)
     results |= measure_controls(config)

@@ -20,8 +20,8 @@ from shared.training.alone import draw_config_params
 from shared.training.loop import train
 from shared.training.step_losses import read_step_losses, save_step_losses
 
-MEMORY_IMAGES = 10_000  # as many as the seed validates in one call
-MEMORY_FORM = "looped"  # the seed's own
+MEMORY_IMAGES = 10_000  # as many as the original validates in one call
+MEMORY_FORM = "looped"  # the original's own
 T = TypeVar("T")
 
 
@@ -35,7 +35,7 @@ def nudge(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def nudged_losses(config: ResultsConfig) -> np.ndarray:
     """Train JAX in float32 from the nudged start: the loss of every step, [steps].
 
-    All else is as in the default preset's run of seed 0.
+    @@ in the default preset's run of seed 0.
     """
     folder = config.runs / f"nudged_jax_impl_data_{config.data}_epochs_{config.epochs}"
     kept = read_step_losses(folder)

@@ -10,7 +10,7 @@ from matplotlib.ticker import StrMethodFormatter
 
 from compare.colors import COLORS
 from compare.studies.results.controls import remap
-from compare.studies.results.plan import SEED_FORMS
+from compare.studies.results.plan import ORIGINAL_FORMS
 from compare.studies.results.records import Record
 from compare.studies.results.tables import select
 from shared.data import Dataset
@@ -19,7 +19,7 @@ PANELS = (
     ("val_loss", "validation loss (nats)", 1),
     ("val_accuracy", "validation accuracy (%)", 100),
 )
-TITLES = {"default": "default preset", "seed": "seed preset"}
+TITLES = {"default": "default preset", "original": "original preset"}
 DIGITS_SHOWN = 6
 
 
@@ -38,7 +38,7 @@ def draw_curves(runs: Sequence[Record]) -> Figure:
 
 def _draw_runs(axes: Axes, runs: Sequence[Record], quantity: str, factor: float) -> None:
     # PyTorch's line is wide and JAX's narrow: where they coincide, both can be seen.
-    for name, color, width in zip(SEED_FORMS, COLORS, (3.0, 1.0), strict=False):
+    for name, color, width in zip(ORIGINAL_FORMS, COLORS, (3.0, 1.0), strict=False):
         found = [run["implementations"][name] for run in runs if name in run["implementations"]]
         for one in found:
             values = factor * np.array(one["epochs"][quantity])

@@ -5,7 +5,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from compare.studies.results.plan import FIRST_EPOCHS, RATE_EPOCHS, SEED_FORMS
+from compare.studies.results.plan import FIRST_EPOCHS, ORIGINAL_FORMS, RATE_EPOCHS
 from compare.studies.results.tables import (
     ablations_table,
     best_rates,
@@ -27,8 +27,8 @@ NOT_YET = "*Not run yet.*"
 def write_page(results: Mapping[str, Any]) -> str:
     """Fill the template; a part that was not run says so."""
     runs, planned, settings = results["runs"], results["planned"], results["settings"]
-    default, seed = done(select(runs, "default")), done(select(runs, "seed"))
-    first = [done(select(runs, "first", name)) for name in SEED_FORMS]
+    default, original = done(select(runs, "default")), done(select(runs, "original"))
+    first = [done(select(runs, "first", name)) for name in ORIGINAL_FORMS]
     ablations = done(select(runs, "ablations", "none"))
     memory = results["memory"]
     numbers = {
@@ -39,8 +39,10 @@ def write_page(results: Mapping[str, Any]) -> str:
         "default": preset_table(default) if default else NOT_YET,
         "default_parity": _say_parity(default),
         "own_seed": settings["own_seed"],
-        "seed_forms": " and ".join(f"`{form}` in {name}" for name, form in SEED_FORMS.items()),
-        "seed": _say_seed(seed, runs),
+        "original_forms": " and ".join(
+            f"`{form}` in {name}" for name, form in ORIGINAL_FORMS.items()
+        ),
+        "original": _say_original(original, runs),
         "first_seeds": min(map(len, first)),
         "first_list": ", ".join(str(run["seed"]) for run in first[0]),
         "first": first_table(runs) if min(map(len, first)) > 1 else NOT_YET,
@@ -68,10 +70,10 @@ def _say_state(planned: list[str], runs: list[dict[str, Any]]) -> str:
     )
 
 
-def _say_seed(finished: list[dict[str, Any]], runs: list[dict[str, Any]]) -> str:
-    """Show the seed preset's finished runs, and say of those under way how far they are."""
+def _say_original(finished: list[dict[str, Any]], runs: list[dict[str, Any]]) -> str:
+    """Show the original preset's finished runs, and say of those under way how far they are."""
     said = []
-    for run in select(runs, "seed"):
+    for run in select(runs, "original"):
         for name, one in {} if run["finished"] else run["implementations"].items():
             losses, accuracies = one["epochs"]["val_loss"], one["epochs"]["val_accuracy"]
             said.append(

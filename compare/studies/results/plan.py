@@ -18,19 +18,19 @@ from shared.errors import UserError
 from shared.files import make_folder
 from shared.training.metrics import TestLine, read_metrics
 
-Part = Literal["default", "float64", "first", "rates", "ablations", "seed"]
+Part = Literal["default", "float64", "first", "rates", "ablations", "original"]
 PARTS: tuple[Part, ...] = get_args(Part)
-# The fastest form that is exact for the seed's normalization, which "histogram" is not: see
+# The fastest form that is exact for the original's normalization, which "histogram" is not: see
 # docs/performance.md.
-SEED_FORMS = {"pytorch": "builtin", "jax": "blocked"}
+ORIGINAL_FORMS = {"pytorch": "builtin", "jax": "blocked"}
 BOTH = ("compare", "run")
-FIRST_EPOCHS = 3  # so many the seed script's own numbers are known of
+FIRST_EPOCHS = 3  # so many the original's own numbers are known of
 RATES = (0.003, 0.001, 0.0003, 0.0001)  # the default's, and smaller ones
 RATE_EPOCHS = 20
 # One quirk each, by what turns it on; nothing else differs from the default.
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "none": (),
-    "the seed's normalization": ("--normalization", "seed", "--attention", "builtin"),
+    "the original's normalization": ("--normalization", "original", "--attention", "builtin"),
     "what it meant: each pixel's own": ("--normalization", "per-pixel", "--attention", "builtin"),
     "the last weights tested": ("--tested-weights", "last"),
     "accuracy by class within a batch": ("--accuracy", "macro"),
@@ -46,16 +46,16 @@ class ResultsConfig:
     """What docs/results.md is made from."""
 
     parts: tuple[Part, ...] = PARTS
-    """Which parts to run: the default preset, the same in float64, the seed's first epochs, other
-    learning rates, one quirk at a time, and the seed preset."""
+    """Which parts to run: the default preset, the same in float64, the original's first epochs,
+    other learning rates, one quirk at a time, and the original preset."""
     data: Literal["sample", "mnist"] = "mnist"
     """The digits; "sample" to try the command out."""
     mnist_dir: Path | None = None
     """A folder with MNIST's four original files, as for `compare run`."""
-    epochs: int = PRESETS["seed"].epochs
+    epochs: int = PRESETS["original"].epochs
     """How long the two presets train."""
     seeds: int = 3
-    """How many seeds: 0, 1, 2, ...; the seed preset's own comes on top, for its first epochs."""
+    """How many seeds: 0, 1, 2, ...; for its first epochs, also the original preset's own."""
     ablation_epochs: int = 5
     """How long to train with one quirk at a time, and in float64."""
     runs: Path = Path("runs/results")
@@ -128,22 +128,22 @@ def make_plan(config: ResultsConfig) -> list[Planned]:
     def alone(name: str) -> tuple[str, ...]:
         return (f"{name}_impl",)
 
-    def of_seed_preset(part: Part, epochs: int, seed: int) -> list[Planned]:
+    def of_original(part: Part, epochs: int, seed: int) -> list[Planned]:
         return [
             Planned(
                 part,
                 alone(name),
-                options(epochs, seed, "--preset", "seed", "--attention", form),
+                options(epochs, seed, "--preset", "original", "--attention", form),
                 name,
             )
-            for name, form in SEED_FORMS.items()
+            for name, form in ORIGINAL_FORMS.items()
         ]
 
-    own, short = PRESETS["seed"].seed, config.ablation_epochs
+    own, short = PRESETS["original"].seed, config.ablation_epochs
     plan = [
         *(Planned("default", BOTH, options(config.epochs, seed)) for seed in seeds),
         Planned("float64", BOTH, options(short, 0, "--dtype", "float64")),
-        *(run for seed in (own, *seeds) for run in of_seed_preset("first", FIRST_EPOCHS, seed)),
+        *(run for seed in (own, *seeds) for run in of_original("first", FIRST_EPOCHS, seed)),
         *(
             Planned(
                 *("rates", alone("jax")),
@@ -157,7 +157,7 @@ def make_plan(config: ResultsConfig) -> list[Planned]:
             for quirk, on in ABLATIONS.items()
             for seed in seeds
         ),
-        *of_seed_preset("seed", config.epochs, own),
+        *of_original("original", config.epochs, own),
     ]
     return [planned for planned in plan if planned.part in config.parts]
 

@@ -111,7 +111,7 @@ def read_runs(plan: Sequence[Planned], config: ResultsConfig) -> list[Record]:
         record = read_run(planned, config.runs)
         if record is None:
             continue
-        if planned.part in ("default", "seed", "rates") and record["finished"]:
+        if planned.part in ("default", "original", "rates") and record["finished"]:
             add_tests_of_both(record, planned, config)
         records.append(record)
     return records

@@ -5,11 +5,11 @@ from math import log
 from typing import Any
 
 from compare.markdown import table
-from compare.studies.results.plan import ABLATIONS, FIRST_EPOCHS, SEED_FORMS
+from compare.studies.results.plan import ABLATIONS, FIRST_EPOCHS, ORIGINAL_FORMS
 from compare.studies.results.records import Record
 from compare.studies.results.spread import Spread, differences
 
-# What the seed script printed on full MNIST, measured once by running it as it is, with its own
+# What the original printed on full MNIST, measured once by running it as it is, with its own
 # split: losses in its bits (nats / 0.693), accuracies in percent.
 SCRIPT_EPOCHS = {
     "train_loss": (2.410, 0.525, 0.479),
@@ -52,7 +52,7 @@ def percent(value: float) -> str:
 def preset_table(runs: Sequence[Record]) -> str:
     """Say what trainings of a preset came to: a line for each framework and choice of weights."""
     rows = []
-    for name in SEED_FORMS:
+    for name in ORIGINAL_FORMS:
         found = [run["implementations"][name] for run in runs if name in run["implementations"]]
         found = [one for one in found if "tests" in one]
         for which, what in (("best", "best in validation"), ("final", "last")) if found else ():
@@ -72,12 +72,12 @@ def preset_table(runs: Sequence[Record]) -> str:
 
 
 def first_epochs(runs: Sequence[Record]) -> list[tuple[str, float, dict[str, Spread]]]:
-    """Hold what the seed script measured against our runs of its preset, quantity by quantity.
+    """Hold what the original measured against our runs of its preset, quantity by quantity.
 
     Gives, of each: its name, the script's value, and the spread of ours by framework, all in bits
     (of 0.693 nats) and percent.
     """
-    found = {name: done(select(runs, "first", name)) for name in SEED_FORMS}
+    found = {name: done(select(runs, "first", name)) for name in ORIGINAL_FORMS}
 
     def spreads(get: Callable[[Any], float], is_loss: bool) -> dict[str, Spread]:
         return {
@@ -111,7 +111,7 @@ def first_epochs(runs: Sequence[Record]) -> list[tuple[str, float, dict[str, Spr
 
 
 def first_table(runs: Sequence[Record]) -> str:
-    """Make the table of the seed's first epochs."""
+    """Make the table of the original's first epochs."""
     rows = []
     for label, value, spreads in first_epochs(runs):
         is_loss = label.endswith("loss")
@@ -127,7 +127,7 @@ def first_table(runs: Sequence[Record]) -> str:
             cells += [say(spread.values, form), f"{form(low)} to {form(high)}: {inside}"]
         rows.append(cells)
     heads = ["", "the script"]
-    for name in SEED_FORMS:
+    for name in ORIGINAL_FORMS:
         heads += [name, "one more run, 95 of 100"]
     return table(heads, rows)
 

@@ -13,14 +13,14 @@ from shared.data import load_data
 from shared.params import initial_params
 
 BATCH = 16
-STEPS = 4
+INTERMEDIATES = 4
 ROUNDS = 9
 
 
 def plain_steps(form: str) -> Callable[[], None]:
     """Write a training step down plainly, and give a function that takes some steps.
 
-    "looped" is the seed's step: a softmax for each sample. "builtin" calls PyTorch directly.
+    "looped" is the original's step: a softmax for each sample. "builtin" calls PyTorch directly.
     """
     torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -76,7 +76,7 @@ def our_steps(form: str) -> Callable[[], object]:
 
 def problem():
     train = load_data("sample").train
-    return train.images, train.labels, epoch_batches(len(train.labels), BATCH)[:STEPS]
+    return train.images, train.labels, epoch_batches(len(train.labels), BATCH)[:INTERMEDIATES]
 
 
 def measure_ratio(form: str) -> float:
@@ -94,7 +94,7 @@ def measure_ratio(form: str) -> float:
 @pytest.mark.alone
 @pytest.mark.parametrize(("form", "allowed"), [("looped", 1.10), ("builtin", 1.05)])
 def test_a_step_costs_what_its_plain_lines_cost(form: str, allowed: float):
-    """The loop, what all is held against, is the seed's; the built-in call has nothing added."""
+    """The loop that all is compared with is the original's; the built-in call has nothing added."""
     import_or_skip("pytorch")
     # A machine that does other work at times says little once; it does not say so four times.
     ratios: list[float] = []

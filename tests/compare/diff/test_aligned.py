@@ -18,7 +18,7 @@ from compare.code.sources import (
     used_siblings,
 )
 from compare.diff.command import find_file
-from compare.parity.steps import STEPS
+from compare.parity.intermediates import INTERMEDIATES
 from compare.registry.implementations import PACKAGES
 from shared.errors import UserError
 
@@ -101,7 +101,7 @@ def test_the_counts_add_up(file: str, names: tuple[str, ...]):
 
 def test_the_steps_of_the_formula_are_rows_of_all_three():
     rows = align([read_source(name) for name in PACKAGES])
-    for step in STEPS[:6]:
+    for step in INTERMEDIATES[:6]:
         row = row_of(rows, f"attend.{step}")
         assert all(
             line and line.text.strip().startswith(f"{step} = ") for line in row.lines.values()

@@ -152,7 +152,7 @@ def test_every_link_within_the_page_and_the_project_resolves():
 
 def mutants_of(ratio: float | None, caught_by: list[str]) -> dict[str, Any]:
     bug = MUTANTS["bugs"]["not_trained"] | {
-        "error_ratios": {"steps": ratio},
+        "error_ratios": {"intermediates": ratio},
         "caught_by": caught_by,
     }
     return MUTANTS | {"bugs": {"scale_missing": bug}}

@@ -19,9 +19,9 @@ import compare.parity.verdict
 import compare.trace.command
 from compare.catalogue import BUGS, Bug, plant
 from compare.catalogue.plant import change, path_of, whole_lines
-from compare.catalogue.records import STEPS
 from compare.expected.problems import Problem, few_levels, make_problem
 from compare.parity.checks import CHECKED
+from compare.parity.intermediates import INTERMEDIATES
 
 SHORT = {"pytorch_impl": "pytorch", "jax_impl": "jax", "numpy_reference": "numpy"}
 BY_NAME = {bug.name: bug for bug in BUGS}
@@ -67,7 +67,7 @@ def test_names_are_unique_and_there_are_enough():
 @by_name(BUGS)
 def test_an_entry_is_whole(bug: Bug):
     assert bug.check in CHECKED
-    assert bug.step is None or bug.step in STEPS
+    assert bug.intermediate is None or bug.intermediate in INTERMEDIATES
     assert bug.package in (*SHORT, "shared", "compare")
     assert bug.title
     assert bug.why.endswith(".")

@@ -54,21 +54,21 @@ def test_correct_code_drawn_from_seeds_raises_no_alarm():
 
 
 def test_a_bug_that_is_not_caught_is_told_of():
-    missed = Tried(SCALE.name, {"steps": 0.5, "logits": 2.0}, None)
+    missed = Tried(SCALE.name, {"intermediates": 0.5, "logits": 2.0}, None)
     assert find_failures([SCALE], [missed]) == [
-        f"{SCALE.name} is not caught by steps.",
+        f"{SCALE.name} is not caught by intermediates.",
         f"A trace of {SCALE.name} names None, not scores.",
     ]
-    small = Tried(SCALE.name, {"steps": 20.0}, "scores")
+    small = Tried(SCALE.name, {"intermediates": 20.0}, "scores")
     assert find_failures([SCALE], [small]) == [
-        f"{SCALE.name} is caught by steps at 20 bounds alone."
+        f"{SCALE.name} is caught by intermediates at 20 bounds alone."
     ]
     assert find_failures([replace(SCALE, small="why")], [small]) == []
-    assert find_failures([SCALE], [Tried(SCALE.name, {"steps": math.nan}, "scores")]) == []
+    assert find_failures([SCALE], [Tried(SCALE.name, {"intermediates": math.nan}, "scores")]) == []
 
 
 def test_a_false_alarm_is_told_of():
-    assert say_false_alarms({"steps": 0.9, "logits": math.nan, "loss": 1.1}) == [
+    assert say_false_alarms({"intermediates": 0.9, "logits": math.nan, "loss": 1.1}) == [
         "Correct code does not meet the check logits: nan of its bound.",
         "Correct code does not meet the check loss: 1.1 of its bound.",
     ]
@@ -76,8 +76,11 @@ def test_a_false_alarm_is_told_of():
 
 def test_headroom_is_the_smallest_bug_over_the_largest_honest_error():
     other = replace(SCALE, name="other")
-    tried = [Tried(SCALE.name, {"steps": 300.0}, None), Tried("other", {"steps": math.inf}, None)]
-    room = find_headroom([SCALE, other], tried, {"steps": 0.5})["steps"]
+    tried = [
+        Tried(SCALE.name, {"intermediates": 300.0}, None),
+        Tried("other", {"intermediates": math.inf}, None),
+    ]
+    room = find_headroom([SCALE, other], tried, {"intermediates": 0.5})["steps"]
     assert (room.smallest, room.bug, room.ratio) == (300.0, SCALE.name, 600.0)
 
 
@@ -91,13 +94,13 @@ def test_the_command_prints_the_matrix_and_ends_with_1_where_a_bug_escapes(
     assert "1 of 1 planted bugs are caught" in " ".join(capsys.readouterr().out.split())
     found = json.loads(file.read_text())
     assert found["passed"] is True
-    assert found["bugs"][SCALE.name]["caught_by"][:2] == ["steps", "logits"]
+    assert found["bugs"][SCALE.name]["caught_by"][:2] == ["intermediates", "logits"]
     same = "from math import sqrt"
     harmless = replace(SCALE, right=same, wrong=f"{same}  # the same")
     monkeypatch.setattr("compare.mutants.command.BUGS", (harmless,))
     assert main(options) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert f"{SCALE.name} is not caught by steps." in out
+    assert f"{SCALE.name} is not caught by intermediates." in out
     assert "0 of 1 planted bugs are caught" in out
 
 
@@ -149,24 +152,26 @@ def test_accuracy_is_measured_with_a_bug_and_without(monkeypatch):
 
 def test_some_bugs_anew_leave_what_a_file_holds_of_others(tmp_path):
     file = tmp_path / "mutants.json"
-    tried = [Tried(SCALE.name, {"steps": 2.0}, None)]
+    tried = [Tried(SCALE.name, {"intermediates": 2.0}, None)]
     new = to_json([SCALE], tried, {}, 0, ["It failed."])
     assert merge(file, new) == new
     old = new | {
         "bugs": {"other": new["bugs"][SCALE.name]},
         "seeds": 7,
-        "honest": {"steps": 0.5},
+        "honest": {"intermediates": 0.5},
         "failures": [],
     }
     write_json(file, old)
     merged = merge(file, new)
     assert list(merged["bugs"]) == ["other", SCALE.name]
-    assert (merged["seeds"], merged["honest"]) == (7, {"steps": 0.5})
+    assert (merged["seeds"], merged["honest"]) == (7, {"intermediates": 0.5})
     assert (merged["passed"], merged["failures"]) == (False, ["It failed."])
     mended = to_json([SCALE], tried, {}, 0, [])
-    write_json(file, old | {"failures": [f"{SCALE.name} is not caught by steps."], "passed": False})
+    write_json(
+        file, old | {"failures": [f"{SCALE.name} is not caught by intermediates."], "passed": False}
+    )
     assert (merge(file, mended)["passed"], merge(file, mended)["failures"]) == (True, [])
-    others = "other is not caught by steps."
+    others = "other is not caught by intermediates."
     write_json(file, old | {"failures": [others], "passed": False})
     assert (merge(file, mended)["passed"], merge(file, mended)["failures"]) == (False, [others])
     write_json(file, old | {"versions": {"numpy": "1"}})

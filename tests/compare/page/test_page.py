@@ -22,7 +22,7 @@ from compare.page.divergences import list_divergences
 from compare.page.encode import embed_json, encode_array, make_picture
 from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
 from compare.page.training import step_curves
-from compare.parity.steps import STEPS, Batch
+from compare.parity.intermediates import INTERMEDIATES, Batch
 from shared.errors import UserError
 from shared.training.step_losses import STEP_LOSSES
 
@@ -104,8 +104,8 @@ def test_the_code_is_the_files_own_and_every_step_has_one_row_of_all_three():
         text = "".join("".join(p.text for p in cell.pieces) + "\n" for cell in cells)
         files = [HERE.parents[1] / package / file for file in ("model.py", "forms.py")]
         assert text == "".join(path.read_text() for path in files), name
-    shown = [row for row in rows if row.part in ("attend", "forward", "loss") and row.step]
-    assert [row.step for row in shown] == list(STEPS)
+    shown = [row for row in rows if row.part in ("attend", "forward", "loss") and row.intermediate]
+    assert [row.intermediate for row in shown] == list(INTERMEDIATES)
     assert all(None not in row.cells for row in shown)
 
 
@@ -115,19 +115,19 @@ def test_steps_have_their_real_shapes_and_errors(channels: int, tmp_path: Path):
     batch = Batch(draw_params(channels, 0), *(data.test.images[:1], data.test.labels[:1]))
     implementations = {name: import_or_skip(name) for name in PACKAGES}
     found = steps_data(implementations, batch, "pytorch")
-    by_name = {step["name"]: step for step in found["steps"]}
-    assert list(by_name) == list(STEPS)
+    by_name = {each["name"]: each for each in found["intermediates"]}
+    assert list(by_name) == list(INTERMEDIATES)
     assert by_name["query"]["shape"] == [1, 784, channels]
     assert by_name["scores"]["shape"] == by_name["weights"]["shape"] == [1, 784, 784]
     assert by_name["logits"]["shape"] == [1, 10]
     assert by_name["value"]["picture"]["shape"] == [28, 28 * channels]
     model = numpy_reference.from_params(batch.params, "vectorized")
     assert by_name["logits"]["values"] == model(batch.images)[0].tolist()
-    for step in found["steps"]:
+    for each in found["intermediates"]:
         for name in PACKAGES:
             for dtype in ("float32", "float64"):
-                assert step["errors"][name][dtype]["passed"]
-                assert 0 <= step["errors"][name][dtype]["carried"] <= 1
+                assert each["errors"][name][dtype]["passed"]
+                assert 0 <= each["errors"][name][dtype]["carried"] <= 1
     assert by_name["scores"]["errors"]["pytorch"]["float32"]["local"] > 0
 
 

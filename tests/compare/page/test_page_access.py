@@ -71,7 +71,7 @@ def test_all_that_can_be_used_is_reached_by_tab_with_visible_focus(watched: Watc
             "Code",
             "Divergences",
             "theme",
-            "step",
+            "intermediate",
             "view",
             "digit",
             "weights",

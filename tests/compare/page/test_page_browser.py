@@ -11,7 +11,7 @@ from page_browser import Watched
 from page_runs import HOSTILE, MUTANTS, make_docs, make_run
 
 from compare.page.command import write_page
-from compare.parity.steps import STEPS
+from compare.parity.intermediates import INTERMEDIATES
 from shared.data import Dataset
 from shared.training.step_losses import STEP_LOSSES
 
@@ -38,26 +38,26 @@ def test_every_section_renders_in_silence(watched: Watched):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_choosing_a_step_highlights_three_lines(watched: Watched, step: str):
+@pytest.mark.parametrize("name", INTERMEDIATES)
+def test_choosing_an_intermediate_highlights_three_lines(watched: Watched, name: str):
     page = watched.page
-    page.locator(f"input[name=step][value={step}]").check(force=True)
+    page.locator(f"input[name=intermediate][value={name}]").check(force=True)
     chosen = page.locator("tr.chosen td")
     assert chosen.count() == 3
     assert [cell.get_attribute("data-of") for cell in chosen.all()] == list(PACKAGES)
     assert all(cell.is_visible() for cell in chosen.all())
-    word = "cross_entropy(logits, " if step == "loss" else f"{step} = "
+    word = "cross_entropy(logits, " if name == "loss" else f"{name} = "
     assert all(word in text for text in chosen.all_inner_texts())
-    assert page.locator(".step h3").inner_text() == step
+    assert page.locator(".intermediate h3").inner_text() == name
     assert page.locator(".errors tbody tr").count() == 6
-    assert page.locator("[data-of-step=picture] > *").count() == 1
+    assert page.locator("[data-of-intermediate=picture] > *").count() == 1
 
 
 def test_every_form_can_be_shown_and_a_line_be_clicked(watched: Watched):
     page = watched.page
-    for view in ("looped", "blocked", "builtin", "histogram", "all", "steps"):
+    for view in ("looped", "blocked", "builtin", "histogram", "all", "intermediates"):
         page.locator("select[name=view]").select_option(view)
-        parts = {"all": None, "steps": {"attend", "forward", "loss"}}.get(view, {view})
+        parts = {"all": None, "intermediates": {"attend", "forward", "loss"}}.get(view, {view})
         rows = page.locator("table.code tbody tr:not([hidden])")
         found = set(rows.evaluate_all("(rows) => rows.map((row) => row.dataset.part)"))
         # `scores` was chosen, which these do not compute as such: its own view comes back.
@@ -65,10 +65,10 @@ def test_every_form_can_be_shown_and_a_line_be_clicked(watched: Watched):
             assert found == {"attend", "forward", "loss"}
         else:
             assert found == parts or (view == "all" and "rest" in found)
-    page.locator("tr[data-step=weights]:not([hidden]) td").first.click()
-    assert page.locator("input[name=step]:checked").get_attribute("value") == "weights"
-    page.locator("input[name=step]:checked").press("ArrowRight")
-    assert page.locator(".step h3").inner_text() == "attended"
+    page.locator("tr[data-intermediate=weights]:not([hidden]) td").first.click()
+    assert page.locator("input[name=intermediate]:checked").get_attribute("value") == "weights"
+    page.locator("input[name=intermediate]:checked").press("ArrowRight")
+    assert page.locator(".intermediate h3").inner_text() == "attended"
 
 
 def test_a_phone_shows_one_implementation_at_a_time(browser: Any, full: tuple[Path, Dataset]):
@@ -94,7 +94,7 @@ def test_a_bug_that_is_switched_on_turns_parity_red_and_leaves_accuracy(watched:
     red = page.locator("#break .check.failed .check-name").all_inner_texts()
     assert red == bug["caught_by"]
     assert page.locator("[data-of-bug=verdict]").inner_text() == (
-        "Parity fails: 2 of 3 checks. A trace names the step: weights."
+        "Parity fails: 2 of 3 checks. `trace` names: weights."
     )
     assert page.locator("[data-of-bug=moved]").inner_text() == "\N{MINUS SIGN}0.20 points"
     assert page.locator("[data-accuracy=wrong] .number").inner_text() == "89.40 %"

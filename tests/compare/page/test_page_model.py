@@ -12,7 +12,7 @@ from page_runs import NAMES, make_run
 import numpy_reference
 from compare.page.command import write_page
 from compare.page.model_data import choose_digits
-from compare.parity.steps import Batch, bound_steps
+from compare.parity.intermediates import Batch, bound_intermediates
 from shared.checkpoints import load_params
 from shared.data import Dataset, Split
 from shared.normalization import fit_normalization, normalize
@@ -21,7 +21,7 @@ from shared.normalization import fit_normalization, normalize
 def exact_weights(params: dict[str, np.ndarray], image: np.ndarray) -> Any:
     """Give NumPy's weights in float64 and how far rounding may move them: [784, 784] each."""
     batch = Batch({name: array.astype(np.float64) for name, array in params.items()}, image, [])
-    found = bound_steps(batch, "float64")["weights"]
+    found = bound_intermediates(batch, "float64")["weights"]
     return found.value[0], found.bound[0]
 
 
@@ -158,7 +158,7 @@ def assert_probabilities(page: Any, params: dict[str, np.ndarray], data: Dataset
         model = numpy_reference.from_params(params, "histogram", dtype)
         logits = model(split.in_form("histogram"))
         expected = numpy_reference.model.softmax(logits, axis=-1)[0]
-        bounds = bound_steps(Batch(params, image, split.labels), dtype)["logits"].bound[0]
+        bounds = bound_intermediates(Batch(params, image, split.labels), dtype)["logits"].bound[0]
         # Both round. A probability changes by no more than a factor of exp(2 d) if no logit
         # changes by more than d; then it is rounded itself, a few times.
         relative = math.expm1(2 * 2 * bounds.max()) + 64 * np.finfo(dtype).eps

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compare.parity.checks import CHECKS
-from compare.parity.steps import STEPS
+from compare.parity.intermediates import INTERMEDIATES
 from compare.registry.contract import KNOWN_DEVICES, KNOWN_DTYPES, OPTIONAL, REQUIRED
 from shared.training.records import Evaluation
 
@@ -71,10 +71,10 @@ def test_a_command_of_the_page_succeeds(results, name: str):
 def test_every_step_of_the_example_is_seen_and_right(results):
     out = results["trace"].stdout
     assert "mlx_attention has no looped, blocked, builtin, bfloat16." in out
-    assert "Every step is within what rounding allows" in out
+    assert "Every intermediate is within what rounding allows" in out
     rows = [line for line in out.splitlines() if "│ vectorized" in line]
     assert len(rows) == 2
-    assert not any(re.search(r"│\s+-\s+│", row) for row in rows), "a step was not seen"
+    assert not any(re.search(r"│\s+-\s+│", row) for row in rows), "an intermediate was not seen"
 
 
 def test_the_example_trains_as_pytorch_does(results):
@@ -138,7 +138,7 @@ def test_without_its_scale_every_judge_refuses_it_at_the_step_that_is_wrong(tmp_
     assert said_on_the_page("Comparison(quantity='scores'") in without_numbers(
         results["pytest"].stdout
     )
-    failed = "test_check[mlx_attention-vectorized-float32-cpu-steps]"
+    failed = "test_check[mlx_attention-vectorized-float32-cpu-intermediates]"
     assert f"::{failed}" in results["pytest"].stdout
     assert failed in PAGE
 
@@ -155,7 +155,7 @@ def test_the_exponential_of_float32_is_found_in_float64_alone(tmp_path_factory):
 def test_the_page_names_all_that_there_is():
     for check in CHECKS:
         assert re.search(rf"^\| `{check.name}` \| .* \| `{check.needs}` \|$", PAGE, re.MULTILINE)
-    words = [*STEPS, *KNOWN_DTYPES, *KNOWN_DEVICES, *Evaluation._fields]
+    words = [*INTERMEDIATES, *KNOWN_DTYPES, *KNOWN_DEVICES, *Evaluation._fields]
     for word in words:
         assert re.search(rf'`"?{word}"?`', PAGE), word
     for function, arguments in (REQUIRED | OPTIONAL).items():

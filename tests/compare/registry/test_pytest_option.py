@@ -39,7 +39,7 @@ def test_pytest_takes_the_parity_tests_that_are_about_an_implementation_and_no_o
 
 def test_pytest_fails_where_it_is_wrong(make_tiny, tmp_path: Path):
     name = make_tiny((" / x.shape[-1] ** 0.5", ""))
-    process = judge(name, "-k", "test_check and steps", cwd=tmp_path)
+    process = judge(name, "-k", "test_check and intermediates", cwd=tmp_path)
     assert process.returncode == 1
     assert "Comparison(quantity='scores'" in process.stdout
 

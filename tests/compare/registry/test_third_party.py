@@ -12,7 +12,8 @@ from tiny import trace_tiny
 
 from compare.bench import command as bench
 from compare.expected.problems import make_problem
-from compare.parity.capture import capture_steps
+from compare.parity.capture import capture_intermediates
+from compare.parity.intermediates import INTERMEDIATES
 from compare.records.bench import read_bench
 from compare.registry.contract import config_for, is_file_of
 from compare.run import command as run
@@ -20,22 +21,22 @@ from shared.config import Config
 from shared.errors import UserError
 
 
-def test_trace_judges_every_step_of_it_and_says_what_it_has_not(make_tiny, capsys):
+def test_trace_judges_every_intermediate_of_it_and_says_what_it_has_not(make_tiny, capsys):
     name = make_tiny()
     assert trace_tiny(name, "--json", "trace.json", "--figure", "trace.png") == 0
     out = capsys.readouterr().out
     assert f"{name} has no looped, blocked, builtin, histogram, bfloat16." in out
-    assert "Every step is within what rounding allows" in out
+    assert "Every intermediate is within what rounding allows" in out
     found = json.loads(Path("trace.json").read_text())
     assert [case["dtype"] for case in found["cases"]] == ["float32", "float64"]
     for case in found["cases"]:
-        steps = [step["step"] for step in case["steps"]]
-        assert steps == ["query", "key", "value", "scores", "weights", "attended", "logits", "loss"]
-        assert all(step["local"] is not None for step in case["steps"])
+        names = [each["name"] for each in case["intermediates"]]
+        assert names == list(INTERMEDIATES)
+        assert all(each["local"] is not None for each in case["intermediates"])
     assert "rich" in found["versions"]
 
 
-def test_trace_finds_the_step_that_is_wrong_in_it(make_tiny, capsys):
+def test_trace_finds_the_intermediate_that_is_wrong_in_it(make_tiny, capsys):
     name = make_tiny((" / x.shape[-1] ** 0.5", ""))
     assert trace_tiny(name) == 1
     assert f"scores breaks first, in {name} vectorized in float32 on cpu" in capsys.readouterr().out
@@ -94,15 +95,17 @@ def test_a_benchmark_times_and_weighs_it(make_tiny, capsys):
 
 
 @pytest.mark.parametrize(
-    ("step", "sentence"),
+    ("given", "sentence"),
     [
         ("'query': images @ model['Q'] + 1", None),
-        ("'keys': images", "The function steps gave 'keys' of shape"),
-        ("'key': images[0]", r"The function steps gave 'key' of shape \(784, 3\)"),
+        ("'keys': images", "The function intermediates gave 'keys' of shape"),
+        ("'key': images[0]", r"The function intermediates gave 'key' of shape \(784, 3\)"),
     ],
 )
-def test_steps_that_it_gives_itself_are_judged(make_tiny, capsys, step: str, sentence: str | None):
-    name = make_tiny(also=f"def steps(model, images):\n    return {{{step}}}")
+def test_intermediates_that_it_gives_itself_are_judged(
+    make_tiny, capsys, given: str, sentence: str | None
+):
+    name = make_tiny(also=f"def intermediates(model, images):\n    return {{{given}}}")
     if sentence is not None:
         with pytest.raises(UserError, match=sentence):
             trace_tiny(name)
@@ -112,12 +115,12 @@ def test_steps_that_it_gives_itself_are_judged(make_tiny, capsys, step: str, sen
 
 
 def test_nothing_is_known_of_a_model_but_that_it_can_be_evaluated():
-    """A dict does as a model, and its steps are seen."""
+    """A dict does as a model, and its intermediates are seen."""
     problem = make_problem()
     model = tiny_attention.from_params(problem.params, "vectorized", "float64", "cpu")
-    steps = capture_steps(tiny_attention, model, problem.images)
-    assert steps.keys() == {"query", "key", "value", "scores", "weights", "attended", "logits"}
-    np.testing.assert_array_equal(steps["query"], problem.images @ problem.params["Q"])
+    seen = capture_intermediates(tiny_attention, model, problem.images)
+    assert seen.keys() == set(INTERMEDIATES) - {"loss"}
+    np.testing.assert_array_equal(seen["query"], problem.images @ problem.params["Q"])
 
 
 def test_a_config_is_fitted_to_the_form_and_the_device_that_it_has():

@@ -96,7 +96,7 @@ BOOM = "raise RuntimeError('of\\nno use')"
 RAISES = {
     "from_params": ("    check_params(params)", f"    {BOOM}", ""),
     "evaluate": ("    channels, weight = len", f"    {BOOM}\n    channels, weight = len", ""),
-    "steps": ("LIBRARIES", "LIBRARIES", f"def steps(model, images): {BOOM}"),
+    "intermediates": ("LIBRARIES", "LIBRARIES", f"def intermediates(model, images): {BOOM}"),
     "eagerly": ("LIBRARIES", "LIBRARIES", f"def eagerly(): {BOOM}"),
     "find_device": ("LIBRARIES", "LIBRARIES", f"def find_device(name): {BOOM}"),
 }

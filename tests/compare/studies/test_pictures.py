@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from page_runs import draw_params, make_run
 
-from compare.parity.steps import Batch, bound_steps
+from compare.parity.intermediates import Batch, bound_intermediates
 from compare.run.report import save_loss_curves
 from compare.studies import pictures
 from compare.studies.pictures import choose_pixels, draw_attention, main
@@ -24,7 +24,7 @@ def test_the_attention_figure_shows_the_weights_of_three_pixels(tmp_path: Path):
     shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     index = int(np.flatnonzero(data.test.labels == 3)[0])
     batch = Batch(params, data.test.images[index : index + 1], data.test.labels[index : index + 1])
-    exact = bound_steps(batch, "float64")
+    exact = bound_intermediates(batch, "float64")
     digit, *heat, attended = shown[:5]
     np.testing.assert_array_equal(digit.reshape(-1), data.test.pixels[index])
     chosen = choose_pixels(data.test.pixels[index])

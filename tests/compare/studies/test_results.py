@@ -10,7 +10,7 @@ import pytest
 from conftest import PACKAGES, import_or_skip
 
 import numpy_reference
-from compare.parity.capture import capture_steps
+from compare.parity.capture import capture_intermediates
 from compare.run.command import RunConfig
 from compare.studies import results
 from compare.studies.results import controls, plan
@@ -45,10 +45,10 @@ def test_every_planned_command_is_one_that_its_program_takes():
         config = parse_config(kind, one.options, prog="x", description="x")
         assert config.data == "mnist"
         assert (config.seed, config.epochs) == (one.seed, int(one.option("--epochs")))
-        assert config.preset == ("seed" if one.part in ("seed", "first") else "default")
+        assert config.preset == ("original" if one.part in ("original", "first") else "default")
     homes = [one.home(Path("runs")) for one in planned]
     assert len(set(homes)) == len(planned)
-    own = [one for one in planned if one.part == "seed"]
+    own = [one for one in planned if one.part == "original"]
     assert [(one.label, one.seed) for one in own] == [("pytorch", 46525), ("jax", 46525)]
     assert {one.label for one in planned if one.part == "ablations"} == set(ABLATIONS)
     only = make_plan(ResultsConfig(parts=("first",), seeds=2, data="sample"))
@@ -108,7 +108,7 @@ def test_attention_at_one_channel_is_one_monotone_curve_per_image(k: float, q: f
     params = initial_params(num_channels=1, seed=3)
     params |= {name: np.array([[value]]) for name, value in zip("KQV", (k, q, v), strict=True)}
     model = numpy_reference.from_params(params, "vectorized")
-    attended = capture_steps(numpy_reference, model, split.images[:4])["attended"]
+    attended = capture_intermediates(numpy_reference, model, split.images[:4])["attended"]
     levels = split.levels[:, 0].astype(np.float64)
     for pixels, found in zip(split.pixels[:4], attended[:, :, 0], strict=True):
         curve = remap(levels, np.bincount(pixels, minlength=256), params)
@@ -191,7 +191,7 @@ def test_the_page_in_docs_is_made_from_the_numbers_beside_it():
 
 
 def test_a_run_that_fails_ends_all_with_a_sentence_and_nothing_is_hidden(tmp_path: Path):
-    wrong = Planned("seed", ("numpy_reference",), ("--seed", "1"))
+    wrong = Planned("original", ("numpy_reference",), ("--seed", "1"))
     with pytest.raises(UserError, match=r"numpy_reference --seed 1` ended with status 2"):
         run_plan([wrong], ResultsConfig(runs=tmp_path), make_console())
 
@@ -271,7 +271,7 @@ def test_an_unfinished_run_of_both_says_how_far_it_is(tmp_path: Path):
 
 
 def test_the_curves_name_each_framework_and_each_seed_once():
-    runs = [fake_run("seed", name, 7, 0.5) for name in ("pytorch", "jax")]
+    runs = [fake_run("original", name, 7, 0.5) for name in ("pytorch", "jax")]
     legends = [axes.get_legend() for axes in draw_curves(runs).axes]
     assert len(legends) == 2
     for legend in legends:

@@ -1,7 +1,7 @@
-"""Judge a model step by step: each step's error as a fraction of what rounding allows.
+"""Judge a model intermediate by intermediate: the error of each over its rounding bound.
 
-A step is judged twice. By itself (`local`): from what the model itself computed just before, so
-that an error stands at the step that made it. And since the start (`carried`): from the exact
+Each is judged twice. By itself (`local`): from what the model itself computed just before, so that
+an error stands where it was made. And since the start (`carried`): from the exact
 values, which the final verdict of a run is about. See compare/expected/exact.py for both.
 """
 
@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.expected.bounds import ARITHMETIC, Bounded, error_ratio, exact
-from compare.expected.exact import expect_loss, expect_steps, hold, stack
-from compare.parity.capture import capture_steps
+from compare.expected.exact import expect_intermediates, expect_loss, hold, stack
+from compare.parity.capture import capture_intermediates
 from compare.parity.hints import find_hint
 from shared.levels import in_form
 
-STEPS = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
+INTERMEDIATES = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,20 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Judged:
-    """What was found of a step: where it is furthest off, for its bound, and how far."""
+    """What was found of an intermediate: where it is furthest off, for its bound, and how far."""
 
-    step: str
+    name: str
     local: float | None  # error / bound, from the model's own values before; NaN where those are
     carried: float  # error / bound, from the exact values since the start
     index: tuple[int, ...]  # where the worse of the two is largest
     found: float
     expected: float
     error: float
-    hint: str | None  # what this looks like, where the step is wrong and its pattern is known
+    hint: str | None  # what this looks like, where it is wrong and its pattern is known
 
     @property
     def is_wrong_by_itself(self) -> bool:
-        """Whether the step itself is off, whatever came before; NaN is."""
+        """Whether the intermediate itself is off, whatever came before; NaN is."""
         return self.local is not None and not self.local <= 1
 
     @property
@@ -78,24 +78,24 @@ class Judged:
 def judge(
     case: Case, implementation: ModuleType, batch: Batch, carried: Mapping[str, Bounded]
 ) -> list[Judged]:
-    """Run a case and judge every step that could be seen, in their order.
+    """Run a case and judge every intermediate that could be seen, in their order.
 
-    `carried` is what `bound_steps` gives for the batch and the case's dtype: the same for all.
+    `carried` is what `bound_intermediates` returns for the batch and the case's dtype.
     """
     model = implementation.from_params(batch.params, case.form, case.dtype, case.device)
     images = in_form(batch.images, case.form)
-    seen = capture_steps(implementation, model, images)
+    seen = capture_intermediates(implementation, model, images)
     result = implementation.evaluate(
         model, images, batch.labels, batch_size=len(images), accuracy="micro"
     )
-    local = bound_steps(batch, case.dtype, seen)
+    local = bound_intermediates(batch, case.dtype, seen)
     judged = {
-        step: judge_step(step, seen[step], local[step], carried[step], case.dtype)
-        for step in STEPS
-        if step in seen
+        name: judge_intermediate(name, seen[name], local[name], carried[name], case.dtype)
+        for name in INTERMEDIATES
+        if name in seen
     }
     # What ran may have been compiled, and so rounded otherwise: its logits count as well.
-    logits = judge_step("logits", result.logits, None, carried["logits"], case.dtype)
+    logits = judge_intermediate("logits", result.logits, None, carried["logits"], case.dtype)
     if result.logits.shape != carried["logits"].value.shape:  # and so there is no loss of theirs
         return [*judged.values(), logits]
     if (looked_at := judged.pop("logits", None)) is not None:
@@ -105,12 +105,12 @@ def judge(
     return [*judged.values(), logits, loss]
 
 
-def bound_steps(
+def bound_intermediates(
     batch: Batch, dtype: str, seen: Mapping[str, np.ndarray] = MappingProxyType({})
 ) -> dict[str, Bounded]:
-    """Give value and bound of every step [batch, ...]: carried, or local to what was `seen`."""
+    """Bound every intermediate [batch, ...]: carried, or local to what was `seen`."""
     samples = [
-        expect_steps(
+        expect_intermediates(
             hold(batch.params),
             exact(image),
             ARITHMETIC[dtype],
@@ -118,20 +118,20 @@ def bound_steps(
         )
         for index, image in enumerate(batch.images)
     ]
-    return {step: stack([sample[step] for sample in samples]) for step in samples[0]}
+    return {name: stack([sample[name] for sample in samples]) for name in samples[0]}
 
 
-def judge_step(
-    step: str, found: np.ndarray, local: Bounded | None, carried: Bounded, dtype: str
+def judge_intermediate(
+    name: str, found: np.ndarray, local: Bounded | None, carried: Bounded, dtype: str
 ) -> Judged:
-    """Hold what a model found at a step against both bounds; all are arrays of one shape."""
+    """Compare an intermediate of a model with both bounds; all are arrays of one shape."""
     if (shape := found.shape) != (wanted := carried.value.shape):
         hint = f"its shape is {list(shape)} and should be {list(wanted)}"
-        return Judged(step, None, math.inf, (), math.nan, math.nan, math.inf, hint)
+        return Judged(name, None, math.inf, (), math.nan, math.nan, math.inf, hint)
     values = found.astype(np.float64)
     carried_ratio = error_ratio(values, carried)
     local_ratio = None if local is None else error_ratio(values, local)
-    # Where a step is wrong by itself, that is what to show; else where it has come furthest off.
+    # Where it is wrong by itself, that is what to show; else where it has come furthest off.
     is_local = local_ratio is not None and not np.max(local_ratio) <= 1
     ratio, against = (local_ratio, local) if is_local else (carried_ratio, carried)
     assert ratio is not None
@@ -139,14 +139,14 @@ def judge_step(
     index = np.unravel_index(np.argmax(ratio), ratio.shape)  # NaN counts as the largest
     passed = bool(np.max(carried_ratio) <= 1) and not is_local
     return Judged(
-        step,
+        name,
         local=None if local_ratio is None else float(np.max(local_ratio)),
         carried=float(np.max(carried_ratio)),
         index=tuple(int(i) for i in index),
         found=float(values[index]),
         expected=float(against.value[index]),
         error=float(np.abs(values[index] - against.value[index])),
-        hint=None if passed else find_hint(step, values, against, dtype),
+        hint=None if passed else find_hint(name, values, against, dtype),
     )
 
 
@@ -157,7 +157,7 @@ def judge_loss(
     local, since_the_start = (
         expect_loss(judged, batch.labels, ARITHMETIC[dtype]) for judged in (exact(logits), carried)
     )
-    return judge_step("loss", np.array([loss]), local, since_the_start, dtype)
+    return judge_intermediate("loss", np.array([loss]), local, since_the_start, dtype)
 
 
 def round_to_bfloat16(array: np.ndarray) -> np.ndarray:
@@ -168,7 +168,7 @@ def round_to_bfloat16(array: np.ndarray) -> np.ndarray:
 
 
 def first_break(judged: Sequence[Judged]) -> Judged | None:
-    """Find the first step that is wrong by itself or, if none is, that came too far off."""
+    """Find the first intermediate that is wrong by itself or, if none is, that came too far off."""
     broken = [found for found in judged if not found.passed]
     alone = [found for found in broken if found.is_wrong_by_itself]
     return next(iter(alone or broken), None)

@@ -1,4 +1,4 @@
-"""Every named step by itself, and the trace that points at the first one which is wrong."""
+"""Every intermediate by itself, and the trace that names the first one which is wrong."""
 
 import json
 from functools import cache, partial
@@ -12,11 +12,19 @@ from conftest import Case as ModelCase
 
 from compare.catalogue import BUGS, Bug, plant
 from compare.expected.bounds import ARITHMETIC, error_ratio, exact
-from compare.expected.exact import expect_logits, expect_steps, hold
+from compare.expected.exact import expect_intermediates, expect_logits, hold
 from compare.expected.problems import Problem, dim_digits, make_problem, real_digits
-from compare.parity.capture import capture_steps
+from compare.parity.capture import capture_intermediates
 from compare.parity.hints import find_hint
-from compare.parity.steps import STEPS, Batch, Case, Judged, bound_steps, first_break, judge
+from compare.parity.intermediates import (
+    INTERMEDIATES,
+    Batch,
+    Case,
+    Judged,
+    bound_intermediates,
+    first_break,
+    judge,
+)
 from compare.registry.contract import form_of
 from compare.trace.command import main, say_first_break
 
@@ -45,16 +53,16 @@ def batch_of(problem: Problem) -> Batch:
 
 
 class Exact:
-    """A batch, and the bounds of its steps since the start by dtype: the same for all cases."""
+    """A batch, and the bounds of its intermediates since the start, by dtype: for all cases."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self.carried = cache(partial(bound_steps, batch))
+        self.carried = cache(partial(bound_intermediates, batch))
 
 
 @pytest.fixture(scope="module", params=PROBLEMS)
 def expected(request: pytest.FixtureRequest) -> Exact:
-    """One problem after the other, each for all cases: their steps are a hundred megabytes."""
+    """One problem after the other, each for all cases: they are a hundred megabytes."""
     return Exact(batch_of(PROBLEMS[request.param]()))
 
 
@@ -62,13 +70,13 @@ def expected(request: pytest.FixtureRequest) -> Exact:
 def test_logits_of_distinct_pixels_are_those_of_all_pixels(expected: Exact, dtype: str):
     params, images = hold(expected.batch.params), expected.batch.images
     found = expect_logits(expected.batch.params, images, ARITHMETIC[dtype])
-    steps = [expect_steps(params, exact(image), ARITHMETIC[dtype]) for image in images]
+    samples = [expect_intermediates(params, exact(image), ARITHMETIC[dtype]) for image in images]
     for name in ("value", "bound", "size"):
-        whole = [getattr(each["logits"], name) for each in steps]
+        whole = [getattr(each["logits"], name) for each in samples]
         np.testing.assert_allclose(getattr(found, name), whole, rtol=1e-11)
 
 
-def test_every_step_is_within_its_bound_by_itself_and_since_the_start(
+def test_every_intermediate_is_within_its_bound_by_itself_and_since_the_start(
     case: ModelCase, expected: Exact
 ):
     judged = judge(
@@ -77,19 +85,21 @@ def test_every_step_is_within_its_bound_by_itself_and_since_the_start(
         expected.batch,
         expected.carried(case.dtype),
     )
-    steps = [found.step for found in judged]
+    names = [found.name for found in judged]
     if case.name in PACKAGES:
         seen = ALWAYS | TABLES.get((case.name, case.form), {"scores", "weights"})
         if (case.name, case.form, case.dtype) == ("jax", "builtin", "float64"):
             seen |= {"weights"}  # there it is Flax's call for the weights alone
-        assert steps == [step for step in STEPS if step in seen]
+        assert names == [name for name in INTERMEDIATES if name in seen]
         assert all(found.local is not None for found in judged)
     for found in judged:
         assert found.local is None or found.local <= 1, found
         assert found.carried <= 1, found
         assert found.hint is None
-    if steps == ["logits", "loss"]:
-        pytest.skip(f"{case.name} shows none of its steps: only logits and loss were judged")
+    if names == ["logits", "loss"]:
+        pytest.skip(
+            f"{case.name} shows none of its intermediates: only logits and loss were judged"
+        )
 
 
 # Planted bugs, and what the hint must speak of; tests/compare/mutants/test_mutants.py plants all.
@@ -111,17 +121,23 @@ def test_a_planted_bug_is_named_at_its_step_with_a_hint(name: str):
     bug, broken = planted(name)
     case = Case("numpy", "vectorized", "float64")
     batch = batch_of(make_problem(2, 7, 3, 5))
-    judged = judge(case, broken, batch, bound_steps(batch, case.dtype))
+    judged = judge(case, broken, batch, bound_intermediates(batch, case.dtype))
     found = first_break(judged)
     assert found is not None
-    assert found.step == bug.step
+    assert found.name == bug.intermediate
     assert found.local > 1000
     assert found.error == pytest.approx(abs(found.found - found.expected))
     assert HINTS[name] is None or HINTS[name] in (found.hint or "")
     said = say_first_break({case: judged})
-    assert f"{bug.step} breaks first, in numpy vectorized in float64 on cpu: at " in (said or "")
+    assert f"{bug.intermediate} breaks first, in numpy vectorized in float64 on cpu: at " in (
+        said or ""
+    )
     # Whatever else is off later on is off since the start, not by itself.
-    later = [other for other in judged if other.step not in (bug.step, "loss") and other.local > 1]
+    later = [
+        other
+        for other in judged
+        if other.name not in (bug.intermediate, "loss") and other.local > 1
+    ]
     assert later == []
 
 
@@ -132,10 +148,10 @@ def test_nothing_is_looked_at_when_no_one_looks(implementation):
     problem = make_problem()
     before = sys.getprofile()
     model = implementation.from_params(problem.params, form_of(implementation, "vectorized"))
-    capture_steps(implementation, model, problem.images)
+    capture_intermediates(implementation, model, problem.images)
     assert sys.getprofile() is before
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
-        capture_steps(implementation, model, problem.images[:, :3])
+        capture_intermediates(implementation, model, problem.images[:, :3])
     assert sys.getprofile() is before
 
 
@@ -143,9 +159,9 @@ def test_a_captured_step_is_a_copy():
     module = import_or_skip("numpy")
     problem = make_problem(2, 7, 3, 5)
     model = module.from_params(problem.params, "vectorized")
-    first = capture_steps(module, model, problem.images)
+    first = capture_intermediates(module, model, problem.images)
     kept = {name: array.copy() for name, array in first.items()}
-    capture_steps(module, model, 2 * problem.images)
+    capture_intermediates(module, model, 2 * problem.images)
     for name, array in kept.items():
         np.testing.assert_array_equal(first[name], array)
 
@@ -176,12 +192,17 @@ def test_nan_does_not_pass():
 
 
 def test_local_bounds_go_on_from_what_was_seen():
-    """An error put into one step is carried by the local values of the steps behind it."""
+    """An error put into one intermediate is carried by the local values of those behind it."""
     module = import_or_skip("numpy")
     batch = batch_of(make_problem())
-    seen = capture_steps(module, module.from_params(batch.params, "vectorized"), batch.images)
+    seen = capture_intermediates(
+        module, module.from_params(batch.params, "vectorized"), batch.images
+    )
     seen["scores"] = seen["scores"] + 1.0 * (np.arange(7) == 3)
-    local, carried = bound_steps(batch, "float64", seen), bound_steps(batch, "float64")
+    local, carried = (
+        bound_intermediates(batch, "float64", seen),
+        bound_intermediates(batch, "float64"),
+    )
     np.testing.assert_array_equal(local["scores"].value, carried["scores"].value)
     assert np.abs(local["weights"].value - carried["weights"].value).max() > 0.01
 
@@ -190,11 +211,11 @@ def test_the_command_says_that_all_hold_and_keeps_what_it_found(tmp_path: Path, 
     args = ["--implementations", "numpy", "--images", "1", "--num-channels", "1"]
     files = ["--json", str(tmp_path / "trace.json"), "--figure", str(tmp_path / "trace.png")]
     assert main([*args, *files]) == 0
-    assert "Every step is within what rounding allows" in capsys.readouterr().out
+    assert "Every intermediate is within what rounding allows" in capsys.readouterr().out
     found = json.loads((tmp_path / "trace.json").read_text())
     assert found["passed"] is True
     assert len(found["cases"]) == 8  # four forms, two dtypes
-    assert [step["step"] for step in found["cases"][0]["steps"]] == list(STEPS)
+    assert [step["step"] for step in found["cases"][0]["steps"]] == list(INTERMEDIATES)
     assert (tmp_path / "trace.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -213,11 +234,11 @@ def test_a_product_of_tf32_is_recognised_and_is_within_the_bound_of_tf32():
     bug, broken = planted("tf32_product")
     case = Case("jax", bug.form, "float32")
     batch = batch_of(real_digits(3, 2))
-    judged = judge(case, broken, batch, bound_steps(batch, "float32"))
+    judged = judge(case, broken, batch, bound_intermediates(batch, "float32"))
     found = first_break(judged)
     assert found is not None
-    assert found.step == bug.step
+    assert found.name == bug.intermediate
     assert "this looks like TF32: set jax.default_matmul_precision" in (found.hint or "")
-    seen = capture_steps(broken, broken.from_params(batch.params, bug.form), batch.images)
-    allowed = bound_steps(batch, "tf32", seen)[found.step]
-    assert error_ratio(seen[found.step], allowed).max() <= 1
+    seen = capture_intermediates(broken, broken.from_params(batch.params, bug.form), batch.images)
+    allowed = bound_intermediates(batch, "tf32", seen)[found.name]
+    assert error_ratio(seen[found.name], allowed).max() <= 1

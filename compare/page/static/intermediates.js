@@ -1,10 +1,10 @@
-// Code: choose a step, and see its line in every implementation and what it really computed.
+// Code: choose a intermediate, and see its line in every implementation and what it really computed.
 
-function startSteps(data) {
+function startIntermediates(data) {
   const section = document.getElementById("code");
   const table = section.querySelector("table.code");
   const views = section.querySelector("select[name=view]");
-  const byName = new Map(data.steps.map((step) => [step.name, step]));
+  const byName = new Map(data.intermediates.map((intermediate) => [intermediate.name, intermediate]));
 
   function showView(name) {
     const parts = (views.selectedOptions[0]?.dataset.parts ?? "").split(" ").filter(Boolean);
@@ -15,18 +15,18 @@ function startSteps(data) {
   }
 
   function choose(name) {
-    if (!table.querySelector(`tr[data-step="${name}"]:not([hidden])`)) {
-      views.value = "steps";
-      showView("steps");
+    if (!table.querySelector(`tr[data-intermediate="${name}"]:not([hidden])`)) {
+      views.value = "intermediates";
+      showView("intermediates");
     }
-    // In the whole file a step stands in several forms: that of the plain formula is the one traced.
-    const shown = [...table.querySelectorAll(`tr[data-step="${name}"]:not([hidden])`)];
+    // In the whole file a intermediate stands in several forms: that of the plain formula is the one traced.
+    const shown = [...table.querySelectorAll(`tr[data-intermediate="${name}"]:not([hidden])`)];
     for (const row of table.querySelectorAll("tr.chosen")) row.classList.remove("chosen");
     shown[0].classList.add("chosen");
-    showStep(section, byName.get(name));
+    showIntermediate(section, byName.get(name));
   }
 
-  section.querySelectorAll("input[name=step]").forEach((input) => {
+  section.querySelectorAll("input[name=intermediate]").forEach((input) => {
     input.addEventListener("change", () => choose(input.value));
   });
   section.querySelectorAll("input[name=shown]").forEach((input) => {
@@ -34,30 +34,30 @@ function startSteps(data) {
   });
   views.addEventListener("change", () => {
     showView(views.value);
-    choose(section.querySelector("input[name=step]:checked").value);
+    choose(section.querySelector("input[name=intermediate]:checked").value);
   });
   table.addEventListener("click", (event) => {
-    const step = event.target.closest("tr[data-step]")?.dataset.step;
-    if (!step || String(getSelection())) return; // a reader who marks text to copy chooses nothing
-    section.querySelector(`input[name=step][value="${step}"]`).checked = true;
-    choose(step);
+    const intermediate = event.target.closest("tr[data-intermediate]")?.dataset.intermediate;
+    if (!intermediate || String(getSelection())) return; // a reader who marks text to copy chooses nothing
+    section.querySelector(`input[name=intermediate][value="${intermediate}"]`).checked = true;
+    choose(intermediate);
   });
   showView(views.value);
-  choose(section.querySelector("input[name=step]:checked").value);
+  choose(section.querySelector("input[name=intermediate]:checked").value);
 }
 
-function showStep(section, step) {
-  const set = (name, text) => (section.querySelector(`[data-of-step=${name}]`).textContent = text);
-  set("name", step.name);
-  set("about", STEP_TEXTS[step.name]);
-  set("shape", step.shape.length ? step.shape.join(" × ") : "a single number");
-  set("axes", step.axes.join(", "));
-  set("range", step.low === step.high ? say(step.low, 5) : `${say(step.low, 4)} to ${say(step.high, 4)}`);
-  showPicture(section.querySelector("[data-of-step=picture]"), step);
-  showErrors(section.querySelector("[data-of-step=errors]"), step);
+function showIntermediate(section, intermediate) {
+  const set = (name, text) => (section.querySelector(`[data-of-intermediate=${name}]`).textContent = text);
+  set("name", intermediate.name);
+  set("about", TEXTS_OF[intermediate.name]);
+  set("shape", intermediate.shape.length ? intermediate.shape.join(" × ") : "a single number");
+  set("axes", intermediate.axes.join(", "));
+  set("range", intermediate.low === intermediate.high ? say(intermediate.low, 5) : `${say(intermediate.low, 4)} to ${say(intermediate.high, 4)}`);
+  showPicture(section.querySelector("[data-of-intermediate=picture]"), intermediate);
+  showErrors(section.querySelector("[data-of-intermediate=errors]"), intermediate);
 }
 
-const STEP_TEXTS = {
+const TEXTS_OF = {
   query: "What each pixel asks for: its grey level times Q.",
   key: "What each pixel offers: its grey level times K.",
   value: "What each pixel hands over: its grey level times V.",
@@ -68,30 +68,30 @@ const STEP_TEXTS = {
   loss: "How surprising the true digit is, in nats: minus the log of its probability.",
 };
 
-function showPicture(place, step) {
+function showPicture(place, intermediate) {
   place.replaceChildren();
-  if (step.picture) {
-    const [rows, columns] = step.picture.shape;
+  if (intermediate.picture) {
+    const [rows, columns] = intermediate.picture.shape;
     const canvas = element("canvas", {
       role: "img",
-      "aria-label": `${step.name} as a picture: dark is ${say(step.low)}, bright ${say(step.high)}`,
+      "aria-label": `${intermediate.name} as a picture: dark is ${say(intermediate.low)}, bright ${say(intermediate.high)}`,
       class: rows === columns && rows > SIDE ? "table" : "channels",
       style: `aspect-ratio: ${columns} / ${rows}`,
     });
-    paintPicture(canvas, step.picture);
+    paintPicture(canvas, intermediate.picture);
     place.append(canvas);
-  } else if (step.values.length > 1) {
-    place.append(makeBars(step));
+  } else if (intermediate.values.length > 1) {
+    place.append(makeBars(intermediate));
   } else {
-    place.append(element("p", { class: "big-number" }, say(step.values[0], 5)));
+    place.append(element("p", { class: "big-number" }, say(intermediate.values[0], 5)));
   }
 }
 
 // Logits as bars to both sides of zero.
-function makeBars(step) {
-  const size = Math.max(...step.values.map(Math.abs)) || 1;
+function makeBars(intermediate) {
+  const size = Math.max(...intermediate.values.map(Math.abs)) || 1;
   const list = element("ol", { class: "signed-bars", start: "0" });
-  step.values.forEach((value, digit) => {
+  intermediate.values.forEach((value, digit) => {
     const bar = element("span", { class: value < 0 ? "bar below" : "bar" });
     bar.style.setProperty("--share", Math.abs(value) / size);
     const number = element("span", { class: "number" }, value.toFixed(2));
@@ -101,9 +101,9 @@ function makeBars(step) {
 }
 
 // A row for each implementation and dtype: a dot on a log axis from 1e-7 of the bound to the bound.
-function showErrors(place, step) {
+function showErrors(place, intermediate) {
   const rows = [];
-  for (const [name, byDtype] of Object.entries(step.errors)) {
+  for (const [name, byDtype] of Object.entries(intermediate.errors)) {
     for (const [dtype, found] of Object.entries(byDtype)) rows.push(errorRow(name, dtype, found));
   }
   place.replaceChildren(...rows);
