@@ -12,8 +12,8 @@ from jax import Array
 
 from jax_impl.forms import ATTENTION, attend_histogram
 from jax_impl.model import SelfAttentionModel
+from shared.data.levels import LevelImages, to_levels, to_pixels
 from shared.errors import UserError, check_choice
-from shared.levels import LevelImages, to_levels, to_pixels
 from shared.params import PARAM_NAMES, check_batch, check_params
 
 DTYPES = ("float32", "float64", "bfloat16")

@@ -21,7 +21,7 @@ from jax_impl.convert import Images, computing_in
 from jax_impl.model import SelfAttentionModel
 from jax_impl.train import evaluate, mean_loss
 from shared.config import Config
-from shared.data import Split
+from shared.data.load import Split
 from shared.training.processes import Process, check_share
 from shared.training.records import AdamState
 

@@ -16,7 +16,7 @@ from jax.nn import dot_product_attention, softmax
 
 from jax_impl.blocks import attend_in_blocks
 from jax_impl.model import attend_looped, attend_vectorized
-from shared.levels import MODERATE_SCORE, LevelImages
+from shared.data.levels import MODERATE_SCORE, LevelImages
 
 jax.tree_util.register_dataclass(LevelImages)  # so that jit takes it as it takes an array
 

@@ -14,10 +14,10 @@ from optax import softmax_cross_entropy_with_integer_labels as cross_entropy
 from jax_impl.convert import Images, computing_in, from_params, to_batch, to_params
 from jax_impl.metrics import measure_accuracy
 from jax_impl.model import SelfAttentionModel
-from shared.batches import batches_in_order
 from shared.config import Config
-from shared.data import Split
-from shared.levels import LevelImages
+from shared.data.batches import batches_in_order
+from shared.data.levels import LevelImages
+from shared.data.load import Split
 from shared.training.records import AdamState, Evaluation
 
 

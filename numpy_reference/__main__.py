@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import tyro
 
 import numpy_reference
-from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options, run_main
 from shared.config import EvaluationConfig
-from shared.data import load_data
+from shared.data.load import load_data
 from shared.errors import UserError
 from shared.files import decode_json
+from shared.params import load_params
 from shared.training.alone import describe, evaluate_params
 
 # What a checkpoint says of the digits it was trained on is the default of these options.

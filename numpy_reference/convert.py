@@ -8,8 +8,8 @@ import numpy as np
 
 from numpy_reference.forms import ATTENTION, attend_histogram
 from numpy_reference.model import SelfAttentionModel
+from shared.data.levels import LevelImages, to_levels, to_pixels
 from shared.errors import UserError, check_choice
-from shared.levels import LevelImages, to_levels, to_pixels
 from shared.params import PARAM_NAMES, check_batch, check_params
 
 DTYPES = ("float32", "float64")

@@ -5,8 +5,8 @@ import numpy as np
 from numpy_reference.convert import to_batch
 from numpy_reference.metrics import cross_entropy, measure_accuracy
 from numpy_reference.model import SelfAttentionModel
-from shared.batches import batches_in_order
-from shared.levels import LevelImages
+from shared.data.batches import batches_in_order
+from shared.data.levels import LevelImages
 from shared.training.records import Evaluation
 
 

@@ -13,7 +13,7 @@ from numpy import ndarray as Array
 
 from numpy_reference.blocks import attend_in_blocks
 from numpy_reference.model import attend_looped, attend_vectorized, softmax
-from shared.levels import MODERATE_SCORE, LevelImages
+from shared.data.levels import MODERATE_SCORE, LevelImages
 
 
 def attend_blocked(x: Array, K: Array, Q: Array, V: Array) -> Array:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pytorch_impl.forms import ATTENTION, attend_histogram
 from pytorch_impl.model import SelfAttentionModel
+from shared.data.levels import LevelImages, to_levels, to_pixels
 from shared.errors import UserError, check_choice
-from shared.levels import LevelImages, to_levels, to_pixels
 from shared.params import check_batch, check_params
 
 DTYPES = ("float32", "float64", "bfloat16")

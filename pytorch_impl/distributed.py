@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from pytorch_impl import train
 from pytorch_impl.train import evaluate, train_steps
 from shared.config import Config
-from shared.data import Split
+from shared.data.load import Split
 from shared.training.processes import Process, check_share
 from shared.training.records import AdamState
 

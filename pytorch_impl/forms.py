@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from pytorch_impl.blocks import attend_in_blocks
 from pytorch_impl.model import attend_looped, attend_vectorized
-from shared.levels import MODERATE_SCORE, LevelImages
+from shared.data.levels import MODERATE_SCORE, LevelImages
 
 
 def attend_blocked(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:

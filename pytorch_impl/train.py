@@ -11,10 +11,10 @@ from torch.optim import Adam, Optimizer
 from pytorch_impl.convert import Images, from_params, to_batch, to_numpy, to_params
 from pytorch_impl.metrics import measure_accuracy
 from pytorch_impl.model import SelfAttentionModel
-from shared.batches import batches_in_order
 from shared.config import Config
-from shared.data import Split
-from shared.levels import LevelImages
+from shared.data.batches import batches_in_order
+from shared.data.levels import LevelImages
+from shared.data.load import Split
 from shared.training.records import AdamState, Evaluation
 
 

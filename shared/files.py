@@ -1,18 +1,26 @@
-"""Files that are either whole or absent, and JSON: written whole, read into types."""
+"""Files that are either whole or absent: JSON, read into types, and arrays as safetensors.
 
+Nothing is unpickled.
+"""
+
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from shared.errors import UserError
 
 T = TypeVar("T")
+SHA256 = "sha256"  # the key of the metadata that holds the checksum of all else in the file
 LONGEST = 200  # characters of a reason: what a file says of itself can be a book
 
 
@@ -109,3 +117,50 @@ def _decode_path(kind: type, found: Any) -> Any:
     if kind is Path and isinstance(found, str):
         return Path(found)
     raise ValueError("Expected a path")
+
+
+def save_arrays(
+    path: Path,
+    arrays: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    previous: Path | None = None,
+) -> None:
+    """Write arrays, metadata and a checksum of both to `path`; see `replacing`."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    texts = dict(metadata or {})
+    content = save(arrays, metadata=texts | {SHA256: checksum(arrays, texts)})
+    with replacing(Path(path), previous=previous) as temporary:
+        temporary.write_bytes(content)
+
+
+def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read arrays and metadata, the checksum held against them; a file from elsewhere has none.
+
+    Raises UserError, which names the file and what is wrong with it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no checkpoint {path}: give a .safetensors file of a run folder.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, TypeError) as error:
+        raise UserError(f"{path} is not a readable safetensors file: {error}.") from error
+    expected = metadata.pop(SHA256, None)
+    if expected is not None and checksum(arrays, metadata) != expected:
+        raise UserError(f"The checkpoint {path} is damaged: its checksum is not that of its data.")
+    return arrays, metadata
+
+
+def checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> str:
+    """Give the SHA-256 of names, dtypes, shapes and bytes, and of the metadata, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    for key, text in sorted((metadata or {}).items()):
+        digest.update(f"{key} {len(text)} {text}".encode())
+    return digest.hexdigest()

@@ -1,11 +1,13 @@
-"""The parameters as a plain dict of NumPy arrays: their names, shapes, start and checks."""
+"""The parameters as a plain dict of NumPy arrays: names, shapes, start, checks, and files."""
 
 from collections.abc import Mapping
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 
 from shared.errors import UserError
+from shared.files import load_arrays, save_arrays
 
 PARAM_NAMES = ("K", "Q", "V", "out.weight", "out.bias")
 
@@ -103,3 +105,21 @@ def check_batch(
     wrong = labels[(labels < 0) | (labels >= outputs)]
     if wrong.size:
         raise UserError(f"A label is {wrong[0]}: give labels from 0 to {outputs - 1}.")
+
+
+def save_params(
+    path: Path, params: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write the parameters, once checked, and `metadata` to `path`; UserError says what failed."""
+    check_params(params)
+    save_arrays(path, params, metadata)
+
+
+def load_params(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read parameters and metadata; UserError says what is wrong with the file."""
+    params, metadata = load_arrays(path)
+    try:
+        check_params(params)
+    except UserError as error:
+        raise UserError(f"The checkpoint {path} does not fit: {error}") from error
+    return params, metadata

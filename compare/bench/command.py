@@ -27,7 +27,7 @@ from compare.registry.contract import Implementation
 from compare.registry.versions import library_versions
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Config
-from shared.data import Dataset
+from shared.data.load import Dataset
 from shared.errors import UserError
 from shared.files import write_json
 from shared.training.alone import load_config_data

@@ -12,7 +12,7 @@ import numpy as np
 from compare.records.bench import Phase
 from compare.registry.contract import Implementation, Trainer
 from shared.config import Config
-from shared.data import Dataset, Split
+from shared.data.load import Dataset, Split
 from shared.training.alone import draw_config_params
 from shared.training.loop import train
 

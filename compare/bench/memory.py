@@ -19,7 +19,7 @@ from compare.bench.jobs import Job, prepare
 from compare.machine import search_path
 from compare.registry.implementations import load_implementations, load_third_party
 from shared.config import Config
-from shared.data import load_data
+from shared.data.load import load_data
 from shared.errors import UserError
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")

@@ -20,8 +20,8 @@ from compare.registry.implementations import (
     load_present,
     say_what_lacks,
 )
-from shared.batches import STEPS_AT_ONCE
 from shared.config import Attention, Config, bad_option
+from shared.data.batches import STEPS_AT_ONCE
 from shared.errors import UserError
 
 PHASES: tuple[Phase, ...] = ("forward", "step")

@@ -7,7 +7,7 @@ DATA = (
         name="unbiased_variance",
         title="The variance of the pixels is divided by n - 1",
         package="shared",
-        file="normalization.py",
+        file="data/normalization.py",
         right="variance = (count * total_squares - total**2) / count**2",
         wrong="variance = (count * total_squares - total**2) / (count * (count - 1))",
         why="torch.std divides by n - 1, numpy.std and jax.numpy.std by n.",
@@ -18,7 +18,7 @@ DATA = (
         name="biased_variance_of_the_original",
         title="The original's normalisation is divided by n where it divided by n - 1",
         package="shared",
-        file="normalization.py",
+        file="data/normalization.py",
         right="ddof=1, keepdims=True",
         wrong="keepdims=True",
         why="The same default, the other way round: NumPy's std stands in for torch's.",
@@ -29,7 +29,7 @@ DATA = (
         name="statistics_of_all_splits",
         title="Mean and deviation are measured on all splits",
         package="shared",
-        file="data.py",
+        file="data/load.py",
         right='fit_normalization(digits["train"].pixels, normalization)',
         wrong="fit_normalization(np.concat([split.pixels for split in digits.values()]), "
         "normalization)",
@@ -45,7 +45,7 @@ DATA = (
         name="uint8_wraps",
         title="Squares of pixels are taken in uint8, and wrap at 256",
         package="shared",
-        file="normalization.py",
+        file="data/normalization.py",
         right="squares += (rows**2).sum(axis=0)",
         wrong="squares += (pixels[start : start + ROWS_AT_ONCE] ** 2).sum(axis=0, dtype=np.int64)",
         why="Pixels come as uint8, and 16 ** 2 is 0 there, in NumPy, PyTorch and JAX alike, "
@@ -60,7 +60,7 @@ DATA = (
         name="dead_pixels_divided_by_epsilon",
         title="A pixel that never varies is divided by an epsilon",
         package="shared",
-        file="normalization.py",
+        file="data/normalization.py",
         right="np.where(variances > 0, np.sqrt(variances), 255.0)",
         wrong="np.sqrt(variances) + 1e-7",
         why="An epsilon avoids 0 / 0 on the training images. On the first other image with ink in "
@@ -75,7 +75,7 @@ DATA = (
         name="pixels_transposed",
         title="Images are read column by column",
         package="shared",
-        file="sample.py",
+        file="data/sample.py",
         right='digits = Digits(file["pixels"], file["labels"].astype(np.int64))',
         wrong='turned = file["pixels"].reshape(-1, 28, 28).mT.reshape(-1, 784)\n'
         '        digits = Digits(turned, file["labels"].astype(np.int64))',

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shared.data import Dataset, Split, load_data
-from shared.levels import find_levels
+from shared.data.levels import find_levels
+from shared.data.load import Dataset, Split, load_data
 from shared.params import initial_params, param_shapes
 
 

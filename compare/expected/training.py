@@ -12,8 +12,8 @@ from compare.expected.adam import expect_moments, expect_params, start_of_adam
 from compare.expected.bounds import ARITHMETIC
 from compare.expected.exact import expect_gradients, expect_logits, expect_loss
 from compare.expected.problems import Problem
-from shared.batches import epoch_batches
 from shared.config import Config
+from shared.data.batches import epoch_batches
 from shared.training.records import AdamState
 
 

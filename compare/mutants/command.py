@@ -141,7 +141,7 @@ def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
     if bug.file == LOOP:
         return try_loop(bug, planted)
     if bug.package == "shared":
-        changed = {bug.file.removesuffix(".py"): planted}
+        changed = {planted.__name__.removeprefix("shared."): planted}
         return Tried(bug.name, {"data": _ratio(check_data(changed))}, None)
     if bug.package == "compare":
         return Tried(bug.name, {"comparator": _ratio(check_comparator(planted))}, None)

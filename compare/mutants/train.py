@@ -7,7 +7,7 @@ from typing import Any
 
 from compare.catalogue import Bug, plant
 from shared.config import Config
-from shared.data import Dataset, load_data
+from shared.data.load import Dataset, load_data
 from shared.params import initial_params
 from shared.training.loop import train
 

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from rich.console import Console
 
-from shared.data import Dataset
+from shared.data.load import Dataset
 from shared.errors import UserError
 
 

@@ -21,7 +21,7 @@ from compare.parity.intermediates import Batch
 from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_present
 from shared.cli import make_console, parse_options
-from shared.data import Dataset
+from shared.data.load import Dataset
 from shared.errors import UserError
 from shared.files import write_text
 from shared.training.alone import load_config_data

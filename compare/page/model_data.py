@@ -8,10 +8,10 @@ import numpy as np
 from compare.page.encode import encode_array
 from compare.page.names import display
 from compare.page.run_result import Run
-from shared.data import Dataset, Split
-from shared.digits import NUM_CLASSES
+from shared.data.digits import NUM_CLASSES
+from shared.data.load import Dataset, Split
+from shared.data.normalization import fit_normalization
 from shared.errors import UserError
-from shared.normalization import fit_normalization
 from shared.params import initial_params
 
 DIGITS_PER_CLASS = 2
@@ -31,7 +31,7 @@ def model_data(run: Run, data: Dataset) -> dict[str, Any]:
     """Give parameters, digits as grey levels, and what a level becomes at each pixel.
 
     A level becomes float32((level - shift) / scale), where shift and scale are float64, one for
-    all pixels or one each: see shared/normalization.py.
+    all pixels or one each: see shared/data/normalization.py.
     """
     fitted = fit_normalization(data.train.pixels, run.result.config.normalization)
     digits = choose_digits(data.test)

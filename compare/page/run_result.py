@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from compare.records.result import Result, read_result
-from shared.checkpoints import load_params
-from shared.digits import NUM_CLASSES, NUM_PIXELS
+from shared.data.digits import NUM_CLASSES, NUM_PIXELS
 from shared.errors import UserError
-from shared.params import check_params
-from shared.training.step_losses import read_step_losses
+from shared.params import check_params, load_params
+from shared.training.metrics import read_step_losses
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from compare.registry.contract import Implementation, eagerly, is_file_of
+from shared.data.levels import LevelImages
 from shared.errors import UserError
-from shared.levels import LevelImages
 
 PROJECTIONS = ("query", "key", "value", "attended")
 TABLES = ("scores", "weights")

@@ -9,19 +9,19 @@ import numpy as np
 from compare.expected.bounds import ARITHMETIC, Bounded, gamma
 from compare.parity.common import Comparisons
 from compare.parity.comparison import hold_against, must
-from shared.digits import Digits
+from shared.data.digits import Digits
 
-MODULES = ("batches", "data", "normalization", "params", "sample")
+MODULES = ("data.batches", "data.load", "data.normalization", "data.sample", "params")
 NUM_IMAGES, NUM_PIXELS = 53, 784
 
 
 def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons:
     """Hold `shared` against its definitions; `changed` modules of it stand in for the real ones."""
     shared = {name: import_module(f"shared.{name}") for name in MODULES} | dict(changed)
-    yield from _check_normalization(shared["normalization"], seed)
-    yield from _check_splits(shared["data"], seed)
-    yield from _check_sample(shared["sample"])
-    yield from _check_batches(shared["batches"], seed)
+    yield from _check_normalization(shared["data.normalization"], seed)
+    yield from _check_splits(shared["data.load"], seed)
+    yield from _check_sample(shared["data.sample"])
+    yield from _check_batches(shared["data.batches"], seed)
     yield from _check_first_weights(shared["params"], seed)
 
 

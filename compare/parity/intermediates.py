@@ -17,7 +17,7 @@ from compare.expected.bounds import ARITHMETIC, Bounded, error_ratio, exact
 from compare.expected.exact import expect_intermediates, expect_loss, hold, stack
 from compare.parity.capture import capture_intermediates
 from compare.parity.hints import find_hint
-from shared.levels import in_form
+from shared.data.levels import in_form
 
 INTERMEDIATES = ("query", "key", "value", "scores", "weights", "attended", "logits", "loss")
 

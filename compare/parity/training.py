@@ -24,8 +24,8 @@ from compare.parity.common import (
 from compare.parity.comparison import hold_against, must
 from compare.parity.intermediates import Case
 from numpy_reference.metrics import macro_accuracy, micro_accuracy
-from shared.batches import epoch_batches
 from shared.config import Config
+from shared.data.batches import epoch_batches
 from shared.training.loop import train
 
 TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5, two samples left out by turns

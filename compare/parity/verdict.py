@@ -25,7 +25,7 @@ from compare.parity.comparison import Comparison, hold_against, largest, relativ
 from compare.parity.training import TRAJECTORY_TOLERANCE
 from compare.registry.contract import config_for
 from shared.config import Config
-from shared.data import Dataset, Split
+from shared.data.load import Dataset, Split
 from shared.training.loop import train
 from shared.training.records import Epoch
 

@@ -17,9 +17,9 @@ from typing import Any, Protocol, get_args
 import numpy as np
 
 from shared.config import AnyConfig, Attention, Config
-from shared.data import Split
+from shared.data.levels import LevelImages
+from shared.data.load import Split
 from shared.errors import UserError
-from shared.levels import LevelImages
 from shared.training.records import AdamState, Evaluation
 
 KNOWN_DTYPES = ("float32", "float64", "bfloat16")

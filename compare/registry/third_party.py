@@ -19,7 +19,7 @@ import numpy as np
 
 from compare.registry.contract import HELP, check_implementation, is_file_of
 from shared.config import Config
-from shared.data import Split
+from shared.data.load import Split
 from shared.errors import UserError
 from shared.params import check_params
 from shared.training.records import AdamState, Evaluation

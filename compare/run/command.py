@@ -24,10 +24,10 @@ from compare.registry.contract import (
 )
 from compare.registry.implementations import keep_with_dtype, load_present
 from compare.run.report import print_report, result_to_json, save_loss_curves
-from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
 from shared.config import Config
-from shared.data import Dataset
+from shared.data.batches import epoch_batches
+from shared.data.load import Dataset
 from shared.errors import UserError
 from shared.files import write_json
 from shared.training.alone import draw_config_params, evaluate_params, load_config_data

@@ -17,11 +17,11 @@ from compare.bench.report import save_bench_figure
 from compare.parity.capture import capture_intermediates
 from compare.records.bench import read_bench
 from compare.trace import command as trace
-from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options, run_main
-from shared.data import Split, load_data
+from shared.data.load import Split, load_data
 from shared.errors import UserError
 from shared.files import make_folder, replacing
+from shared.params import load_params
 
 SIDE = 28
 LABEL = 3  # the digit that is drawn

@@ -23,13 +23,12 @@ from compare.parity.intermediates import (
 from compare.registry.contract import Implementation, check_device, device_of, dtypes_of
 from compare.registry.implementations import load_present, say_what_lacks
 from compare.registry.versions import library_versions
-from shared.checkpoints import load_params
 from shared.cli import make_console, parse_options
 from shared.config import Attention, Config, bad_option
-from shared.data import load_data
+from shared.data.load import load_data
 from shared.errors import UserError
 from shared.files import replacing, write_json
-from shared.params import initial_params
+from shared.params import initial_params, load_params
 
 Results = Mapping[Case, Sequence[Judged]]
 

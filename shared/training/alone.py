@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from shared.batches import epoch_batches
 from shared.cli import make_console, parse_config
 from shared.config import Config, EvaluationConfig
-from shared.data import Dataset, Split, load_data
-from shared.mnist import cache_path
+from shared.data.batches import epoch_batches
+from shared.data.load import Dataset, Split, load_data
+from shared.data.mnist import cache_path
 from shared.params import initial_params
 from shared.training.loop import train
 from shared.training.metrics import TestLine

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.batches import epoch_batches, in_parts
 from shared.config import Config
-from shared.data import Dataset
+from shared.data.batches import epoch_batches, in_parts
+from shared.data.load import Dataset
 from shared.training.records import Epoch, TrainingState, begin_next_epoch, begin_training
 
 

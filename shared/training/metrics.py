@@ -1,19 +1,21 @@
-"""The lines of a run's metrics.jsonl: one per finished epoch, one per test."""
+"""The numbers that a run keeps: per epoch and test in metrics.jsonl, and the loss of every step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 
 from shared.errors import UserError
-from shared.files import decode_json, to_json, write_text
+from shared.files import decode_json, load_arrays, save_arrays, to_json, write_text
 from shared.training.records import Epoch
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 # Of an implementation, as its module: it becomes part of a file's name.
 Name = Annotated[str, msgspec.Meta(pattern=r"^\w+(\.\w+)*\Z", max_length=100)]
+STEP_LOSSES = "step-losses.safetensors"
 ADVICE = "remove that line, or the run"
 
 
@@ -97,3 +99,20 @@ def write_metrics(path: Path, lines: Sequence[EpochLine | TestLine]) -> None:
         for line in lines
     ]
     write_text(path, "".join(f"{to_json(line)}\n" for line in fields))
+
+
+def save_step_losses(folder: Path, losses: Mapping[str, np.ndarray]) -> None:
+    """Write the loss of every training step, [steps] by implementation, into a run folder."""
+    save_arrays(folder / STEP_LOSSES, losses)
+
+
+def read_step_losses(folder: Path) -> dict[str, np.ndarray]:
+    """Read what `save_step_losses` wrote, in float64; nothing where there is no such file."""
+    path = folder / STEP_LOSSES
+    if not path.is_file():
+        return {}
+    arrays, _ = load_arrays(path)
+    for name, array in arrays.items():
+        if array.ndim != 1 or array.size == 0 or array.dtype.kind != "f":
+            raise UserError(f"{path} does not hold the losses of steps: {name!r} is {array.shape}.")
+    return {name: array.astype(np.float64) for name, array in arrays.items()}

@@ -3,9 +3,9 @@
 from dataclasses import fields, replace
 from pathlib import Path
 
-from shared.batches import count_batches
 from shared.config import AnyConfig, Config, bad_option
-from shared.data import Dataset
+from shared.data.batches import count_batches
+from shared.data.load import Dataset
 from shared.errors import UserError
 from shared.files import read_json
 from shared.training.records import TrainingState

@@ -12,13 +12,21 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from shared.batches import count_batches
-from shared.checkpoints import load_params, save_params
 from shared.config import Config
-from shared.data import Dataset
+from shared.data.batches import count_batches
+from shared.data.load import Dataset
 from shared.errors import UserError
 from shared.files import remove_leftovers, to_json, write_json
-from shared.training.metrics import EpochLine, TestLine, epoch_numbers, read_metrics, write_metrics
+from shared.params import load_params, save_params
+from shared.training.metrics import (
+    EpochLine,
+    TestLine,
+    epoch_numbers,
+    read_metrics,
+    read_step_losses,
+    save_step_losses,
+    write_metrics,
+)
 from shared.training.records import (
     AdamState,
     Epoch,
@@ -37,7 +45,6 @@ from shared.training.resume import (
     saved_names,
 )
 from shared.training.states import save_state
-from shared.training.step_losses import read_step_losses, save_step_losses
 
 NOT_OF_THE_RUN = ("resume", "resume_from")  # options that say how to go on with it
 WHICH = ("best", "last")  # the epochs whose parameters are kept

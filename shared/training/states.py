@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from shared.checkpoints import load_arrays, save_arrays
 from shared.errors import UserError
+from shared.files import load_arrays, save_arrays
 from shared.params import PARAM_NAMES, check_params
 from shared.training.records import AdamState, TrainingState
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.batches import count_batches
 from shared.config import Config
-from shared.data import Dataset
+from shared.data.batches import count_batches
+from shared.data.load import Dataset
 from shared.errors import Stopped, UserError
 from shared.training.loop import EpochUnderWay, train
 from shared.training.records import Epoch, TrainingState, begin_next_epoch

@@ -15,10 +15,9 @@ import pytest
 from conftest import TRAINERS, import_or_skip
 
 from compare.parity.training import TRAJECTORY_TOLERANCE
-from shared.checkpoints import load_params
 from shared.config import Config
-from shared.data import load_data
-from shared.params import initial_params
+from shared.data.load import load_data
+from shared.params import initial_params, load_params
 from shared.training.loop import train
 from shared.training.resume import find_state
 

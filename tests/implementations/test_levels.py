@@ -5,11 +5,11 @@ import pytest
 from conftest import import_or_skip
 
 from compare.expected.problems import make_problem
-from shared import levels
 from shared.config import Config
-from shared.data import load_data
+from shared.data import levels
+from shared.data.levels import LevelImages, find_levels, in_form, level_images
+from shared.data.load import load_data
 from shared.errors import UserError
-from shared.levels import LevelImages, find_levels, in_form, level_images
 
 
 def grey_images(n: int = 5, steps: int = 11, channels: int = 3, k: int = 7) -> np.ndarray:

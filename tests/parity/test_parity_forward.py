@@ -11,7 +11,7 @@ from compare.expected.bounds import ARITHMETIC, Bounded
 from compare.expected.exact import expect_logits, expect_loss
 from compare.expected.problems import Problem, dim_digits, make_problem, real_digits, scaled
 from compare.parity.comparison import hold_against
-from shared.levels import MODERATE_SCORE
+from shared.data.levels import MODERATE_SCORE
 from shared.training.records import Evaluation
 
 PROBLEMS = {

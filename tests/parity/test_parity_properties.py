@@ -8,8 +8,8 @@ from compare.expected.bounds import ARITHMETIC
 from compare.expected.exact import expect_logits
 from compare.expected.problems import Problem, make_problem
 from compare.parity.comparison import hold_against
+from shared.data.levels import find_levels
 from shared.errors import UserError
-from shared.levels import find_levels
 
 pytest.importorskip("hypothesis", reason="hypothesis is not installed")
 

@@ -9,11 +9,10 @@ from compare.expected.exact import expect_logits
 from compare.expected.problems import make_dataset, make_problem
 from compare.parity.comparison import hold_against
 from compare.parity.training import TRAJECTORY_TOLERANCE
-from shared import batches
-from shared.checkpoints import load_params, save_params
 from shared.config import Config
-from shared.data import Dataset, load_data
-from shared.params import initial_params
+from shared.data import batches
+from shared.data.load import Dataset, load_data
+from shared.params import initial_params, load_params, save_params
 from shared.training.loop import train
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import import_or_skip
 
 from shared.config import Config
-from shared.data import Dataset, load_data
+from shared.data.load import Dataset, load_data
 from shared.params import PARAM_NAMES, initial_params
 from shared.training.loop import train
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared.batches import STEPS_AT_ONCE, epoch_batches, in_parts
+from shared.data.batches import STEPS_AT_ONCE, epoch_batches, in_parts
 from shared.errors import UserError
 
 

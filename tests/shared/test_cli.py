@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import import_or_skip
 
-from shared.checkpoints import load_params
+from shared.params import load_params
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("compare", "pytorch_impl", "jax_impl", "numpy_reference")

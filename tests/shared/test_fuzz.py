@@ -15,16 +15,15 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from numpy_reference.__main__ import trained_settings
-from shared.checkpoints import SHA256, load_params, save_arrays, save_params
-from shared.checksum import checksum
 from shared.cli import parse_config
 from shared.config import Config
-from shared.digits import Digits
+from shared.data.digits import Digits
+from shared.data.idx import read_idx
+from shared.data.mnist import read_cache, write_cache
+from shared.data.sample import load_sample
 from shared.errors import UserError
-from shared.idx import read_idx
-from shared.mnist import read_cache, write_cache
-from shared.params import initial_params
-from shared.sample import load_sample
+from shared.files import SHA256, checksum, save_arrays
+from shared.params import initial_params, load_params, save_params
 from shared.training.metrics import read_metrics
 from shared.training.records import begin_training
 from shared.training.resume import read_config

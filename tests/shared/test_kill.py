@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from conftest import TRAINERS, import_or_skip
 
-from shared.checkpoints import load_params
+from shared.params import load_params
+from shared.training.metrics import STEP_LOSSES, read_step_losses
 from shared.training.records import TrainingState
 from shared.training.resume import checkpoint_path, find_state
 from shared.training.states import load_state
-from shared.training.step_losses import STEP_LOSSES, read_step_losses
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from conftest import mnist_dir_or_skip
 
-from shared.digits import Digits
+from shared.data.digits import Digits
+from shared.data.idx import ORIGINALS, check_mnist_dir, read_idx
+from shared.data.mnist import read_cache, write_cache
 from shared.errors import UserError
-from shared.idx import ORIGINALS, check_mnist_dir, read_idx
-from shared.mnist import read_cache, write_cache
 
 LOAD = """
 import sys, time
 import numpy as np
-from shared.data import load_data
+from shared.data.load import load_data
 start = time.perf_counter()
 data = load_data("mnist")
 print(time.perf_counter() - start)
@@ -160,7 +160,7 @@ def test_every_wrong_file_is_named(tmp_path: Path):
 
 
 def test_without_tensorflow_datasets_the_sentence_says_what_to_install(tmp_path: Path, monkeypatch):
-    from shared import mnist
+    from shared.data import mnist
 
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(UserError, match=r"needs tensorflow, which is not installed: run `pip"):
@@ -168,7 +168,7 @@ def test_without_tensorflow_datasets_the_sentence_says_what_to_install(tmp_path:
 
 
 def test_preparing_leaves_nothing_half_written(tmp_path: Path, monkeypatch):
-    from shared import mnist
+    from shared.data import mnist
 
     def fail(_: object) -> None:
         raise UserError("no network")

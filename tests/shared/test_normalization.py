@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from shared.data import load_data, prepare
-from shared.digits import Digits
+from shared.data.digits import Digits
+from shared.data.load import load_data, prepare
+from shared.data.normalization import fit_normalization, normalize
 from shared.errors import UserError
-from shared.normalization import fit_normalization, normalize
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from resuming import (
 
 from compare.parity.training import TRAJECTORY_TOLERANCE
 from compare.run.command import RunConfig
-from shared.checkpoints import save_params
 from shared.config import Config
 from shared.errors import UserError
+from shared.params import save_params
 from shared.training.resume import (
     check_unchanged,
     checkpoint_path,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from resuming import DATA, PROBLEM
 
-from shared.checkpoints import load_arrays, save_arrays
 from shared.config import Config
 from shared.errors import UserError
+from shared.files import load_arrays, save_arrays
 from shared.training.records import begin_training
 from shared.training.resume import check_fits
 from shared.training.states import load_state, save_state

@@ -10,7 +10,7 @@ from conftest import PACKAGES, import_or_skip
 from page_runs import make_docs, make_run
 
 from compare.page.command import write_page
-from shared.data import Dataset
+from shared.data.load import Dataset
 
 
 class Watched:

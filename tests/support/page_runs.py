@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.checkpoints import save_params
-from shared.data import Dataset, load_data
-from shared.params import param_shapes
-from shared.training.step_losses import save_step_losses
+from shared.data.load import Dataset, load_data
+from shared.params import param_shapes, save_params
+from shared.training.metrics import save_step_losses
 
 CONFIG = {
     "data": "sample",

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from compare.expected.problems import make_dataset, make_problem
-from shared.checkpoints import load_params
 from shared.config import Config
 from shared.errors import Stopped
+from shared.params import load_params
 from shared.training.records import Epoch, TrainingState, begin_next_epoch
 from shared.training.resume import checkpoint_path
 from shared.training.runs import RunFolder

@@ -14,8 +14,8 @@ from absent import present_devices
 from compare.registry.contract import FORMS, KNOWN_DTYPES, config_for, dtypes_of, form_of
 from compare.registry.third_party import import_third_party
 from shared.config import Config
+from shared.data.levels import to_pixels
 from shared.errors import UserError
-from shared.levels import to_pixels
 
 
 def load(modules: Sequence[str], taken: Sequence[str]) -> dict[str, ModuleType]:

@@ -45,7 +45,7 @@ function readParams(encoded) {
   };
 }
 
-// What a grey level is to the model at a pixel: float32, as shared/normalization.py rounds it.
+// What a grey level is to the model at a pixel: float32, as shared/data/normalization.py rounds it.
 function normalize(model, level, pixel) {
   const shift = model.shift[model.shift.length === 1 ? 0 : pixel];
   const scale = model.scale[model.scale.length === 1 ? 0 : pixel];

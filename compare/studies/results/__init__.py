@@ -11,11 +11,11 @@ from compare.studies.results.page import write_page
 from compare.studies.results.plan import Planned, ResultsConfig, make_plan, run_plan
 from compare.studies.results.records import gather, load
 from compare.studies.results.spread import follow
-from shared.checkpoints import load_params
 from shared.cli import complete_flag, make_console, parse_options
 from shared.config import PRESETS
 from shared.files import make_folder, write_json, write_text
-from shared.training.step_losses import read_step_losses
+from shared.params import load_params
+from shared.training.metrics import read_step_losses
 
 
 def main(args: Sequence[str]) -> int:

@@ -12,13 +12,13 @@ import numpy as np
 from compare.bench.memory import measure_evaluation
 from compare.studies.results.plan import RATE_EPOCHS, RATES, ResultsConfig
 from compare.studies.results.records import load
-from shared.batches import epoch_batches
 from shared.config import Config
-from shared.data import Dataset
+from shared.data.batches import epoch_batches
+from shared.data.load import Dataset
 from shared.files import make_folder, read_json, write_json
 from shared.training.alone import draw_config_params
 from shared.training.loop import train
-from shared.training.step_losses import read_step_losses, save_step_losses
+from shared.training.metrics import read_step_losses, save_step_losses
 
 MEMORY_IMAGES = 10_000  # as many as the original validates in one call
 MEMORY_FORM = "looped"  # the original's own

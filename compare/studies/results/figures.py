@@ -13,7 +13,7 @@ from compare.studies.results.controls import remap
 from compare.studies.results.plan import ORIGINAL_FORMS
 from compare.studies.results.records import Record
 from compare.studies.results.tables import select
-from shared.data import Dataset
+from shared.data.load import Dataset
 
 PANELS = (
     ("val_loss", "validation loss (nats)", 1),

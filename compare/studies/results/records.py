@@ -12,10 +12,10 @@ from compare.records.result import read_result
 from compare.registry.contract import Trainer
 from compare.registry.versions import library_versions
 from compare.studies.results.plan import BOTH, Planned, ResultsConfig
-from shared.checkpoints import load_params
 from shared.config import Config
-from shared.data import Dataset, load_data
+from shared.data.load import Dataset, load_data
 from shared.files import read_json
+from shared.params import load_params
 from shared.training.alone import evaluate_params
 from shared.training.metrics import EpochLine, TestLine, read_metrics
 

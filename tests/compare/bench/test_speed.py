@@ -8,8 +8,8 @@ from statistics import median
 import pytest
 from conftest import import_or_skip
 
-from shared.batches import epoch_batches
-from shared.data import load_data
+from shared.data.batches import epoch_batches
+from shared.data.load import load_data
 from shared.params import initial_params
 
 BATCH = 16

@@ -35,7 +35,7 @@ def by_name(bugs: Any) -> Any:
 def import_real(bug: Bug) -> ModuleType:
     """Import what a bug is planted in, or skip by the name of the library that is missing."""
     if bug.package == "shared":
-        return import_module(f"shared.{path_of(bug).stem}")
+        return import_module("shared." + bug.file.removesuffix(".py").replace("/", "."))
     if bug.package == "compare":
         return compare
     return import_or_skip(SHORT[bug.package])

@@ -21,7 +21,7 @@ from compare.mutants.report import Tried, find_headroom, merge, to_json
 from compare.mutants.train import can_be_trained, measure_accuracy
 from compare.parity.comparator import check_comparator
 from compare.parity.data import check_data
-from shared.data import Dataset, load_data
+from shared.data.load import Dataset, load_data
 from shared.files import write_json
 
 ROOT = Path(__file__).resolve().parents[3]

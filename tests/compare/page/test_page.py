@@ -24,7 +24,7 @@ from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
 from compare.page.training import step_curves
 from compare.parity.intermediates import INTERMEDIATES, Batch
 from shared.errors import UserError
-from shared.training.step_losses import STEP_LOSSES
+from shared.training.metrics import STEP_LOSSES
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 

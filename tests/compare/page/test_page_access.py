@@ -7,7 +7,7 @@ import pytest
 from page_browser import Watched
 
 from compare.catalogue.divergences import DIVERGENCES
-from shared.data import Dataset
+from shared.data.load import Dataset
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

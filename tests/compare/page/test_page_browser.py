@@ -12,8 +12,8 @@ from page_runs import HOSTILE, MUTANTS, make_docs, make_run
 
 from compare.page.command import write_page
 from compare.parity.intermediates import INTERMEDIATES
-from shared.data import Dataset
-from shared.training.step_losses import STEP_LOSSES
+from shared.data.load import Dataset
+from shared.training.metrics import STEP_LOSSES
 
 SECTIONS = ("code", "attention", "draw", "break", "training", "speed", "divergences")
 

@@ -13,9 +13,9 @@ import numpy_reference
 from compare.page.command import write_page
 from compare.page.model_data import choose_digits
 from compare.parity.intermediates import Batch, bound_intermediates
-from shared.checkpoints import load_params
-from shared.data import Dataset, Split
-from shared.normalization import fit_normalization, normalize
+from shared.data.load import Dataset, Split
+from shared.data.normalization import fit_normalization, normalize
+from shared.params import load_params
 
 
 def exact_weights(params: dict[str, np.ndarray], image: np.ndarray) -> Any:

@@ -9,9 +9,9 @@ from page_runs import draw_params, make_run
 
 from compare.page.command import write_page
 from compare.page.run_result import read_run
-from shared.checkpoints import save_params
 from shared.errors import UserError
-from shared.training.step_losses import STEP_LOSSES, read_step_losses, save_step_losses
+from shared.params import save_params
+from shared.training.metrics import STEP_LOSSES, read_step_losses, save_step_losses
 
 
 def edited(**changes: object):

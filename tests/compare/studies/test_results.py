@@ -30,7 +30,7 @@ from compare.studies.results.spread import Spread, differences, follow, student_
 from compare.studies.results.tables import SCRIPT_EPOCHS, commands_table, first_epochs, first_table
 from shared.cli import make_console, parse_config
 from shared.config import Config
-from shared.data import load_data
+from shared.data.load import load_data
 from shared.errors import UserError
 from shared.params import initial_params
 from shared.training.runs import config_to_json

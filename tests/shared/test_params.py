@@ -9,9 +9,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from compare.expected.problems import make_problem
-from shared.checkpoints import load_params, save_params
 from shared.errors import UserError
 from shared.files import replacing, to_json
+from shared.params import load_params, save_params
 
 
 @pytest.fixture

