@@ -1,6 +1,7 @@
 """Training and evaluation in JAX, step by step as in pytorch_impl/train.py."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import jax
@@ -65,7 +66,7 @@ class Training:
         self.accuracy, self.dtype = config.accuracy, config.dtype
         self.model = from_params(params, config.attention, config.dtype, config.device)
         with computing_in(self.dtype):
-            updates = optax.adam(config.learning_rate)
+            updates = adam_at(config.learning_rate)
             self.optimizer = nnx.Optimizer(self.model, updates, wrt=nnx.Param)
             set_adam_state(self.model, self.optimizer, adam)
             images = data.in_form(config.attention)
@@ -89,6 +90,12 @@ class Training:
     def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
         """Copy out the parameters and Adam's state."""
         return to_params(self.model), to_adam_state(self.model, self.optimizer)
+
+
+@cache
+def adam_at(learning_rate: float) -> optax.GradientTransformation:
+    """Return one Adam for each rate: for another object train_steps would be compiled anew."""
+    return optax.adam(learning_rate)
 
 
 def to_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer) -> AdamState:

@@ -55,8 +55,8 @@ OPTIMIZER = (
         title="Adam's epsilon stands inside the root",
         package="jax_impl",
         file="train.py",
-        right="optax.adam(config.learning_rate)",
-        wrong="optax.adam(config.learning_rate, eps=0.0, eps_root=1e-8)",
+        right="optax.adam(learning_rate)",
+        wrong="optax.adam(learning_rate, eps=0.0, eps_root=1e-8)",
         why="optax has two epsilons, eps and eps_root, and papers put theirs in either place. "
         "With ordinary gradients the steps differ in the seventh digit, with gradients near "
         "1e-4 by half.",
@@ -121,8 +121,8 @@ OPTIMIZER = (
         title="Adam's second decay is 0.99 instead of 0.999",
         package="jax_impl",
         file="train.py",
-        right="optax.adam(config.learning_rate)",
-        wrong="optax.adam(config.learning_rate, b2=0.99)",
+        right="optax.adam(learning_rate)",
+        wrong="optax.adam(learning_rate, b2=0.99)",
         why="Libraries have either as a default. The first step does not depend on it.",
         sources=(
             "https://github.com/LoganBooker/prodigy-plus-schedule-free/issues/9",
@@ -167,8 +167,8 @@ OPTIMIZER = (
         title="AdamW stands for Adam, with optax' default decay of 1e-4",
         package="jax_impl",
         file="train.py",
-        right="optax.adam(config.learning_rate)",
-        wrong="optax.adamw(config.learning_rate)",
+        right="optax.adam(learning_rate)",
+        wrong="optax.adamw(learning_rate)",
         why="A port replaces AdamW by AdamW; the default is a hundredth of PyTorch's.",
         sources=("https://github.com/google-deepmind/optax/issues/1414",),
         check="adam",
@@ -179,8 +179,8 @@ OPTIMIZER = (
         title="A warm-up of one step makes the first step one of rate 0",
         package="jax_impl",
         file="train.py",
-        right="optax.adam(config.learning_rate)",
-        wrong="optax.adam(lambda count: config.learning_rate * jnp.minimum(count, 1))",
+        right="optax.adam(learning_rate)",
+        wrong="optax.adam(lambda count: learning_rate * jnp.minimum(count, 1))",
         why="Schedules count from 0, and step / warm-up is 0 in the first step: it teaches "
         "nothing but the moments.",
         sources=(
@@ -195,8 +195,8 @@ OPTIMIZER = (
         title="The learning rate of a float64 run is a float32 number",
         package="jax_impl",
         file="train.py",
-        right="optax.adam(config.learning_rate)",
-        wrong="optax.adam(jnp.float32(config.learning_rate))",
+        right="optax.adam(learning_rate)",
+        wrong="optax.adam(jnp.float32(learning_rate))",
         why="A rate that is to change without another compilation becomes an array, and an array "
         "has a dtype.",
         sources=(

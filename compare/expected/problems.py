@@ -52,7 +52,7 @@ def real_digits(channels: int, count: int = 5) -> Problem:
     )
 
 
-def dim_digits(channels: int, factor: float) -> Problem:
+def dim_digits(channels: int, factor: float, count: int = 5) -> Problem:
     """Make scores so large that no exponential of a level's best score can be relied on.
 
     The best level for most queries is the brightest, and it does not occur in the first digit,
@@ -60,14 +60,14 @@ def dim_digits(channels: int, factor: float) -> Problem:
     score of theirs has an exponential of 0 in float32.
     """
     test = load_data("sample", num_channels=channels).test
-    pixels = test.pixels[:5].copy()
+    pixels = test.pixels[:count].copy()
     pixels[0] //= 3
     pixels[1] = 0
     params = initial_params(num_channels=channels, seed=7)
     product = np.abs(params["K"].sum() * params["Q"].sum())  # all channels of a pixel are alike
     params["Q"] = (params["Q"] * factor / product).astype(np.float32).astype(np.float64)
     assert test.levels is not None
-    return Problem(params, test.levels[pixels], test.labels[:5])
+    return Problem(params, test.levels[pixels], test.labels[:count])
 
 
 def make_dataset(problem: Problem) -> Dataset:

@@ -16,19 +16,19 @@ from shared.training.records import Evaluation
 
 # Distinct primes for every axis, so that no swap of axes hides; three channels, since with one a
 # missing scale, or key and query swapped, change nothing; and one channel, which the original has.
+# The checks use few sizes, since JAX compiles anew for each.
 SIZES = ((2, 7, 3, 5), (3, 11, 1, 5))
-LEVELS_SIZE, NUM_LEVELS = (2, 13, 3, 5), 4  # pixels that are alike, as in an image of few levels
+NUM_LEVELS = 4  # of the last problem: pixels that are alike, as in an image of few levels
+EVALUATED = 13  # images, in batches of three: the last is short
+TRAINED = (11, 7, 3, 5)  # in batches of five: one sample is left out of every epoch
 
 Comparisons = Iterator[Comparison]
 
 
 def draw_problems(seed: int, batch: int | None = None) -> tuple[Problem, ...]:
-    """Draw a problem of each size, with another number of samples if asked for."""
-    problems = [
-        make_problem(batch or size[0], *size[1:], seed=seed) for size in (*SIZES, LEVELS_SIZE)
-    ]
-    problems[-1] = few_levels(problems[-1], NUM_LEVELS, seed=seed)
-    return tuple(problems)
+    """Draw a problem of each size and one of few levels; `batch` is another number of samples."""
+    problems = [make_problem(batch or size[0], *size[1:], seed=seed) for size in SIZES]
+    return *problems, few_levels(problems[0], NUM_LEVELS, seed=seed)
 
 
 def config_of(case: Case, **options: object) -> Config:

@@ -7,6 +7,7 @@ import numpy as np
 from compare.expected.bounds import exact
 from compare.expected.problems import Problem, make_dataset, make_problem, scaled
 from compare.parity.common import (
+    EVALUATED,
     SIZES,
     Comparisons,
     config_of,
@@ -34,7 +35,7 @@ def check_intermediates(case: Case, implementation: ModuleType, seed: int) -> Co
 
 def check_logits(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Evaluate in batches of which the last is short, also where scores are enormous."""
-    problems = draw_problems(seed, batch=7)
+    problems = draw_problems(seed, EVALUATED)
     for problem in (*problems, *(enormous(problem) for problem in problems)):
         logits, _ = expect_evaluation(problem, case.dtype)
         result = evaluate(case, implementation, problem)
@@ -44,7 +45,7 @@ def check_logits(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 def check_loss(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Evaluate the mean loss over samples, in nats, where the last batch is short."""
-    for problem in draw_problems(seed, batch=7):
+    for problem in draw_problems(seed, EVALUATED):
         _, loss = expect_evaluation(problem, case.dtype)
         result = evaluate(case, implementation, problem)
         yield hold_against("loss", str(case), np.array([result.loss]), loss)
@@ -52,7 +53,7 @@ def check_loss(case: Case, implementation: ModuleType, seed: int) -> Comparisons
 
 def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Count what is right: of all samples, or by class; the first of equal logits counts."""
-    problem = make_problem(13, 7, 3, 5, seed=seed)
+    problem = make_problem(EVALUATED, *SIZES[0][1:], seed=seed)
     unbalanced = problem._replace(labels=np.where(problem.labels == 1, 0, problem.labels))
     # No label is, and no guess will be, one of the last two.
     unlikely = problem.params | {"out.bias": problem.params["out.bias"] - [0, 0, 0, 1e3, 1e3]}
@@ -67,7 +68,7 @@ def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Compari
 
 def check_inputs(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Take every input alike: constant, blank, one-hot, tiny, and what is no number."""
-    problem = make_problem(3, 7, 3, 5, seed=seed)
+    problem = make_problem(EVALUATED, *SIZES[0][1:], seed=seed)
     one_hot = np.zeros_like(problem.images)
     one_hot[:, 2] = 1
     for images in (
@@ -97,7 +98,7 @@ def check_no_number(case: Case, implementation: ModuleType, problem: Problem) ->
         with np.errstate(invalid="ignore"):  # NumPy says so
             found = evaluate(case, implementation, put).logits
         yield must(f"{value} makes its image NaN", str(case), bool(np.isnan(found[1]).all()))
-        same = np.array_equal(found[[0, 2]], right[[0, 2]])
+        same = np.array_equal(np.delete(found, 1, 0), np.delete(right, 1, 0))
         yield must(f"{value} leaves other images alone", str(case), same)
 
 

@@ -9,17 +9,13 @@ from conftest import Case, import_or_skip
 import numpy_reference
 from compare.expected.bounds import ARITHMETIC, Bounded
 from compare.expected.exact import expect_logits, expect_loss
-from compare.expected.problems import Problem, dim_digits, make_problem, real_digits, scaled
+from compare.expected.problems import Problem, dim_digits, make_problem, real_digits
 from compare.parity.comparison import hold_against
 from shared.data.levels import MODERATE_SCORE
 from shared.training.records import Evaluation
 
+# Beside the small ones of the checks `logits` and `loss`.
 PROBLEMS = {
-    "primes": lambda: make_problem(),
-    "one_channel": lambda: make_problem(3, 11, 1, 5, seed=1),
-    "four_channels": lambda: make_problem(3, 7, 4, 5, seed=2),
-    "batch_of_one": lambda: make_problem(1, 7, 3, 5, seed=3),
-    "large_scores": lambda: scaled(make_problem(2, 7, 3, 5, seed=4), 6.0),
     "real_digits": lambda: real_digits(1),
     "real_digits_three_channels": lambda: real_digits(3),
     "scores_of_hundreds": lambda: dim_digits(1, 100.0),

@@ -4,7 +4,6 @@ place of one weight, changed within one framework. What only rounds does not dri
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -52,13 +51,13 @@ def pytorch(digits: Dataset) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def control(digits: Dataset, pytorch: np.ndarray) -> np.ndarray:
-    """Change one weight of each parameter by one float32, up and down; give the largest gaps."""
+    """Change one number of each parameter by one float32; return the largest gaps."""
     found = []
-    for name, towards in product(PARAM_NAMES, (-np.inf, np.inf)):
+    for name in PARAM_NAMES:
         params = {key: array.copy() for key, array in initial_params().items()}
         middle = tuple(size // 2 for size in params[name].shape)
         weight = np.float32(params[name][middle])
-        params[name][middle] = np.nextafter(weight, np.float32(towards))
+        params[name][middle] = np.nextafter(weight, np.float32(np.inf))
         found.append(gaps(losses("pytorch", params, digits), pytorch))
     return np.max(found, axis=0)
 
@@ -78,9 +77,12 @@ def correct_bias(moment, decay, count):
 def test_pytorch_and_jax_drift_no_further_than_one_ulp_of_one_weight_makes_pytorch_drift(
     digits: Dataset, pytorch: np.ndarray, control: np.ndarray, monkeypatch
 ):
+    jax = pytest.importorskip("jax", reason="jax is not installed")
     optax = pytest.importorskip("optax", reason="optax is not installed")
     monkeypatch.setattr(optax.tree, "bias_correction", correct_bias)
+    jax.clear_caches()  # or a program compiled before would be run
     found = gaps(losses("jax", initial_params(), digits), pytorch)
+    jax.clear_caches()
     # A loss is itself rounded, to 2.4e-7 where it is above 2, and at the first steps that is all.
     allowed = np.maximum(control, 2 * np.spacing(np.float32(2)))
     assert np.all(found <= allowed), (found, allowed)

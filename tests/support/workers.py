@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = clean_up.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         patch = clean_up.enter_context(pytest.MonkeyPatch.context())
         patch.setenv(FOLDER, folder)
-        for name, value in environment(folder).items():
+        for name, value in environment(compiled_folder(config) or folder).items():
             patch.setenv(name, os.environ.get(name, value))  # of tests within a test, or a user's
     config.stash[SHARED] = Path(os.environ[FOLDER])
 
@@ -37,9 +37,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[CLEAN_UP].close()
 
 
-def environment(folder: str) -> dict[str, str]:
-    """Give what all processes of the tests have in their environment, where nothing else is set."""
-    return compiling_into(f"{folder}/compiled") | {
+def compiled_folder(config: pytest.Config) -> Path | None:
+    """Return where JAX keeps what it compiles from one `pytest` to the next: .pytest_cache."""
+    return config.cache.mkdir("compiled") if hasattr(config, "cache") else None
+
+
+def environment(compiled: str | Path) -> dict[str, str]:
+    """Return what all processes of the tests have in their environment, unless a user set it."""
+    return compiling_into(compiled) | {
         "PYTHONWARNINGS": "ignore:Error reading persistent compilation cache:UserWarning",
         # PyTorch's threads are to sleep while they wait, not to spin: others need the cores.
         "OMP_WAIT_POLICY": "PASSIVE",

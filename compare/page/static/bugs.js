@@ -24,7 +24,7 @@ function showBug(section, data, bug) {
   const row = section.querySelector(".checks");
   row.replaceChildren(...checks.map(([check, ratio]) => checkOf(bug, check, ratio)));
   const caught = isOn ? bug.caught_by.length : 0;
-  const named = bug.first_intermediate ? ` `trace` names: ${bug.first_intermediate}.` : "";
+  const named = bug.first_intermediate ? ` A trace names: ${bug.first_intermediate}.` : "";
   set(
     "verdict",
     caught

@@ -48,9 +48,9 @@ def test_the_real_data_are_what_they_are_said_to_be():
 
 
 def test_correct_code_drawn_from_seeds_raises_no_alarm():
-    shares = draw_seeds([3, 4, 5, 47])
-    assert say_false_alarms(shares) == []
-    assert 0 < shares["steps"] <= 1
+    ratios = draw_seeds([3, 4, 5, 47])
+    assert say_false_alarms(ratios) == []
+    assert 0 < ratios["intermediates"] <= 1
 
 
 def test_a_bug_that_is_not_caught_is_told_of():
@@ -80,7 +80,7 @@ def test_headroom_is_the_smallest_bug_over_the_largest_honest_error():
         Tried(SCALE.name, {"intermediates": 300.0}, None),
         Tried("other", {"intermediates": math.inf}, None),
     ]
-    room = find_headroom([SCALE, other], tried, {"intermediates": 0.5})["steps"]
+    room = find_headroom([SCALE, other], tried, {"intermediates": 0.5})["intermediates"]
     assert (room.smallest, room.bug, room.ratio) == (300.0, SCALE.name, 600.0)
 
 

@@ -94,7 +94,7 @@ def test_a_bug_that_is_switched_on_turns_parity_red_and_leaves_accuracy(watched:
     red = page.locator("#break .check.failed .check-name").all_inner_texts()
     assert red == bug["caught_by"]
     assert page.locator("[data-of-bug=verdict]").inner_text() == (
-        "Parity fails: 2 of 3 checks. `trace` names: weights."
+        "Parity fails: 2 of 3 checks. A trace names: weights."
     )
     assert page.locator("[data-of-bug=moved]").inner_text() == "\N{MINUS SIGN}0.20 points"
     assert page.locator("[data-accuracy=wrong] .number").inner_text() == "89.40 %"
