@@ -1,4 +1,4 @@
-"""`python -m numpy_reference CHECKPOINT`: evaluate trained weights on the test split."""
+"""`python -m numpy_reference CHECKPOINT`: evaluate trained parameters on the test split."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class ReferenceConfig(EvaluationConfig):
     """What the evaluation of a checkpoint needs to know."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional] = Path("runs/latest/pytorch-best.safetensors")
-    """Trained weights: a .safetensors file from a run folder of any implementation."""
+    """Trained parameters: a .safetensors file from a run folder of any implementation."""
 
 
 def trained_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def trained_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         trained = decode_json(config, EvaluationConfig, "The checkpoint's config", "leave it out")
     except UserError:
-        return {}  # weights from elsewhere: the options' own defaults stand
+        return {}  # parameters of another program: the options' own defaults stand
     settings = {name: getattr(trained, name) for name in FROM_CHECKPOINT}
     if trained.attention not in numpy_reference.ATTENTION:  # "builtin"
         settings["attention"] = "blocked"
@@ -44,7 +44,7 @@ def trained_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
 def main(args: Sequence[str]) -> int:
     """Evaluate a checkpoint in plain NumPy and print its test loss and accuracy."""
     prog = "python -m numpy_reference"
-    description = "The model in plain NumPy: evaluates trained weights on the test split."
+    description = "The model in plain NumPy: evaluates trained parameters on the test split."
     float64 = ReferenceConfig(dtype="float64")
     config = parse_options(float64, args, prog=prog, description=description)
     params, metadata = load_params(config.checkpoint)

@@ -63,8 +63,8 @@ class Config(EvaluationConfig):
     """How batches are drawn: each image once an epoch, or every image of a batch anew."""
     learning_rate: float = 0.003
     """The learning rate of Adam."""
-    tested_weights: Literal["best", "last"] = "best"
-    """Which weights are tested: those of the epoch with the lowest validation loss, or the
+    tested_params: Literal["best", "last"] = "best"
+    """Which parameters are tested: those of the epoch with the lowest validation loss, or the
     last epoch's."""
     nats_per_bit: float = field(default=log(2))
     """What a loss in nats is divided by to report it in bits (exactly: ln 2)."""
@@ -113,7 +113,7 @@ PRESETS = {
         epochs=128,
         eval_batch_size=10_000,
         accuracy="macro",
-        tested_weights="last",
+        tested_params="last",
         nats_per_bit=0.693,
         seed=46525,
     ),

@@ -18,7 +18,7 @@ from shared.training.loop import train
 
 # Runs a job once; gives the seconds it took and the number of images it went through.
 Run = Callable[[], tuple[float, int]]
-# So small that the weights stay where they start: every round does the very same work.
+# So small that the parameters stay where they start: every round does the very same work.
 LEARNING_RATE = 1e-9
 
 

@@ -36,12 +36,12 @@ FRAMEWORKS = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
 BUG_SUBJECTS = {
     "scale": "In the scale",
     "attention": "In the attention",
-    "layers": "In the layers, and on the way of weights",
+    "layers": "In the layers, and on the way of parameters",
     "numbers": "In the numbers",
     "training": "In the loss and its gradient",
     "optimizer": "In the optimiser",
     "epochs": "In batches and reports",
-    "data": "In data and first weights",
+    "data": "In data and first parameters",
     "comparator": "In the comparison itself",
 }
 

@@ -20,7 +20,7 @@ class Problem(NamedTuple):
 def make_problem(
     batch: int = 2, steps: int = 7, channels: int = 3, outputs: int = 5, *, seed: int = 0
 ) -> Problem:
-    """Draw asymmetric weights of ordinary size and images; all numbers are exact in float32."""
+    """Draw asymmetric parameters of ordinary size and images; all numbers are exact in float32."""
     rng = np.random.default_rng(seed)
     params = {
         name: rng.normal(size=shape).astype(np.float32).astype(np.float64)

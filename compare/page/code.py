@@ -84,7 +84,7 @@ def _loss_row() -> CodeRow:
 
 
 def intermediates_data(
-    implementations: Mapping[str, ModuleType], batch: Batch, weights_of: str
+    implementations: Mapping[str, ModuleType], batch: Batch, params_of: str
 ) -> dict[str, Any]:
     """Trace one digit and describe each intermediate: its shape, values and error ratios.
 
@@ -99,7 +99,7 @@ def intermediates_data(
     errors = trace_errors(implementations, batch)
     return {
         "label": int(batch.labels[0]),
-        "weights_of": weights_of,
+        "params_of": params_of,
         "intermediates": [
             {"name": name, **describe_intermediate(name, seen[name]), "errors": errors[name]}
             for name in INTERMEDIATES

@@ -102,7 +102,7 @@ def gather(
 
     A section whose data is None is left out.
     """
-    first, params = next(iter(run.weights.items()))
+    first, params = next(iter(run.params.items()))
     digit = choose_digits(data.test).first(1)
     embedded = {
         "names": DISPLAY_NAMES,

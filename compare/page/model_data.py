@@ -45,11 +45,11 @@ def model_data(run: Run, data: Dataset) -> dict[str, Any]:
 
 
 def checkpoints(run: Run) -> list[dict[str, Any]]:
-    """Give the weights that the page offers: everyone's best, and those that training began with.
+    """Return the parameters that the page offers: everyone's best, and those training began with.
 
     Raises UserError where not even one fits into a page.
     """
-    named = {f"{display(name)}, best": params for name, params in run.weights.items()}
+    named = {f"{display(name)}, best": params for name, params in run.params.items()}
     first = next(iter(named.values()))
     channels = run.result.config.num_channels
     start = initial_params(num_channels=channels, seed=run.result.config.seed)
@@ -58,7 +58,7 @@ def checkpoints(run: Run) -> list[dict[str, Any]]:
     fitting = int(MOST_CHARACTERS // size)
     if fitting < 1:
         raise UserError(
-            f"The weights in {run.path} take {size / 1e6:.0f} MB in a page, which holds 5 MB in "
+            f"The parameters in {run.path} take {size / 1e6:.0f} MB in a page, which holds 5 MB in "
             f"all: {channels} channels are too many for it."
         )
     return [

@@ -1,4 +1,4 @@
-"""Read a run folder: what a run found, with what weights it ended, and how it came there."""
+"""Read a run folder: what a run found, with what parameters it ended, and how it came there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Run:
 
     path: Path
     result: Result
-    weights: dict[str, dict[str, np.ndarray]]  # by whose they are: the best by validation loss
+    params: dict[str, dict[str, np.ndarray]]  # by whose they are: the best by validation loss
     step_losses: dict[str, np.ndarray]  # nats, [steps] by implementation; none in older runs
 
 
@@ -31,21 +31,21 @@ def read_run(folder: Path) -> Run:
         )
     result = read_result(folder / "result.json")
     names = [name for name, trained in result.implementations.items() if trained.epochs]
-    weights = {name: load_params(folder / f"{name}-best.safetensors")[0] for name in names}
-    if not weights:
-        raise UserError(f"{folder} holds no weights: nothing was trained in this run.")
-    _check_sizes(folder, weights, result.config.num_channels)
+    best = {name: load_params(folder / f"{name}-best.safetensors")[0] for name in names}
+    if not best:
+        raise UserError(f"{folder} holds no parameters: nothing was trained in this run.")
+    _check_sizes(folder, best, result.config.num_channels)
     losses = read_step_losses(folder)
     losses = {name: losses[name] for name in names if name in losses}
-    return Run(folder, result, weights, losses)
+    return Run(folder, result, best, losses)
 
 
 def _check_sizes(
-    folder: Path, weights: Mapping[str, Mapping[str, np.ndarray]], channels: int
+    folder: Path, best: Mapping[str, Mapping[str, np.ndarray]], channels: int
 ) -> None:
-    """Raise UserError unless all weights are a model's of the run's digits."""
+    """Raise UserError unless all parameters are a model's of the run's digits."""
     expected = (NUM_PIXELS, channels, NUM_CLASSES)
-    for name, params in weights.items():
+    for name, params in best.items():
         if (sizes := check_params(params)) != expected:
             raise UserError(
                 f"{folder / name}-best.safetensors is a model of {sizes[0]} pixels, {sizes[1]} "

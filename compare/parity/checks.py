@@ -127,5 +127,5 @@ CHECKS = (
 # All that is checked, by name: also of what no implementation has a part in.
 CHECKED = {check.name: check.says for check in CHECKS} | {
     "comparator": "the comparator fails what is wrong, whatever its kind, and passes what is right",
-    "data": "pixels, labels, statistics and first weights are what `shared` says they are",
+    "data": "pixels, labels, statistics and first parameters are what `shared` says they are",
 }

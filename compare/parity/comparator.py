@@ -105,8 +105,8 @@ def _run_passes(compare: ModuleType, implementation: Any) -> bool:
     parity = compare.parity.verdict
 
     def judge() -> bool:
-        comparisons = parity.check_same_weights(
-            {"numpy": implementation}, problem.params, split, config, weights_of="numpy"
+        comparisons = parity.check_same_params(
+            {"numpy": implementation}, problem.params, split, config, params_of="numpy"
         )
         return bool(parity.Parity(comparisons).passed)
 

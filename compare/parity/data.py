@@ -1,4 +1,4 @@
-"""What is checked of the data that all are fed: pixels, statistics, batches, first weights."""
+"""What is checked of the data that all are fed: pixels, statistics, batches, first parameters."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -22,7 +22,7 @@ def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons:
     yield from _check_splits(shared["data.load"], seed)
     yield from _check_sample(shared["data.sample"])
     yield from _check_batches(shared["data.batches"], seed)
-    yield from _check_first_weights(shared["params"], seed)
+    yield from _check_first_params(shared["params"], seed)
 
 
 def draw_pixels(seed: int, brightest: int = 256) -> np.ndarray:
@@ -127,14 +127,14 @@ def _check_batches(batches: ModuleType, seed: int) -> Comparisons:
         yield must("every epoch draws anew", sampling, not same)
 
 
-def _check_first_weights(params: ModuleType, seed: int) -> Comparisons:
+def _check_first_params(params: ModuleType, seed: int) -> Comparisons:
     """Uniform within one over the root of the inputs, and no two parameters from one draw."""
     drawn = params.initial_params(num_steps=97, num_channels=7, num_outputs=11, seed=seed)
     for name, array in drawn.items():
         inputs = 97 * 7 if name.startswith("out.") else 7
         within = np.abs(array).max() <= (1 + 1e-6) / inputs**0.5
         spread = 0.5 < array.std() * (3 * inputs) ** 0.5 < 1.5
-        yield must("first weights are uniform", name, bool(within and spread))
+        yield must("first parameters are uniform", name, bool(within and spread))
     starts = [(array.reshape(-1) / np.abs(array).max())[:5] for array in drawn.values()]
     correlated = [np.corrcoef(a, b)[0, 1] for i, a in enumerate(starts) for b in starts[:i]]
     yield must("no draw is used twice", f"seed {seed}", bool(np.max(correlated) < 1 - 1e-9))

@@ -44,7 +44,7 @@ def check_together(package: str, case: Case, process: Process) -> Comparisons:
 def check_same_training(
     case: Case, distributed: ModuleType, alone: ModuleType, process: Process
 ) -> Comparisons:
-    """Train for some epochs together and alone: the same batches, losses and weights."""
+    """Train for some epochs together and alone: the same batches, losses and parameters."""
     problem = few_levels(make_problem(TRAINED_ON, 7, 3, 5), 31)
     config = config_of(case, epochs=EPOCHS, batch_size=BATCH)
     data = make_dataset(problem)

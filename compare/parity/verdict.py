@@ -2,8 +2,8 @@
 
 Two questions are judged.
 
-1. On the same weights, do the logits and the loss of every implementation lie within the rounding
-   bound (compare/expected/bounds.py) of the exact ones (compare/expected/exact.py)?
+1. On the same parameters, do the logits and the loss of every implementation lie within the
+   rounding bound (compare/expected/bounds.py) of the exact ones (compare/expected/exact.py)?
 2. Trained in float64 from the same start on the same batches, do loss and parameters stay
    together? There rounding is 1e-16 and any difference of method shows.
 
@@ -77,13 +77,13 @@ class Parity:
         }
 
 
-def check_same_weights(
+def check_same_params(
     implementations: Mapping[str, ModuleType],
     params: Mapping[str, np.ndarray],
     split: Split,
     config: Config,
     *,
-    weights_of: str,
+    params_of: str,
 ) -> list[Comparison]:
     """Hold logits and loss of every implementation on `params` against the exact ones."""
     images, labels = split.images[:JUDGED_IMAGES], split.labels[:JUDGED_IMAGES]
@@ -95,7 +95,7 @@ def check_same_weights(
         own = config_for(implementation, config)
         model = implementation.from_params(params, own.attention, own.dtype, own.device)
         result = implementation.evaluate(model, images, labels, batch_size=config.eval_batch_size)
-        where = f"{name} on {weights_of}'s weights"
+        where = f"{name} on {params_of}'s parameters"
         comparisons += [
             hold_against("logits", where, result.logits, logits),
             hold_against("loss", where, np.array([result.loss]), loss),

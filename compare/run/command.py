@@ -12,7 +12,7 @@ from rich.console import Console
 
 import numpy_reference
 from compare.page import write_after_run
-from compare.parity.verdict import Parity, check_float64_training, check_same_weights, measure_drift
+from compare.parity.verdict import Parity, check_float64_training, check_same_params, measure_drift
 from compare.registry.contract import (
     Implementation,
     Trainer,
@@ -60,7 +60,7 @@ def main(args: Sequence[str]) -> int:
         args,
         prog="python -m compare run",
         description=(
-            "Trains every implementation from the same weights on the same batches, evaluates "
+            "Trains every implementation from the same parameters on the same batches, evaluates "
             "each on the results, and says whether they agree. Exit status 0 only if they do."
         ),
     )
@@ -118,19 +118,19 @@ def _compare(
     tests = evaluate_everywhere(implementations, tested, data, config)
     comparisons = [
         comparison
-        for name, weights in tested.items()
-        for comparison in check_same_weights(
-            implementations, weights, data.test, config, weights_of=name
+        for name, params in tested.items()
+        for comparison in check_same_params(
+            implementations, params, data.test, config, params_of=name
         )
     ]
     comparisons = check_float64_training(comparable, params, data, config) + comparisons
     parity = Parity(comparisons, measure_drift(find_last_epochs(trainers, data, config, run)))
     for name, results in tests.items():
-        for weights_of, result in results.items():
+        for params_of, result in results.items():
             run.record_test(
                 TestLine(
                     implementation=name,
-                    weights_of=weights_of,
+                    params_of=params_of,
                     test_loss=result.loss,
                     test_accuracy=result.accuracy,
                 )
@@ -141,7 +141,7 @@ def _compare(
     for path in filter(None, (run.path / "result.json", config.json)):
         write_json(path, report)
     print_report(console, run.epochs, tests, parity, config.nats_per_bit)
-    console.print(f"Weights, metrics, curves and result: {run.path}")
+    console.print(f"Parameters, metrics, curves and result: {run.path}")
     write_after_run(run.path, data, implementations, console)
     return 0 if parity.passed else 1
 
@@ -202,7 +202,7 @@ def evaluate_everywhere(
     data: Dataset,
     config: Config,
 ) -> dict[str, dict[str, Evaluation]]:
-    """Evaluate the test split: results by implementation, then by whose weights.
+    """Evaluate the test split: results by implementation, then by whose parameters.
 
     NumPy, the arbiter, evaluates in float64; all others in the run's dtype.
     """
@@ -212,7 +212,7 @@ def evaluate_everywhere(
         if implementation is numpy_reference:
             own = replace(own, dtype="float64")
         results[name] = {
-            weights_of: evaluate_params(implementation, params, data.test, own)
-            for weights_of, params in tested.items()
+            params_of: evaluate_params(implementation, params, data.test, own)
+            for params_of, params in tested.items()
         }
     return results

@@ -30,7 +30,7 @@ def results_table(
     """Make the table of a run: a row per implementation and epoch, then one per test."""
     table = Table(title="Training and test (losses in nats; test loss also in bits)")
     table.add_column("implementation")
-    table.add_column("epoch or weights")
+    table.add_column("epoch or parameters")
     for heading in (
         "train loss",
         "val loss",
@@ -56,10 +56,10 @@ def results_table(
             )
         table.add_section()
     for name, results in tests.items():
-        for weights_of, result in results.items():
+        for params_of, result in results.items():
             table.add_row(
                 name,
-                f"{weights_of}'s weights",
+                f"{params_of}'s parameters",
                 *("", "", ""),
                 f"{result.loss:.4f}",
                 f"{result.loss / nats_per_bit:.4f}",
@@ -124,7 +124,7 @@ def result_to_json(
 def _implementation_to_json(
     epochs: Sequence[Epoch], name: str, tests: Mapping[str, Evaluation]
 ) -> dict[str, Any]:
-    """Give an implementation's epochs, and its tests: on its own weights where it trained."""
+    """Give an implementation's epochs, and its tests: on its own parameters where it trained."""
     own = tests.get(name) or next(iter(tests.values()))
     seconds = sum(epoch.train_seconds for epoch in epochs)
     samples = sum(epoch.samples for epoch in epochs)
@@ -136,8 +136,8 @@ def _implementation_to_json(
         "test_accuracy": own.accuracy,
         "test_loss": own.loss,
         "tests": {
-            weights_of: {"test_loss": result.loss, "test_accuracy": result.accuracy}
-            for weights_of, result in tests.items()
+            params_of: {"test_loss": result.loss, "test_accuracy": result.accuracy}
+            for params_of, result in tests.items()
         },
     }
 

@@ -52,14 +52,14 @@ class TraceConfig:
     device: Literal["cpu", "cuda"] = "cpu"
     """Where PyTorch and JAX compute; NumPy always computes on the CPU."""
     checkpoint: Path | None = None
-    """Trained weights, a .safetensors file; without it, weights as training starts from."""
+    """Trained parameters, a .safetensors file; without it, parameters as training starts from."""
     num_channels: int = 3
     """Channels per pixel, without a checkpoint: with only one, a scale that is missing, or key and
     query swapped, cannot be seen."""
     images: int = 3
     """How many test digits to send through."""
     seed: int = Config.seed
-    """Decides the initial weights, without a checkpoint."""
+    """Decides the initial parameters, without a checkpoint."""
     json: Path | None = None
     """Write what was found to this file."""
     figure: Path | None = None
@@ -111,7 +111,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def load_batch(config: TraceConfig) -> Batch:
-    """Load the weights and some digits."""
+    """Load the parameters and some digits."""
     if config.checkpoint is None:
         params = initial_params(num_channels=config.num_channels, seed=config.seed)
     else:

@@ -67,7 +67,7 @@ def evaluate_params(
 def train_alone(
     implementation: ModuleType, distributed: ModuleType, name: str, args: Sequence[str]
 ) -> int:
-    """Train one implementation, print each epoch, test the weights and keep them.
+    """Train one implementation, print each epoch, test the parameters and keep them.
 
     `distributed` is its module of that name, for a training in several processes.
     """
@@ -119,7 +119,7 @@ def _train_along(distributed: ModuleType, name: str, config: Config) -> None:
 def _train_and_test(
     implementation: ModuleType, trainer: ModuleType, name: str, config: Config
 ) -> int:
-    """Train by a module that can, into a new run folder, and test the weights."""
+    """Train by a module that can, into a new run folder, and test the parameters."""
     console = make_console()
     data = load_config_data(config)
     check_before_training(implementation, config, data)
@@ -145,7 +145,7 @@ def _test(
     run: RunFolder,
     console: Console,
 ) -> int:
-    """Test the weights that the config asks for; return the exit status."""
+    """Test the parameters that the config asks for; return the exit status."""
     epoch = run.tested_epoch(name)
     result = evaluate_params(implementation, epoch.params, data.test, config)
     run.record_test(
@@ -157,9 +157,9 @@ def _test(
         )
     )
     console.print(
-        f"test (weights of epoch {epoch.number}): {describe(result, config.nats_per_bit)}"
+        f"test (parameters of epoch {epoch.number}): {describe(result, config.nats_per_bit)}"
     )
-    console.print(f"weights and metrics: {run.path}")
+    console.print(f"parameters and metrics: {run.path}")
     return 0
 
 

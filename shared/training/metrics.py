@@ -48,8 +48,8 @@ class TestLine(_Line):
 
     test_loss: float | None  # nats per image
     test_accuracy: Fraction
-    tested_epoch: int | None = None  # whose weights were tested, in a run of one implementation
-    weights_of: Name | None = None  # likewise, in a run of several: by which implementation
+    tested_epoch: int | None = None  # whose parameters were tested, in a run of one implementation
+    params_of: Name | None = None  # likewise, in a run of several: by which implementation
 
 
 def epoch_numbers(epoch: Epoch) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _decode_line(text: bytes, where: str) -> EpochLine | TestLine:
 def write_metrics(path: Path, lines: Sequence[EpochLine | TestLine]) -> None:
     """Write the lines, whole or not at all; what does not belong to a test's run is left out."""
     fields = [
-        {k: v for k, v in asdict(line).items() if k not in ("tested_epoch", "weights_of") or v}
+        {k: v for k, v in asdict(line).items() if k not in ("tested_epoch", "params_of") or v}
         for line in lines
     ]
     write_text(path, "".join(f"{to_json(line)}\n" for line in fields))

@@ -84,8 +84,8 @@ def _begin_epoch(number: int, params: dict[str, np.ndarray], adam: AdamState) ->
     return TrainingState(params, adam, number, np.empty(0, params["K"].dtype), np.empty(0), 0.0)
 
 
-def tested_epoch(epochs: Sequence[Epoch], tested_weights: str) -> Epoch:
-    """Choose the epoch whose weights are tested: "best" by validation loss, or the "last"."""
-    if tested_weights == "last":
+def tested_epoch(epochs: Sequence[Epoch], tested_params: str) -> Epoch:
+    """Choose the epoch whose parameters are tested: "best" by validation loss, or the "last"."""
+    if tested_params == "last":
         return epochs[-1]
     return min(epochs, key=lambda epoch: (np.isnan(epoch.validation.loss), epoch.validation.loss))

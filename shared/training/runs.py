@@ -142,7 +142,7 @@ class RunFolder:
 
     def tested_epoch(self, name: str) -> Epoch:
         """Return the epoch whose parameters are tested; raise UserError if they are not kept."""
-        epoch = tested_epoch(self.epochs[name], self.config.tested_weights)
+        epoch = tested_epoch(self.epochs[name], self.config.tested_params)
         if not epoch.params:
             raise UserError(
                 f"{self.path} no longer holds {name}'s parameters of epoch {epoch.number}, which "

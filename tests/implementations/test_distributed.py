@@ -23,7 +23,10 @@ from shared.training.resume import find_state
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_TO_NOTICE = 10
-CASES = [(name, n) for name in TRAINERS for n in (1, 2, 4)]
+SOAK = pytest.mark.soak
+CASES = [
+    pytest.param(name, n, marks=() if n == 2 else SOAK) for name in TRAINERS for n in (1, 2, 4)
+]
 # Epochs of 250 steps: the default --checkpoint-every saves nothing within one, only SIGTERM does.
 EPOCHS = 3
 OPTIONS = ("--epochs", str(EPOCHS), "--dtype", "float64")
@@ -115,6 +118,7 @@ def final_params(run: Path, name: str) -> dict[str, np.ndarray]:
     return load_params(run / f"{name}-final.safetensors")[0]
 
 
+@SOAK
 def test_torchrun_trains_as_one_process_does(whole: tuple[str, Path]):
     name, run = whole
     params = final_params(run, name)
@@ -144,7 +148,15 @@ def find_process(launcher: int, rank: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize(("name", "rank"), [("pytorch", 1), ("pytorch", 0), ("jax", 1), ("jax", 0)])
+@pytest.mark.parametrize(
+    ("name", "rank"),
+    [
+        ("pytorch", 1),
+        pytest.param("pytorch", 0, marks=SOAK),
+        pytest.param("jax", 1, marks=SOAK),
+        pytest.param("jax", 0, marks=SOAK),
+    ],
+)
 def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
     name: str, rank: int, tmp_path: Path
 ):
@@ -168,6 +180,7 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
         process.communicate()
 
 
+@SOAK
 def test_sigterm_to_torchrun_saves_what_any_number_of_processes_can_resume(
     whole: tuple[str, Path], tmp_path: Path
 ):

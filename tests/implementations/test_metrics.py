@@ -19,7 +19,7 @@ EPOCH = {
     "train_seconds": 0.1,
     "samples_per_second": 1e4,
 }
-TEST = {"implementation": "numpy", "weights_of": "jax", "test_loss": 0.7, "test_accuracy": 0.25}
+TEST = {"implementation": "numpy", "params_of": "jax", "test_loss": 0.7, "test_accuracy": 0.25}
 
 
 def test_a_line_is_an_epoch_or_a_test_and_may_hold_more(tmp_path: Path):

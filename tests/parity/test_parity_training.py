@@ -1,4 +1,4 @@
-"""Training: a hundred steps of real digits together, parts, and weights carried across."""
+"""Training: a hundred steps of real digits together, parts, and parameters carried across."""
 
 import numpy as np
 import pytest

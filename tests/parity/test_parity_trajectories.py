@@ -14,6 +14,8 @@ from shared.data.load import Dataset, load_data
 from shared.params import PARAM_NAMES, initial_params
 from shared.training.loop import train
 
+pytestmark = pytest.mark.soak  # it trains seven times
+
 CONFIG = Config(epochs=4, batch_size=16)  # 1,000 steps
 MARKS = (1, 10, 100, 1000)
 

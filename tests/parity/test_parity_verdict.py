@@ -9,7 +9,7 @@ from conftest import TRAINERS, import_or_skip
 
 from compare.expected.problems import make_dataset, make_problem
 from compare.parity.comparison import Comparison, largest, relative_difference
-from compare.parity.verdict import Parity, check_float64_training, check_same_weights
+from compare.parity.verdict import Parity, check_float64_training, check_same_params
 from shared.config import Config
 
 CONFIG = Config(epochs=1, batch_size=5)
@@ -31,9 +31,7 @@ def wrong_logits(module, change):
 def judge_weights(module) -> Parity:
     problem = make_problem(batch=11)
     split = make_dataset(problem).test
-    return Parity(
-        check_same_weights({"it": module}, problem.params, split, CONFIG, weights_of="it")
-    )
+    return Parity(check_same_params({"it": module}, problem.params, split, CONFIG, params_of="it"))
 
 
 def test_correct_implementations_pass(implementation):
@@ -61,7 +59,7 @@ def nan_in_one(logits):
 def test_wrong_logits_fail(implementation, change):
     parity = judge_weights(wrong_logits(implementation, change))
     assert not parity.passed
-    assert parity.verdict.startswith("Parity FAILS: logits of it on it's weights is off by")
+    assert parity.verdict.startswith("Parity FAILS: logits of it on it's parameters is off by")
 
 
 def test_a_wrong_loss_fails(implementation):

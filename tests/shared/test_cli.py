@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import import_or_skip
 
+from shared.cli import parse_config, run_main
+from shared.config import Config
 from shared.params import load_params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +123,7 @@ def test_an_implementation_trains_alone_as_it_does_beside_the_other(
     assert process.returncode == 0, process.stderr
     assert "epoch 1/1: training" in process.stdout
     assert "bits" in process.stdout
-    assert "test (weights of epoch 1):" in process.stdout
+    assert "test (parameters of epoch 1):" in process.stdout
     alone, beside = (
         load_params(home / "runs" / "latest" / f"{name}-best.safetensors")[0]
         for home in (tmp_path, folder)
@@ -127,6 +131,21 @@ def test_an_implementation_trains_alone_as_it_does_beside_the_other(
     assert {key: array.tobytes() for key, array in alone.items()} == {
         key: array.tobytes() for key, array in beside.items()
     }
+
+
+@pytest.fixture
+def answer(tmp_path: Path, monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
+    """Run a command in this process; return its exit status and what it wrote to stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def run_here(package: str, *args: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [package, *args])
+        with pytest.raises(SystemExit) as exited:
+            run_main(import_module(f"{package}.__main__").main)
+        return int(exited.value.code or 0), capsys.readouterr().err
+
+    return run_here
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -155,30 +174,26 @@ def test_help_is_for_a_person_and_names_the_same_options(command: str, tmp_path:
         (("train",), "compare knows no verb 'train'"),
     ],
 )
-def test_bad_options_get_one_sentence_and_status_2(args, sentence: str, tmp_path: Path):
+def test_bad_options_get_one_sentence_and_status_2(
+    args, sentence: str, tmp_path: Path, answer: Callable[..., tuple[int, str]]
+):
     import_or_skip("pytorch")
-    env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "compare", *args]
-    process = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | env,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert process.returncode == 2
-    assert sentence in process.stderr
-    assert "Traceback" not in process.stderr
+    status, errors = answer("compare", *args)
+    assert status == 2
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert sentence in errors
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_bad_checkpoint_gets_one_sentence_and_status_2(tmp_path: Path):
+def test_a_bad_checkpoint_gets_one_sentence_and_status_2(
+    tmp_path: Path, answer: Callable[..., tuple[int, str]]
+):
     (tmp_path / "bad.safetensors").write_bytes(b"not weights")
-    process = run("numpy_reference", "bad.safetensors", cwd=tmp_path)
-    assert process.returncode == 2
-    assert process.stderr.startswith("error: bad.safetensors is not a readable safetensors file")
-    assert process.stderr.count("\n") == 1
+    status, errors = answer("numpy_reference", "bad.safetensors")
+    assert status == 2
+    assert errors.startswith("error: bad.safetensors is not a readable safetensors file")
+    assert errors.count("\n") == 1
 
 
 def block(*libraries: str) -> str:
@@ -206,7 +221,7 @@ def test_numpy_alone_runs_without_torch_and_jax(compared):
 
 def test_a_framework_that_is_not_installed_is_named_and_left_out(tmp_path: Path):
     import_or_skip("pytorch")
-    args = ["--epochs", "1", "--batch-size", "400", "--attention", "builtin"]
+    args = ["--epochs", "1", "--batch-size", "400"]
     code = block("jax") + f"from compare.run.command import main\nsys.exit(main({args!r}))"
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.run(
@@ -225,7 +240,7 @@ def test_a_framework_that_is_not_installed_is_named_and_left_out(tmp_path: Path)
 
 def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
     import_or_skip("pytorch")
-    command = [sys.executable, "-m", "pytorch_impl", "--attention", "builtin", "--epochs", "1000"]
+    command = [sys.executable, "-m", "pytorch_impl", "--epochs", "1000"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
@@ -252,15 +267,9 @@ def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
     assert json.loads((weights.parent / "metrics.jsonl").read_text().splitlines()[0])["epoch"] == 1
 
 
-def test_the_original_preset_is_the_originals_settings(tmp_path: Path):
-    code = (
-        "from shared.cli import parse_config\nfrom shared.config import Config\n"
-        "args = ['--preset', 'original', '--epochs', '2']\n"
-        "c = parse_config(Config, args, prog='x', description='')\n"
-        "print(c.normalization, c.sampling, c.learning_rate, c.epochs, c.nats_per_bit, c.data)"
-    )
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True
-    )
-    assert process.stdout.split() == ["original", "replacement", "0.01", "2", "0.693", "mnist"]
+def test_the_original_preset_is_the_originals_settings():
+    args = ["--preset", "original", "--epochs", "2"]
+    found = parse_config(Config, args, prog="x", description="")
+    assert (found.normalization, found.sampling) == ("original", "replacement")
+    assert (found.learning_rate, found.epochs) == (0.01, 2), "an option beside it counts"
+    assert (found.nats_per_bit, found.data) == (0.693, "mnist")

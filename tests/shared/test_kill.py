@@ -85,6 +85,7 @@ def interrupt(name: str, args: tuple[str, ...], kind: signal.Signals, cwd: Path,
     return process, *process.communicate(timeout=100)
 
 
+@pytest.mark.soak
 def test_stopped_and_killed_at_random_moments_it_ends_the_same(whole, tmp_path: Path):
     name, expected = whole
     rng, run = random.Random(name), tmp_path / "runs" / "latest"
@@ -114,6 +115,7 @@ def test_stopped_and_killed_at_random_moments_it_ends_the_same(whole, tmp_path: 
         assert {n: v.tobytes() for n, v in a.items()} == {n: v.tobytes() for n, v in b.items()}
 
 
+@pytest.mark.soak
 def test_a_comparison_that_was_stopped_is_resumed(tmp_path: Path):
     for name in TRAINERS:
         import_or_skip(name)

@@ -54,6 +54,7 @@ def prepared(tmp_path_factory) -> tuple[Path, list[list[str]]]:
     return cache, outputs
 
 
+@pytest.mark.soak
 def test_two_processes_preparing_at_once_read_the_same(prepared):
     _, outputs = prepared
     assert outputs[0][1] == outputs[1][1] == "50000 10000 10000"
@@ -62,6 +63,7 @@ def test_two_processes_preparing_at_once_read_the_same(prepared):
     assert "['tensorflow', 'tensorflow_datasets']" in prepared_by, "nobody used TFDS"
 
 
+@pytest.mark.soak
 def test_a_later_load_is_quick_and_imports_no_tensorflow(prepared):
     cache, outputs = prepared
     process = start_loading(cache, Path("/nowhere"))

@@ -1,4 +1,4 @@
-"""Weights on disk: whole or not there, checked when read, never unpickled."""
+"""Parameters on disk: whole or not there, checked when read, never unpickled."""
 
 import pickle
 import re

@@ -87,7 +87,7 @@ def write_results(
 
 
 def find_weights(plan: Sequence[Planned], config: ResultsConfig) -> Path | None:
-    """Find the best weights that PyTorch trained with the default preset, of the first seed."""
+    """Find the best parameters that PyTorch trained with the default preset, of the first seed."""
     for planned in plan:
         folder = planned.find_run(config.runs)
         if planned.part == "default" and folder is not None:

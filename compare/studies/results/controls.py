@@ -80,7 +80,7 @@ def linear_classifiers(
 ) -> dict[str, dict[str, float]]:
     """Train the last layer alone, in PyTorch, at several learning rates.
 
-    The images go into it as they are; batches, start and choice of weights are the default
+    The images go into it as they are; batches, start and choice of parameters are the default
     preset's. Gives, by rate, the epoch that is best in validation, its validation and test loss
     (nats), and its test accuracy.
     """

@@ -93,7 +93,7 @@ def _say_parity(default: list[dict[str, Any]]) -> str:
     drift = [run["parity"]["drift"] for run in default]
     apart = ", ".join(f"{key} {max(one[key] for one in drift):.1e}" for key in sorted(drift[0]))
     return (
-        "On the weights that each of these trainings ended with, all three implementations are "
+        "On the parameters that each of these trainings ended with, all three implementations are "
         f"within their rounding bounds. The two trainings ended apart, in float32, by: {apart}."
     )
 

@@ -32,7 +32,7 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "none": (),
     "the original's normalization": ("--normalization", "original", "--attention", "builtin"),
     "what it meant: each pixel's own": ("--normalization", "per-pixel", "--attention", "builtin"),
-    "the last weights tested": ("--tested-weights", "last"),
+    "the last parameters tested": ("--tested-params", "last"),
     "accuracy by class within a batch": ("--accuracy", "macro"),
     "bits = nats / 0.693": ("--nats-per-bit", "0.693"),
     "10,000 images validated in one call": ("--eval-batch-size", "10000"),
@@ -94,7 +94,7 @@ class Planned:
 
     @property
     def seed(self) -> int:
-        """The seed that decides the first weights and the batches."""
+        """The seed that decides the first parameters and the batches."""
         return int(self.option("--seed"))
 
     def home(self, runs: Path) -> Path:

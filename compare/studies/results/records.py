@@ -1,4 +1,4 @@
-"""What is kept of the runs: their numbers, without their weights, as docs/results.json holds it."""
+"""What docs/results.json keeps of the runs: their numbers, without their parameters."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -27,7 +27,7 @@ def read_run(planned: Planned, runs: Path) -> Record | None:
     """Read a run, finished or not; nothing if it was never begun.
 
     Of each implementation there are its `epochs`, a list by each of NUMBERS (losses in nats,
-    accuracies 0 to 1), and `test`, of the weights that its config asks for, once it is finished.
+    accuracies 0 to 1), and `test`, of the parameters that its config asks for, once it is finished.
     """
     folder = planned.find_run(runs)
     if folder is None:
@@ -65,7 +65,7 @@ def _read_implementations(lines: Iterable[EpochLine | TestLine]) -> dict[str, An
             for number in NUMBERS:
                 value = getattr(line, number)
                 one["epochs"][number].append(nan if value is None else round(value, 6))
-        elif line.weights_of in (None, name):
+        elif line.params_of in (None, name):
             one["test"] = {
                 "loss": nan if line.test_loss is None else line.test_loss,
                 "accuracy": line.test_accuracy,
@@ -75,7 +75,7 @@ def _read_implementations(lines: Iterable[EpochLine | TestLine]) -> dict[str, An
 
 
 def add_tests_of_both(record: Record, planned: Planned, config: ResultsConfig) -> None:
-    """Test the best and the last weights of a finished run, each by who trained them."""
+    """Test the best and the last parameters of a finished run, each by who trained them."""
     folder = planned.find_run(config.runs)
     assert folder is not None, "it was read"
     trained = read_config(folder)
@@ -105,7 +105,7 @@ def _test(name: str, weights: Path, data: Dataset, config: Config) -> dict[str, 
 
 
 def read_runs(plan: Sequence[Planned], config: ResultsConfig) -> list[Record]:
-    """Read all runs of a plan that were begun; test both weights of the two presets' runs."""
+    """Read all runs of a plan that were begun; test both parameters of the two presets' runs."""
     records = []
     for planned in plan:
         record = read_run(planned, config.runs)

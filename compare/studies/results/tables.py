@@ -50,7 +50,7 @@ def percent(value: float) -> str:
 
 
 def preset_table(runs: Sequence[Record]) -> str:
-    """Say what trainings of a preset came to: a line for each framework and choice of weights."""
+    """Make the table of a preset's trainings: a row per framework and choice of parameters."""
     rows = []
     for name in ORIGINAL_FORMS:
         found = [run["implementations"][name] for run in runs if name in run["implementations"]]

@@ -160,7 +160,11 @@ def mutants_of(ratio: float | None, caught_by: list[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("ratio", "caught_by", "says"),
-    [(1234567.0, ["steps"], "1.2e+06"), (None, ["steps"], "yes or no"), (None, [], "not caught")],
+    [
+        (1234567.0, ["intermediates"], "1.2e+06"),
+        (None, ["intermediates"], "yes or no"),
+        (None, [], "not caught"),
+    ],
 )
 def test_a_measured_error_is_printed(ratio, caught_by, says: str, tmp_path: Path, monkeypatch):
     skip_without_libraries(*DIVERGENCES)

@@ -16,7 +16,7 @@ from rich.console import Console
 import compare.page
 import numpy_reference
 from compare.catalogue.divergences import DIVERGENCES
-from compare.page.code import code_rows, steps_data
+from compare.page.code import code_rows, intermediates_data
 from compare.page.command import main, write_page
 from compare.page.divergences import list_divergences
 from compare.page.encode import embed_json, encode_array, make_picture
@@ -114,7 +114,7 @@ def test_steps_have_their_real_shapes_and_errors(channels: int, tmp_path: Path):
     _, data = make_run(tmp_path / "run", num_channels=channels)
     batch = Batch(draw_params(channels, 0), *(data.test.images[:1], data.test.labels[:1]))
     implementations = {name: import_or_skip(name) for name in PACKAGES}
-    found = steps_data(implementations, batch, "pytorch")
+    found = intermediates_data(implementations, batch, "pytorch")
     by_name = {each["name"]: each for each in found["intermediates"]}
     assert list(by_name) == list(INTERMEDIATES)
     assert by_name["query"]["shape"] == [1, 784, channels]

@@ -68,7 +68,7 @@ def test_a_run_evaluates_and_judges_it_but_trains_it_not(make_tiny, capsys):
     assert own["test_accuracy"] == pytest.approx(pytorch["test_accuracy"], abs=0.0021)
     assert own["test_loss"] == pytest.approx(pytorch["test_loss"], rel=1e-5)
     judged = {check["where"] for check in result["parity"]["checks"]}
-    assert f"{name} on pytorch's weights" in judged
+    assert f"{name} on pytorch's parameters" in judged
     assert "rich" in result["versions"]
 
 
