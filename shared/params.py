@@ -58,9 +58,7 @@ def check_params(params: Mapping[str, np.ndarray]) -> tuple[int, int, int]:
                 f"Parameter {name} has dtype {array.dtype}: give floating-point numbers."
             )
         if not np.isfinite(array).all():
-            raise UserError(
-                f"Parameter {name} holds NaN or infinity: it cannot be used."
-            )
+            raise UserError(f"Parameter {name} holds NaN or infinity: it cannot be used.")
     return _check_shapes({name: np.shape(params[name]) for name in PARAM_NAMES})
 
 

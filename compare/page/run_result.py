@@ -40,9 +40,7 @@ def read_run(folder: Path) -> Run:
     return Run(folder, result, best, losses)
 
 
-def _check_sizes(
-    folder: Path, best: Mapping[str, Mapping[str, np.ndarray]], channels: int
-) -> None:
+def _check_sizes(folder: Path, best: Mapping[str, Mapping[str, np.ndarray]], channels: int) -> None:
     """Raise UserError unless all parameters are a model's of the run's digits."""
     expected = (NUM_PIXELS, channels, NUM_CLASSES)
     for name, params in best.items():

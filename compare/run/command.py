@@ -118,9 +118,9 @@ def _compare(
     tests = evaluate_everywhere(implementations, tested, data, config)
     comparisons = [
         comparison
-        for name, params in tested.items()
+        for name, trained in tested.items()
         for comparison in check_same_params(
-            implementations, params, data.test, config, params_of=name
+            implementations, trained, data.test, config, params_of=name
         )
     ]
     comparisons = check_float64_training(comparable, params, data, config) + comparisons

@@ -8,6 +8,7 @@ cached as one .npz with its checksum; from then on only NumPy reads it.
 import contextlib
 import io
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def prepare_cache(path: Path, mnist_dir: Path | None = None) -> None:
     manual_dir = Path(folder) if folder else None
     if manual_dir is not None:
         check_mnist_dir(manual_dir)
+    print("Preparing MNIST with TensorFlow Datasets: about a minute, once.", file=sys.stderr)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):

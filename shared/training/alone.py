@@ -1,7 +1,6 @@
 """One implementation alone, as the original has its one script: train, report per epoch, test."""
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import log
@@ -15,7 +14,6 @@ from shared.cli import make_console, parse_config
 from shared.config import Config, EvaluationConfig
 from shared.data.batches import epoch_batches
 from shared.data.load import Dataset, Split, load_data
-from shared.data.mnist import cache_path
 from shared.params import initial_params
 from shared.training.loop import train
 from shared.training.metrics import TestLine
@@ -29,9 +27,7 @@ from shared.training.watched import explaining_out_of_memory, steps_left, train_
 
 
 def load_config_data(config: Config) -> Dataset:
-    """Load the digits that a config asks for; say so where that takes long."""
-    if config.data == "mnist" and not cache_path().exists():
-        print("Preparing MNIST with TensorFlow Datasets: about a minute, once.", file=sys.stderr)
+    """Load the digits that a config asks for."""
     return load_data(
         config.data,
         normalization=config.normalization,

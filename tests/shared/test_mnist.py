@@ -75,6 +75,7 @@ def test_a_later_load_is_quick_and_imports_no_tensorflow(prepared):
     assert [sizes, sums] == [outputs[0][1], outputs[0][3]]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("split", "file"), [("train", "train"), ("test", "t10k")])
 def test_the_cache_holds_the_digits_of_the_original_files(prepared, split: str, file: str):
     cache, _ = prepared
