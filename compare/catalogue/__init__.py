@@ -4,6 +4,7 @@ from compare.catalogue.attention import ATTENTION
 from compare.catalogue.comparator import COMPARATOR
 from compare.catalogue.data import DATA
 from compare.catalogue.epochs import EPOCHS
+from compare.catalogue.histogram import HISTOGRAM
 from compare.catalogue.layers import LAYERS
 from compare.catalogue.numbers import NUMBERS
 from compare.catalogue.optimizer import OPTIMIZER
@@ -14,6 +15,7 @@ from compare.catalogue.training import TRAINING
 
 BUGS: tuple[Bug, ...] = (
     *SCALE,
+    *HISTOGRAM,
     *ATTENTION,
     *LAYERS,
     *NUMBERS,

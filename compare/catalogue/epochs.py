@@ -196,4 +196,17 @@ EPOCHS = (
         check="labels",
         form="histogram",
     ),
+    Bug(
+        name="validated_on_the_test_split",
+        title="Every epoch is validated on the test split",
+        package="shared",
+        file="training/loop.py",
+        right="data.validation.in_form(config.attention), data.validation.labels",
+        wrong="data.test.in_form(config.attention), data.test.labels",
+        why="Many scripts have two splits and call the second by either name. The best parameters "
+        "are then chosen by what they are to be tested on.",
+        sources=("https://scikit-learn.org/stable/common_pitfalls.html#data-leakage",),
+        check="epochs",
+        form="histogram",
+    ),
 )

@@ -206,4 +206,17 @@ OPTIMIZER = (
         check="adam",
         form="histogram",
     ),
+    Bug(
+        name="adam_counts_anew_after_a_resume",
+        title="Adam's moments are restored, and its count of steps is not",
+        package="pytorch_impl",
+        file="train.py",
+        right='"step": torch.tensor(adam.step),',
+        wrong='"step": torch.tensor(0),',
+        why="A checkpoint that was put together by hand holds the arrays and forgets the number. "
+        "The bias correction of the first steps is then applied a second time.",
+        sources=("https://docs.pytorch.org/tutorials/beginner/saving_loading_models.html",),
+        check="resume",
+        form="histogram",
+    ),
 )

@@ -129,4 +129,34 @@ TRAINING = (
         check="adam",
         form="histogram",
     ),
+    Bug(
+        name="log_of_a_softmax",
+        title="The loss is the logarithm of a softmax, taken one after the other",
+        package="pytorch_impl",
+        file="train.py",
+        right="loss=cross_entropy(logits, targets).item(),",
+        wrong="loss=-logits.softmax(-1).log()[range(len(targets)), targets].mean().item(),",
+        why="It is the definition. Where a logit is hundreds below the largest, its softmax is 0 "
+        "and the loss infinite.",
+        sources=(
+            "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html",
+        ),
+        check="loss",
+        form="histogram",
+    ),
+    Bug(
+        name="gradients_that_add_up",
+        title="Asked twice, a model adds its second gradients to the first",
+        package="pytorch_impl",
+        file="train.py",
+        right="gradients = torch.autograd.grad(loss, parameters)",
+        wrong="loss.backward()\n    gradients = [parameter.grad for parameter in parameters]",
+        why="backward() adds to what is there, and the gradients of an earlier call still are. The "
+        "first answer is right.",
+        sources=(
+            "https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        check="repeat",
+        form="histogram",
+    ),
 )

@@ -22,6 +22,7 @@ from compare.parity.forward import (
     check_logits,
     check_loss,
     check_params,
+    check_threads,
 )
 from compare.parity.intermediates import Case
 from compare.parity.training import (
@@ -29,6 +30,8 @@ from compare.parity.training import (
     check_copies,
     check_epochs,
     check_gradients,
+    check_repeat,
+    check_resume,
     check_trajectory,
 )
 
@@ -108,6 +111,19 @@ CHECKS = (
         needs="Training",
     ),
     Check(
+        "resume",
+        "training in two pieces, stopped within an epoch, is training in one",
+        check_resume,
+        needs="Training",
+        dtypes=("float64",),
+    ),
+    Check(
+        "repeat",
+        "a model that is asked twice for its loss and gradients gives the same twice",
+        check_repeat,
+        needs="loss_and_gradients",
+    ),
+    Check(
         "parameters",
         "parameters go in and out unchanged, as copies, in the dtype asked for",
         check_params,
@@ -116,6 +132,11 @@ CHECKS = (
         "inputs",
         "huge scores stay finite, NaN shows, and numbers too small to be normal are kept",
         check_inputs,
+    ),
+    Check(
+        "threads",
+        "two threads that evaluate at once get what each gets alone",
+        check_threads,
     ),
     Check(
         "labels",

@@ -17,7 +17,8 @@ from shared.training.records import Evaluation
 # Distinct primes for every axis, so that no swap of axes hides; three channels, since with one a
 # missing scale, or key and query swapped, change nothing; and one channel, which the original has.
 # The checks use few sizes, since JAX compiles anew for each.
-SIZES = ((2, 7, 3, 5), (3, 11, 1, 5))
+# The second is more than two blocks of the form "blocked", of which the last is short.
+SIZES = ((2, 7, 3, 5), (11, 13, 1, 5))
 NUM_LEVELS = 4  # of the last problem: pixels that are alike, as in an image of few levels
 EVALUATED = 13  # images, in batches of three: the last is short
 TRAINED = (11, 7, 3, 5)  # in batches of five: one sample is left out of every epoch
@@ -29,6 +30,27 @@ def draw_problems(seed: int, batch: int | None = None) -> tuple[Problem, ...]:
     """Draw a problem of each size and one of few levels; `batch` is another number of samples."""
     problems = [make_problem(batch or size[0], *size[1:], seed=seed) for size in SIZES]
     return *problems, few_levels(problems[0], NUM_LEVELS, seed=seed)
+
+
+def far_apart(problem: Problem) -> Problem:
+    """Draw the logits of two classes a thousand apart: the softmax of one is 0 in any dtype."""
+    bias = problem.params["out.bias"].copy()
+    bias[[0, -1]] += (500, -500)
+    labels = np.where(np.arange(len(problem.labels)) % 2, len(bias) - 1, problem.labels)
+    return problem._replace(params=problem.params | {"out.bias": bias}, labels=labels)
+
+
+def at_score(problem: Problem, score: float) -> Problem:
+    """Make every score of a problem of one channel nearly `score`, which may be negative.
+
+    The histogram form takes another way from MODERATE_SCORE on, and exp of -1,000 is 0.
+    """
+    rng = np.random.default_rng(0)
+    levels = np.array([[1.0], [0.97], [0.94], [0.9]], np.float32)
+    images = levels[rng.integers(len(levels), size=problem.images.shape[:2])]
+    root = np.float32(abs(score) ** 0.5).astype(np.float64).reshape(1, 1)
+    sizes = {"K": root, "Q": np.copysign(root, score)}
+    return problem._replace(params=problem.params | sizes, images=images)
 
 
 def config_of(case: Case, **options: object) -> Config:

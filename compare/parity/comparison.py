@@ -22,6 +22,18 @@ class Comparison:
         """Whether the error is within its bound."""
         return self.error_ratio <= 1  # NaN does not pass
 
+    def say(self) -> str:
+        """Say how far off it is, after "it"."""
+        if np.isnan(self.error):
+            return "is NaN"
+        if np.isinf(self.error):
+            return "is wrong"
+        return f"is off by {self.error:.2e}, {self.error_ratio:.3g} times what rounding allows"
+
+    def badness(self) -> float:
+        """Return what to sort by: the error ratio, with NaN above all."""
+        return float("inf") if np.isnan(self.error_ratio) else self.error_ratio
+
 
 def hold_against(quantity: str, where: str, found: np.ndarray, expected: Bounded) -> Comparison:
     """Compare what was found with what is expected, elementwise; NaN and other shapes fail."""

@@ -1,5 +1,6 @@
 """What is checked of the forward pass, of what goes in, and of what is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import numpy as np
@@ -14,6 +15,7 @@ from compare.parity.common import (
     draw_problems,
     evaluate,
     expect_evaluation,
+    far_apart,
     hold_fraction,
     refuses,
 )
@@ -30,7 +32,8 @@ def check_intermediates(case: Case, implementation: ModuleType, seed: int) -> Co
         carried = bound_intermediates(batch, case.dtype)
         for found in judge(case, implementation, batch, carried):
             ratio = found.carried if found.local is None else np.max([found.carried, found.local])
-            yield Comparison(found.name, f"{case}{found.index}", found.error, float(ratio))
+            where = f"{case}, at {list(found.index)}"
+            yield Comparison(found.name, where, found.error, float(ratio))
 
 
 def check_logits(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
@@ -44,11 +47,24 @@ def check_logits(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 
 def check_loss(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Evaluate the mean loss over samples, in nats, where the last batch is short."""
-    for problem in draw_problems(seed, EVALUATED):
+    """Evaluate the mean loss over samples, in nats: the last batch is short, a loss is 1,000."""
+    problems = draw_problems(seed, EVALUATED)
+    for problem in (*problems, far_apart(problems[0])):
         _, loss = expect_evaluation(problem, case.dtype)
         result = evaluate(case, implementation, problem)
         yield hold_against("loss", str(case), np.array([result.loss]), loss)
+
+
+def check_threads(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
+    """Evaluate two problems at once, in two threads: each gets what it gets alone."""
+    problems = draw_problems(seed, EVALUATED)[:2]
+    alone = [evaluate(case, implementation, problem) for problem in problems]
+    with ThreadPoolExecutor(len(problems)) as pool:
+        for _ in range(4):
+            together = pool.map(lambda put: evaluate(case, implementation, put), problems)
+            for one, other in zip(alone, together, strict=True):
+                same = np.array_equal(one.logits, other.logits)
+                yield must("logits", f"{case}, two threads at once", same)
 
 
 def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Comparisons:

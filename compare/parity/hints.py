@@ -1,5 +1,8 @@
 """What a wrong intermediate looks like: patterns that ports between frameworks are known for."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from compare.expected.bounds import Bounded
@@ -10,10 +13,23 @@ CLOSE = 1e-4
 FLOAT32_U, TF32_U, BFLOAT16_U = 2.0**-24, 2.0**-11, 2.0**-8
 
 
-def find_hint(name: str, found: np.ndarray, expected: Bounded, dtype: str) -> str | None:
-    """Say what `found` looks like beside the values expected, or nothing where no pattern fits."""
+def find_hint(
+    name: str,
+    found: np.ndarray,
+    expected: Bounded,
+    dtype: str,
+    others: Mapping[str, Bounded] = MappingProxyType({}),
+) -> str | None:
+    """Say what `found` looks like, or nothing where no pattern fits.
+
+    `others` are the values that the other intermediates should have.
+    """
     if not np.isfinite(found).all():
         return "NaN or infinity: a softmax without its shift, or a division by zero?"
+    for other, bounded in others.items():
+        is_other = other != name and bounded.value.shape == found.shape
+        if is_other and _is_close(found, bounded.value):
+            return f"what {other} should be: are the two swapped?"
     if expected.value.ndim > 1 and (hint := _find_turned(name, found, expected.value)):
         return hint
     if hint := _find_scaled(found, expected.value):

@@ -90,12 +90,12 @@ def judge(
     )
     local = bound_intermediates(batch, case.dtype, seen)
     judged = {
-        name: judge_intermediate(name, seen[name], local[name], carried[name], case.dtype)
+        name: judge_intermediate(name, seen[name], local[name], carried, case.dtype)
         for name in INTERMEDIATES
         if name in seen
     }
     # What ran may have been compiled, and so rounded otherwise: its logits count as well.
-    logits = judge_intermediate("logits", result.logits, None, carried["logits"], case.dtype)
+    logits = judge_intermediate("logits", result.logits, None, carried, case.dtype)
     if result.logits.shape != carried["logits"].value.shape:  # and so there is no loss of theirs
         return [*judged.values(), logits]
     if (looked_at := judged.pop("logits", None)) is not None:
@@ -122,20 +122,27 @@ def bound_intermediates(
 
 
 def judge_intermediate(
-    name: str, found: np.ndarray, local: Bounded | None, carried: Bounded, dtype: str
+    name: str,
+    found: np.ndarray,
+    local: Bounded | None,
+    expected: Mapping[str, Bounded],
+    dtype: str,
 ) -> Judged:
-    """Compare an intermediate of a model with both bounds; all are arrays of one shape."""
+    """Compare an intermediate of a model with both bounds, `local` and that of `expected`."""
+    carried = expected[name]
     if (shape := found.shape) != (wanted := carried.value.shape):
         hint = f"its shape is {list(shape)} and should be {list(wanted)}"
         return Judged(name, None, math.inf, (), math.nan, math.nan, math.inf, hint)
     values = found.astype(np.float64)
     carried_ratio = error_ratio(values, carried)
     local_ratio = None if local is None else error_ratio(values, local)
-    # Where it is wrong by itself, that is what to show; else where it has come furthest off.
-    is_local = local_ratio is not None and not np.max(local_ratio) <= 1
-    ratio, against = (local_ratio, local) if is_local else (carried_ratio, carried)
-    assert ratio is not None
-    assert against is not None
+    # Where it is wrong by itself, that is what to show; else where it has come furthest off, as
+    # also after a NaN, of which nothing follows.
+    ratio, against, is_local = carried_ratio, carried, False
+    if local is not None and local_ratio is not None and not np.max(local_ratio) <= 1:
+        is_local = True
+        if np.isfinite(local.value).all():
+            ratio, against = local_ratio, local
     index = np.unravel_index(np.argmax(ratio), ratio.shape)  # NaN counts as the largest
     passed = bool(np.max(carried_ratio) <= 1) and not is_local
     return Judged(
@@ -146,7 +153,7 @@ def judge_intermediate(
         found=float(values[index]),
         expected=float(against.value[index]),
         error=float(np.abs(values[index] - against.value[index])),
-        hint=None if passed else find_hint(name, values, against, dtype),
+        hint=None if passed else find_hint(name, values, against, dtype, expected),
     )
 
 
@@ -157,7 +164,7 @@ def judge_loss(
     local, since_the_start = (
         expect_loss(judged, batch.labels, ARITHMETIC[dtype]) for judged in (exact(logits), carried)
     )
-    return judge_intermediate("loss", np.array([loss]), local, since_the_start, dtype)
+    return judge_intermediate("loss", np.array([loss]), local, {"loss": since_the_start}, dtype)
 
 
 def round_to_bfloat16(array: np.ndarray) -> np.ndarray:

@@ -17,17 +17,22 @@ from compare.parity.common import (
     SIZES,
     TRAINED,
     Comparisons,
+    at_score,
     config_of,
     draw_problems,
     expect_evaluation,
+    far_apart,
     hold_fraction,
 )
-from compare.parity.comparison import hold_against, must
+from compare.parity.comparison import Comparison, hold_against, must, relative_difference
 from compare.parity.intermediates import Case
 from numpy_reference.metrics import macro_accuracy, micro_accuracy
 from shared.config import Config
 from shared.data.batches import epoch_batches
+from shared.data.levels import MODERATE_SCORE
+from shared.data.load import Dataset
 from shared.training.loop import train
+from shared.training.records import TrainingState
 
 TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5, two samples left out by turns
 # What 500 steps may differ in float64, relatively: far above rounding, which has grown to some
@@ -38,7 +43,10 @@ ADAM_STEPS = 3
 
 def check_gradients(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Differentiate the mean loss of a batch by every parameter."""
-    for problem in draw_problems(seed):
+    problems = draw_problems(seed)
+    around = [ratio * MODERATE_SCORE for ratio in (0.999, 1.001, 2.6, 40)]
+    extremes = [at_score(problems[1], score) for size in around for score in (size, -size)]
+    for problem in (*problems, far_apart(problems[0]), *extremes):
         params, images, labels = problem
         expected = expect_gradients(params, images, labels, ARITHMETIC[case.dtype])
         model = implementation.from_params(params, case.form, case.dtype, case.device)
@@ -108,7 +116,10 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Compariso
     config = config_of(
         case, epochs=3, batch_size=5, seed=seed, sampling=sampling, eval_batch_size=4
     )
-    data, start = make_dataset(problem), {n: a.copy() for n, a in problem.params.items()}
+    other = problem._replace(images=problem.images[::-1].copy(), labels=(problem.labels + 1) % 5)
+    tested = problem._replace(images=np.zeros_like(problem.images))
+    data = Dataset(*(make_dataset(each).train for each in (problem, other, tested)))
+    start = {n: a.copy() for n, a in problem.params.items()}
     kept = [  # what an epoch held when it came, beside what it holds once others followed
         (epoch, {name: array.copy() for name, array in epoch.params.items()})
         for epoch in train(implementation, problem.params, data, config)
@@ -130,17 +141,59 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Compariso
         allowed = gamma(len(epoch.step_losses) + 2, ARITHMETIC["float32"].stored) * mean
         reported = np.array([epoch.train_loss])
         yield hold_against("train loss", where, reported, Bounded(mean, allowed, mean))
-        held = problem._replace(params=copied)
+        held = other._replace(params=copied)
         logits, loss = expect_evaluation(held, case.dtype)
         yield hold_against("validation logits", where, epoch.validation.logits, logits)
         yield hold_against("validation loss", where, np.array([epoch.validation.loss]), loss)
-        right = micro_accuracy(epoch.validation.logits, problem.labels)
+        right = micro_accuracy(epoch.validation.logits, other.labels)
         yield hold_fraction("validation accuracy", where, epoch.validation.accuracy, right)
         for name, array in copied.items():
             same = np.array_equal(epoch.params[name], array)
             yield must(f"{name} is a copy", where, same)
     moved = [not np.array_equal(a["V"], b["V"]) for (_, a), (_, b) in pairwise(kept)]
     yield must("every epoch moves the parameters", str(case), all(moved))
+
+
+def check_resume(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
+    """Go on from the state in the middle of an epoch, and end as if training had never stopped."""
+    problem = few_levels(make_problem(*TRAINED, seed=seed), 13, seed=seed)
+    data = make_dataset(problem)
+    config = config_of(case, epochs=2, batch_size=5, seed=seed, checkpoint_every=1)
+    states: list[TrainingState] = []
+    whole = train(
+        implementation,
+        problem.params,
+        data,
+        config,
+        on_part=lambda steps, epoch: states.append(epoch.copy_state()),
+    )
+    *_, a = whole
+    *_, b = train(implementation, problem.params, data, config, start=states[2])
+    where = f"{case}, resumed after {states[2].adam.step} steps"
+    yield must("Adam's step", where, a.adam.step == b.adam.step == 4)
+    kinds = (
+        ("parameter", a.params, b.params),
+        ("first moment", a.adam.first_moment, b.adam.first_moment),
+        ("second moment", a.adam.second_moment, b.adam.second_moment),
+    )
+    by_name = [(f"{kind} {n}", a[n], b[n]) for kind, a, b in kinds for n in problem.params]
+    for quantity, whole_, resumed in (("losses", a.step_losses, b.step_losses), *by_name):
+        error = relative_difference(resumed, whole_)
+        yield Comparison(quantity, where, error, error / TRAJECTORY_TOLERANCE)
+
+
+def check_repeat(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
+    """Ask one model for its loss and gradients twice: the second answer is the first."""
+    params, images, labels = draw_problems(seed)[0]
+    model = implementation.from_params(params, case.form, case.dtype, case.device)
+    answers = [  # copied: a second answer may be written over the first
+        deepcopy(implementation.loss_and_gradients(model, images, labels)) for _ in range(2)
+    ]
+    (loss, first), (again, second) = answers
+    yield must("the loss", f"{case}, asked twice", loss == again)
+    for name, gradient in first.items():
+        same = np.array_equal(gradient, second[name])
+        yield must(f"gradient of {name}", f"{case}, asked twice", same)
 
 
 def check_copies(case: Case, implementation: ModuleType, seed: int) -> Comparisons:

@@ -1,13 +1,14 @@
 """The verdict of a run: do the implementations compute the same function, and train alike?
 
-Two questions are judged.
+Three questions are judged.
 
 1. On the same parameters, do the logits and the loss of every implementation lie within the
    rounding bound (compare/expected/bounds.py) of the exact ones (compare/expected/exact.py)?
 2. Trained in float64 from the same start on the same batches, do loss and parameters stay
-   together? There rounding is 1e-16 and any difference of method shows.
+   together, and did they move? There rounding is 1e-16 and any difference of method shows.
+3. Does each compute the formula at three channels too (compare/parity/formula.py)?
 
-A third is only reported, as "drift": how far apart the runs ended in their own dtype. There one
+Another is only reported, as "drift": how far apart the runs ended in their own dtype. There one
 rounding, amplified over hundreds of steps, is not to be told from a small difference of method.
 """
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from compare.expected.bounds import ARITHMETIC
 from compare.expected.exact import expect_logits, expect_loss
-from compare.parity.comparison import Comparison, hold_against, largest, relative_difference
+from compare.parity.comparison import Comparison, hold_against, largest, must, relative_difference
 from compare.parity.training import TRAJECTORY_TOLERANCE
 from compare.registry.contract import config_for
 from shared.config import Config
@@ -50,14 +51,12 @@ class Parity:
         """Say in one sentence whether parity holds, and if not, what fails first."""
         for each in self.comparisons:
             if not each.passed:
-                return (
-                    f"Parity FAILS: {each.quantity} of {each.where} is off by {each.error:.2e}, "
-                    f"{each.error_ratio:.3g} times what rounding allows."
-                )
-        closest = max(self.comparisons, key=lambda each: each.error_ratio)
+                return f"Parity FAILS: {each.quantity} of {each.where} {each.say()}."
+        closest = max(self.comparisons, key=Comparison.badness)
         return (
-            f"Parity holds: every difference is within what rounding allows; the closest to its "
-            f"limit is {closest.quantity} of {closest.where}, at {closest.error_ratio:.2g}."
+            "Parity holds: every difference is within what rounding allows, in this run and at "
+            f"three channels; the closest to its limit is {closest.quantity} of {closest.where}, "
+            f"at {closest.error_ratio:.2g}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -120,7 +119,10 @@ def check_float64_training(
     for name, trainer in trainers.items():
         float64 = replace(config_for(trainer, config), dtype="float64", epochs=1)
         epochs[name] = next(train(trainer, params, few, float64))
-    comparisons = []
+    comparisons = [
+        must("the movement", f"{name} in {len(epoch.step_losses)} steps", has_moved(params, epoch))
+        for name, epoch in epochs.items()
+    ]
     for (name_a, a), (name_b, b) in combinations(epochs.items(), 2):
         where = f"{name_a} against {name_b} after {len(a.step_losses)} steps in float64"
         for quantity, difference in (
@@ -131,6 +133,13 @@ def check_float64_training(
                 Comparison(quantity, where, difference, difference / TRAJECTORY_TOLERANCE)
             )
     return comparisons
+
+
+def has_moved(params: Mapping[str, np.ndarray], epoch: Epoch) -> bool:
+    """Whether training changed some parameter and the loss by more than rounding: else it shows
+    nothing that two trainings agree."""
+    moved = largest_parameter_difference(epoch.params, params) > TRAJECTORY_TOLERANCE
+    return moved and float(np.ptp(epoch.step_losses)) > 0
 
 
 def measure_drift(last: Mapping[str, Epoch]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -12,6 +13,7 @@ from rich.console import Console
 
 import numpy_reference
 from compare.page import write_after_run
+from compare.parity.formula import judge_formula
 from compare.parity.verdict import Parity, check_float64_training, check_same_params, measure_drift
 from compare.registry.contract import (
     Implementation,
@@ -123,7 +125,12 @@ def _compare(
             implementations, trained, data.test, config, params_of=name
         )
     ]
-    comparisons = check_float64_training(comparable, params, data, config) + comparisons
+    formulas = {name: judge_formula(name, each, config) for name, each in implementations.items()}
+    comparisons = [
+        *chain.from_iterable(formulas.values()),
+        *check_float64_training(comparable, params, data, config),
+        *comparisons,
+    ]
     parity = Parity(comparisons, measure_drift(find_last_epochs(trainers, data, config, run)))
     for name, results in tests.items():
         for params_of, result in results.items():
@@ -141,9 +148,25 @@ def _compare(
     for path in filter(None, (run.path / "result.json", config.json)):
         write_json(path, report)
     print_report(console, run.epochs, tests, parity, config.nats_per_bit)
+    for name, found in formulas.items():
+        if not all(each.passed for each in found):
+            form = form_of(implementations[name], config.attention)
+            console.print(f"See where: {trace_command(name, form, config)}", soft_wrap=True)
     console.print(f"Parameters, metrics, curves and result: {run.path}")
     write_after_run(run.path, data, implementations, console)
     return 0 if parity.passed else 1
+
+
+def trace_command(name: str, form: str, config: RunConfig) -> str:
+    """Return the command that shows every intermediate of an implementation."""
+    modules = [module for module in config.implementation if module.rpartition(".")[2] == name]
+    which = (
+        f"--implementations --implementation {modules[0]}"
+        if modules
+        else (f"--implementations {name}")
+    )
+    device = f" --device {config.device}" if config.device != "cpu" else ""
+    return f"python -m compare trace {which} --forms {form}{device}"
 
 
 def keep_comparable(trainers: Mapping[str, ModuleType], console: Console) -> dict[str, ModuleType]:

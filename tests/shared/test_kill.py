@@ -56,8 +56,10 @@ def steps_taken(state: TrainingState, per_epoch: int = 40) -> int:
 
 
 def newest_change(run: Path, name: str) -> int:
-    path = checkpoint_path(run, name)
-    return path.stat().st_mtime_ns if path.exists() else 0
+    try:
+        return checkpoint_path(run, name).stat().st_mtime_ns
+    except FileNotFoundError:  # none yet, or between two renames
+        return 0
 
 
 def lines_without_times(run: Path) -> list[dict]:

@@ -1,0 +1,49 @@
+"""Judge the implementations of a run in the form they ran in, at sizes where no bug can hide.
+
+A run has one channel by default. With one, a missing scale changes nothing, nor do key and query
+that are swapped (docs/divergences.md). So whatever the sizes of a run, its implementations also
+compute a small problem of three channels in float64: logits and loss, and a few steps of Adam,
+whose first moments hold the gradient by every parameter.
+"""
+
+from types import ModuleType
+
+import numpy as np
+
+from compare.expected.problems import few_levels, make_problem
+from compare.parity.checks import Check
+from compare.parity.common import NUM_LEVELS, SIZES, Comparisons, evaluate, expect_evaluation
+from compare.parity.comparison import Comparison, hold_against
+from compare.parity.forward import check_intermediates
+from compare.parity.intermediates import Case
+from compare.parity.training import check_adam_steps
+from compare.registry.contract import can_train, config_for, dtypes_of
+from shared.config import Config
+
+
+def judge_formula(name: str, implementation: ModuleType, config: Config) -> list[Comparison]:
+    """Judge an implementation as it runs with `config`, in float64 where it has that.
+
+    If it is wrong, the intermediates that are come first.
+    """
+    own = config_for(implementation, config)
+    dtype = "float64" if "float64" in dtypes_of(implementation) else own.dtype
+    case = Case(name, own.attention, dtype, own.device)
+    comparisons = Check("formula", check_formula.__doc__ or "", check_formula).put(
+        case, implementation
+    )
+    if all(each.passed for each in comparisons):
+        return comparisons
+    intermediates = Check("intermediates", "", check_intermediates).put(case, implementation)
+    return [each for each in intermediates if not each.passed] + comparisons
+
+
+def check_formula(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
+    """Compute logits, loss and a few training steps at three channels and prime sizes."""
+    problem = few_levels(make_problem(*SIZES[0], seed=seed), NUM_LEVELS, seed=seed)
+    logits, loss = expect_evaluation(problem, case.dtype)
+    found = evaluate(case, implementation, problem)
+    yield hold_against("logits", str(case), found.logits, logits)
+    yield hold_against("loss", str(case), np.array([found.loss]), loss)
+    if can_train(implementation):
+        yield from check_adam_steps(case, implementation, problem)
