@@ -86,7 +86,8 @@ def _find_choice(args: Sequence[str]) -> _Choice:
 
 def make_console() -> Console:
     """Make the console that reports go to; where there is no terminal, lines may be long."""
-    console = Console(highlight=False, soft_wrap=True)
+    # What users name is printed as it is: "[" starts no markup.
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     if not console.is_terminal:
         console.width = 132
     return console

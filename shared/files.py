@@ -6,8 +6,11 @@ Nothing is unpickled.
 import hashlib
 import json
 import os
+import re
+import stat
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,25 +29,59 @@ LONGEST = 200  # characters of a reason: what a file says of itself can be a boo
 
 @contextmanager
 def replacing(path: Path, *, previous: Path | None = None) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
-    The temporary name ends like `path`, since many writers read the format off the suffix. With
-    `previous`, what was at `path` is kept there, and the new file is on the disk before it has
-    its name, so that a power cut leaves one of the two. Raises UserError if the folder or the
-    disk refuses.
+    The temporary name ends like `path`, since many writers read the format off the suffix. A link
+    is followed, and a file that is replaced hands on its mode. What is no regular file, such as
+    /dev/stdout, is written into instead. With `previous`, what was at `path` is kept there, and the
+    new file is on the disk before it has its name, so that a power cut leaves one of the two.
+    Raises UserError if the folder or the disk refuses.
     """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = None
     try:
+        check_writable(path)
+        if is_device(path):
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder) / f"output{path.suffix}"
+                with path.open("wb") as device:
+                    device.write((Path(folder) / f"output{path.suffix}").read_bytes())
+            return
+        target = Path(os.path.realpath(path))
+        temporary = target.with_name(f".{os.getpid()}-{target.name}")
         yield temporary
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         if previous is not None:
             _flush(temporary)
-            if path.exists():
-                os.replace(path, previous)
-        os.replace(temporary, path)
+            if target.exists():
+                os.replace(target, previous)
+        os.replace(temporary, target)
     except OSError as error:
         raise UserError(f"Could not write {path}: {error.strerror or error}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):  # or this would hide why the file could not be written
+                temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise UserError unless `path` can be written: a file's name in a folder that is there."""
+    if not path.name:
+        raise UserError(f"Could not write {str(path)!r}: give the name of a file.")
+    try:
+        folder = path.parent
+        if not folder.is_dir():
+            raise UserError(f"Could not write {path}: there is no folder {folder}.")
+        if path.is_dir():
+            raise UserError(f"Could not write {path}: it is a folder.")
+    except OSError as error:
+        raise UserError(f"Could not write {path}: {error.strerror}.") from error
+
+
+def is_device(path: Path) -> bool:
+    """Tell whether a path is no regular file and cannot be replaced: a device, pipe or socket."""
+    under_kernel = path.absolute().parts[1:2] in (("dev",), ("proc",))
+    return path.exists() and (under_kernel or not path.is_file())
 
 
 def make_folder(path: Path) -> None:
@@ -58,7 +95,8 @@ def make_folder(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed; nobody else may be writing."""
     for path in folder.glob(".*-*"):
-        path.unlink(missing_ok=True)
+        if re.match(r"\.\d+-", path.name) and path.is_file():  # as `replacing` names them
+            path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -37,7 +37,7 @@ from compare.registry.implementations import PACKAGES, load_implementations
 from shared.cli import make_console, parse_options
 from shared.config import bad_option
 from shared.errors import UserError, check_choice
-from shared.files import write_json
+from shared.files import check_writable, write_json
 
 LOOP = "training/loop.py"  # of shared: the loop around every training
 NAMES = {package: name for name, package in PACKAGES.items()}
@@ -85,6 +85,8 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
+    if config.json is not None:
+        check_writable(config.json)
     chosen = choose_bugs(config.bugs)
     jobs = config.jobs or num_threads()
     starts = range(0, config.seeds, SEEDS_AT_ONCE)

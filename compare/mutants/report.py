@@ -9,6 +9,7 @@ from pathlib import Path
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from compare.catalogue import Bug
 from compare.mutants.train import Accuracy
@@ -119,14 +120,14 @@ def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
     return table
 
 
-def _say_cell(bug: Bug, result: Tried, check: str) -> str:
+def _say_cell(bug: Bug, result: Tried, check: str) -> Text:
     if check not in result.error_ratios:
-        return ""
+        return Text()
     if not result.is_caught_by(check):
-        return "[dim]·[/dim]"
+        return Text("·", style="dim")
     ratio = result.error_ratios[check]
     said = f"{math.log10(ratio):.0f}" if math.isfinite(ratio) else "inf"
-    return f"[bold]{said}[/bold]" if check == bug.check else said
+    return Text(said, style="bold" if check == bug.check else "")
 
 
 def headroom_table(

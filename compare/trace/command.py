@@ -9,6 +9,7 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 from rich.table import Table
+from rich.text import Text
 
 from compare.colors import COLORS
 from compare.parity.intermediates import (
@@ -27,7 +28,7 @@ from shared.cli import make_console, parse_options
 from shared.config import Attention, Config, bad_option
 from shared.data.load import load_data
 from shared.errors import UserError
-from shared.files import replacing, write_json
+from shared.files import check_writable, replacing, write_json
 from shared.params import initial_params, load_params
 
 Results = Mapping[Case, Sequence[Judged]]
@@ -83,6 +84,8 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
+    for path in filter(None, (config.json, config.figure)):
+        check_writable(path)
     implementations = load_present(config.implementations, console, config.implementation)
     for name, implementation in implementations.items():
         check_device(implementation, config.device)
@@ -156,16 +159,16 @@ def trace_table(results: Results) -> Table:
     return table
 
 
-def _say_cell(judged: Judged | None) -> str:
+def _say_cell(judged: Judged | None) -> Text:
     """Say an intermediate's own error over its bound; a dash where the form has none to see."""
     if judged is None or judged.local is None:
-        return "[dim]-[/dim]"
+        return Text("-", style="dim")
     return _say_ratio(judged.local, judged.passed)
 
 
-def _say_ratio(ratio: float, passed: bool) -> str:
+def _say_ratio(ratio: float, passed: bool) -> Text:
     said = f"{ratio:.2g}"
-    return said if passed else f"[bold red]{said}[/bold red]"
+    return Text(said, style="" if passed else "bold red")
 
 
 def say_first_break(results: Results) -> str | None:

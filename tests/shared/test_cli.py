@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import import_or_skip
 
-from shared.cli import parse_config, run_main
+from shared.cli import make_console, parse_config, run_main
 from shared.config import Config
 from shared.params import load_params
 
@@ -265,6 +265,11 @@ def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
     assert "Traceback" not in err
     load_params(weights)
     assert json.loads((weights.parent / "metrics.jsonl").read_text().splitlines()[0])["epoch"] == 1
+
+
+def test_what_a_user_names_is_printed_as_it_is(capsys):
+    make_console().print("runs/a[/b] [v2]: [bold]")
+    assert capsys.readouterr().out == "runs/a[/b] [v2]: [bold]\n"
 
 
 def test_the_original_preset_is_the_originals_settings():
