@@ -87,15 +87,8 @@ OPTIMIZER = (
         title="Adam's moments are not corrected for their start at zero",
         package="jax_impl",
         file="train.py",
-        right="import optax\n",
-        wrong="from types import SimpleNamespace\n"
-        "\n"
-        "import optax as right_optax\n"
-        "\n"
-        "\n"
-        "def adam(rate):\n"
-        '    """Adam that counts its steps from a million on: its correction is 1."""\n'
-        "    right, late = right_optax.adam(rate), 10**6\n"
+        right="return optax.adam(learning_rate)",
+        wrong="right, late = optax.adam(learning_rate), 10**6  # its correction is 1\n"
         "\n"
         "    def update(gradients, state, params=None):\n"
         "        moments, *rest = state\n"
@@ -103,10 +96,7 @@ OPTIMIZER = (
         "        updates, (moments, *rest) = right.update(gradients, state, params)\n"
         "        return updates, (moments._replace(count=moments.count - late), *rest)\n"
         "\n"
-        "    return right_optax.GradientTransformation(right.init, update)\n"
-        "\n"
-        "\n"
-        "optax = SimpleNamespace(adam=adam)\n",
+        "    return optax.GradientTransformation(right.init, update)",
         why="BERT's own optimiser left it out, by oversight, and others followed. The first steps "
         "are three times as long then, and after some thousand nothing is left of it.",
         sources=(
