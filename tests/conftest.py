@@ -15,14 +15,16 @@ import pytest
 import third_party
 from absent import present_devices
 
+from compare.parity.intermediates import Case
+from compare.registry.contract import FORMS as ALL_FORMS
 from compare.registry.contract import dtypes_of
+from compare.registry.implementations import PACKAGES
 
 pytest_plugins = ["page_browser", "tiny", "workers"]
-PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
 FORMS = {
-    "pytorch": ("looped", "vectorized", "blocked", "builtin", "histogram"),
-    "jax": ("looped", "vectorized", "blocked", "builtin", "histogram"),
-    "numpy": ("looped", "vectorized", "blocked", "histogram"),
+    "pytorch": ALL_FORMS,
+    "jax": ALL_FORMS,
+    "numpy": tuple(form for form in ALL_FORMS if form != "builtin"),  # NumPy has no such call
 }
 TRAINERS = ("pytorch", "jax")
 DTYPES = ("float32", "float64")
@@ -48,14 +50,10 @@ def own_devices(name: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One implementation in one form, dtype and device."""
+class ModelCase(Case):
+    """A case with the module of its implementation."""
 
-    name: str
-    form: str
-    dtype: str
-    device: str
-    module: ModuleType
+    module: Any = None
 
     def model(self, params: dict[str, np.ndarray]) -> Any:
         return self.module.from_params(
@@ -171,25 +169,25 @@ def _params_of(
         )
 
 
-def _make_case(request: pytest.FixtureRequest) -> Case:
+def _make_case(request: pytest.FixtureRequest) -> ModelCase:
     name, form, dtype, device, module = request.param
-    return Case(name, form, dtype, device, module or import_or_skip(name))
+    return ModelCase(name, form, dtype, device, module or import_or_skip(name))
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest) -> Case:
+def case(request: pytest.FixtureRequest) -> ModelCase:
     """Every implementation, form, dtype and device there is."""
     return _make_case(request)
 
 
 @pytest.fixture
-def float64_case(request: pytest.FixtureRequest) -> Case:
+def float64_case(request: pytest.FixtureRequest) -> ModelCase:
     """Every implementation, form and device, in float64."""
     return _make_case(request)
 
 
 @pytest.fixture
-def trainer_case(request: pytest.FixtureRequest) -> Case:
+def trainer_case(request: pytest.FixtureRequest) -> ModelCase:
     """Every form, dtype and device of the implementations that give gradients."""
     return _make_case(request)
 

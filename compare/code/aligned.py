@@ -29,7 +29,7 @@ Kind = Literal["same", "renamed", "different"]
 
 
 @dataclass(frozen=True)
-class Row:
+class AlignedRow:
     """Lines that belong together, one per implementation."""
 
     lines: dict[str, Line | None]  # by implementation, in the order asked for; None for a gap
@@ -63,7 +63,7 @@ class _Names:
     used: set[str]  # with the dots of what is imported
 
 
-def align(sources: Sequence[Source]) -> list[Row]:
+def align(sources: Sequence[Source]) -> list[AlignedRow]:
     """Lay two or more files, or parts of them, side by side, in the order given.
 
     Every line of every source is in exactly one row, and each source's lines keep their order.
@@ -92,7 +92,7 @@ def align(sources: Sequence[Source]) -> list[Row]:
     return [_finish(row, list(items), names) for row in rows]
 
 
-def count_kinds(rows: Sequence[Row]) -> Counter[Kind]:
+def count_kinds(rows: Sequence[AlignedRow]) -> Counter[Kind]:
     """Count the rows of each kind, but for blank ones."""
     return Counter(row.kind for row in rows if not row.is_blank)
 
@@ -142,11 +142,11 @@ def _pair_fit(
     return 0.01 + likeness(one, other) ** 2
 
 
-def _finish(group: _Group, order: Sequence[str], names: dict[str, _Names]) -> Row:
+def _finish(group: _Group, order: Sequence[str], names: dict[str, _Names]) -> AlignedRow:
     """Make the row of a group: name its landmark, tell its kind, and mark what differs."""
     by_name = {item.name: item for item in group}
     landmarks = {item.location.landmark for item in group}
-    return Row(
+    return AlignedRow(
         lines={name: by_name[name].line if name in by_name else None for name in order},
         landmark=landmarks.pop() if len(landmarks) == 1 else None,
         kind=_kind(group, len(order), names),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
-from compare.code.aligned import Row
+from compare.code.aligned import AlignedRow
 from compare.code.sources import Source
 from compare.code.tokens import Token, tokenize_lines
 
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
     pieces: tuple[Piece, ...]
 
 
-def highlight(rows: Sequence[Row], sources: Sequence[Source]) -> Iterator[list[Cell | None]]:
+def highlight(rows: Sequence[AlignedRow], sources: Sequence[Source]) -> Iterator[list[Cell | None]]:
     """Give the cells of every row of `align(sources)`: one per source, None for a gap."""
     tokens = {source.implementation: tokenize_lines(source.text) for source in sources}
     for row in rows:

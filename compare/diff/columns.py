@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from compare.code.aligned import Kind, Row
+from compare.code.aligned import AlignedRow, Kind
 from compare.code.highlight import Cell, highlight
 from compare.code.sources import Source
 
@@ -32,7 +32,9 @@ def columns_that_fit(width: int) -> int:
     return next((count for count, needed in WIDTHS.items() if width >= needed), 0)
 
 
-def column_lines(rows: Sequence[Row], sources: Sequence[Source], width: int) -> Iterator[Text]:
+def column_lines(
+    rows: Sequence[AlignedRow], sources: Sequence[Source], width: int
+) -> Iterator[Text]:
     """Lay the rows out in columns, one per source, in lines of at most `width`.
 
     A line of code that is longer than its column goes on below, further in.

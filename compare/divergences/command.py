@@ -26,12 +26,12 @@ from compare.catalogue.divergences.run import PRELUDE, say_result
 from compare.catalogue.plant import whole_lines
 from compare.parity.checks import CHECKED
 from compare.records.mutants import FoundBug, read_mutants
+from compare.registry.implementations import DISPLAY_NAMES
 from shared.cli import make_console, parse_options
 from shared.errors import UserError
 from shared.files import make_folder, write_text
 
 TEMPLATE = Path(__file__).with_name("template.md")
-FRAMEWORKS = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
 # The files of the catalogue that hold bugs, and the page's headings for them.
 BUG_SUBJECTS = {
     "scale": "In the scale",
@@ -138,7 +138,7 @@ def show_divergence(divergence: Divergence) -> dict[str, Any]:
         )
     columns = [
         {"framework": heading, "code": code, "gives": escape(say_result(getattr(found, key)))}
-        for key, heading in FRAMEWORKS.items()
+        for key, heading in DISPLAY_NAMES.items()
         if (code := getattr(divergence, key))
     ]
     return {
@@ -153,7 +153,7 @@ def describe(found: Results) -> str:
     """Say what the code of each framework gave."""
     return "; ".join(
         f"{heading} gives {say_result(getattr(found, key))}"
-        for key, heading in FRAMEWORKS.items()
+        for key, heading in DISPLAY_NAMES.items()
         if getattr(found, key) is not None
     )
 

@@ -12,14 +12,13 @@ from compare.page.bugs import bugs_data
 from compare.page.code import code_rows, intermediates_data
 from compare.page.divergences import list_divergences
 from compare.page.model_data import choose_digits, model_data
-from compare.page.names import DISPLAY_NAMES
 from compare.page.render import MOST_BYTES, render_page
 from compare.page.run_result import Run, read_run
 from compare.page.speed import speed_data
 from compare.page.training import training_data
 from compare.parity.intermediates import Batch
 from compare.registry.contract import FORMS
-from compare.registry.implementations import PACKAGES, load_present
+from compare.registry.implementations import DISPLAY_NAMES, PACKAGES, load_present
 from shared.cli import make_console, parse_options
 from shared.data.load import Dataset
 from shared.errors import UserError

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from compare.page.encode import encode_array
-from compare.page.names import display
 from compare.page.run_result import Run
+from compare.registry.implementations import display
 from shared.data.digits import NUM_CLASSES
 from shared.data.load import Dataset, Split
 from shared.data.normalization import fit_normalization

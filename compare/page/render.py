@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from compare.code.highlight import Cell
 from compare.page.encode import embed_json
-from compare.page.names import display
+from compare.registry.implementations import display
 
 HERE = Path(__file__).parent
 STYLES = ("vendor/uplot/uPlot.min.css", *(f"static/{n}.css" for n in ("base", "parts", "code")))

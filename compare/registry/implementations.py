@@ -11,6 +11,12 @@ from compare.registry.third_party import guard, import_third_party
 from shared.errors import UserError, check_choice
 
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
+DISPLAY_NAMES = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
+
+
+def display(name: str) -> str:
+    """Return how people write the name of an implementation; a third party's stays as it is."""
+    return DISPLAY_NAMES.get(name, name)
 
 
 def load_implementations(names: Sequence[str]) -> tuple[dict[str, ModuleType], dict[str, str]]:

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import Case, import_or_skip
+from conftest import ModelCase, import_or_skip
 
 import numpy_reference
 from compare.expected.bounds import ARITHMETIC, Bounded
@@ -38,7 +38,7 @@ def exact(key: str, dtype: str) -> tuple[Bounded, Bounded]:
 
 
 @cache
-def evaluate(key: str, case: Case) -> Evaluation:
+def evaluate(key: str, case: ModelCase) -> Evaluation:
     problem = get_problem(key)
     return case.module.evaluate(case.model(problem.params), problem.images, problem.labels)
 
@@ -48,7 +48,7 @@ def problem(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_logits_are_within_the_rounding_bound_of_numpy_float64(case: Case, problem: str):
+def test_logits_are_within_the_rounding_bound_of_numpy_float64(case: ModelCase, problem: str):
     logits, _ = exact(problem, case.dtype)
     found = evaluate(problem, case).logits
     assert found.dtype == case.dtype
@@ -56,7 +56,7 @@ def test_logits_are_within_the_rounding_bound_of_numpy_float64(case: Case, probl
     assert check.passed, check
 
 
-def test_loss_is_within_the_rounding_bound_of_numpy_float64(case: Case, problem: str):
+def test_loss_is_within_the_rounding_bound_of_numpy_float64(case: ModelCase, problem: str):
     _, loss = exact(problem, case.dtype)
     check = hold_against("loss", problem, np.array([evaluate(problem, case).loss]), loss)
     assert check.passed, check

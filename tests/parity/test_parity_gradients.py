@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import Case
+from conftest import ModelCase
 
 import numpy_reference
 from compare.expected.bounds import ARITHMETIC, EXP_ROUNDINGS, Bounded
@@ -71,7 +71,7 @@ def test_the_exact_gradients_are_the_derivatives_of_the_numpy_loss(size: tuple[i
 
 
 @pytest.mark.parametrize("key", PROBLEMS)
-def test_gradients_are_within_their_bound(trainer_case: Case, key: str):
+def test_gradients_are_within_their_bound(trainer_case: ModelCase, key: str):
     params, images, labels = get_problem(key)
     model = trainer_case.model(params)
     _, gradients = trainer_case.module.loss_and_gradients(model, images, labels)

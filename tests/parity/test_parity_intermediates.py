@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PACKAGES, import_or_skip
-from conftest import Case as ModelCase
+from conftest import PACKAGES, ModelCase, import_or_skip
 
 from compare.catalogue import BUGS, Bug, plant
 from compare.expected.bounds import ARITHMETIC, error_ratio, exact
@@ -79,15 +78,15 @@ def test_every_intermediate_is_within_its_bound_by_itself_and_since_the_start(
     case: ModelCase, expected: Exact
 ):
     judged = judge(
-        Case(case.name, case.form, case.dtype, case.device),
+        case,
         case.module,
         expected.batch,
         expected.carried(case.dtype),
     )
     names = [found.name for found in judged]
-    if case.name in PACKAGES:
-        seen = ALWAYS | TABLES.get((case.name, case.form), {"scores", "weights"})
-        if (case.name, case.form, case.dtype) == ("jax", "builtin", "float64"):
+    if case.implementation in PACKAGES:
+        seen = ALWAYS | TABLES.get((case.implementation, case.form), {"scores", "weights"})
+        if (case.implementation, case.form, case.dtype) == ("jax", "builtin", "float64"):
             seen |= {"weights"}  # there it is Flax's call for the weights alone
         assert names == [name for name in INTERMEDIATES if name in seen]
         assert all(found.local is not None for found in judged)
@@ -96,9 +95,7 @@ def test_every_intermediate_is_within_its_bound_by_itself_and_since_the_start(
         assert found.carried <= 1, found
         assert found.hint is None
     if names == ["logits", "loss"]:
-        pytest.skip(
-            f"{case.name} shows none of its intermediates: only logits and loss were judged"
-        )
+        pytest.skip(f"{case.implementation} shows no intermediates: logits and loss were judged")
 
 
 # Planted bugs, and what the hint must speak of; tests/compare/mutants/test_mutants.py plants all.

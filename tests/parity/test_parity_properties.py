@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import Case, import_or_skip
+from conftest import ModelCase, import_or_skip
 
 from compare.expected.bounds import ARITHMETIC
 from compare.expected.exact import expect_logits
@@ -68,7 +68,7 @@ score_sizes = st.integers(-12, 3).map(lambda exponent: 10.0**exponent)
 @example(kind="one_hot", pixels=100.0, scores=1.0, seed=2)
 @example(kind="constant", pixels=30.0, scores=1e3, seed=3)
 def test_logits_are_within_their_bound(
-    case: Case, kind: str, pixels: float, scores: float, seed: int
+    case: ModelCase, kind: str, pixels: float, scores: float, seed: int
 ):
     problem = draw_problem(kind, pixels, scores, seed)
     logits = expect_logits(problem.params, problem.images, ARITHMETIC[case.dtype])

@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 
 import pytest
 
-from compare.code.aligned import Row, align, count_kinds
+from compare.code.aligned import AlignedRow, align, count_kinds
 from compare.code.landmarks import find_locations
 from compare.code.sources import (
     Line,
@@ -54,7 +54,7 @@ def landmarks(source: Source) -> dict[str, int]:
     return {p.landmark: n for n, p in find_locations(source.text).items() if p.landmark}
 
 
-def row_of(rows: Sequence[Row], landmark: str) -> Row:
+def row_of(rows: Sequence[AlignedRow], landmark: str) -> AlignedRow:
     (row,) = (row for row in rows if row.landmark == landmark)
     return row
 

@@ -202,7 +202,10 @@ sys.exit(f"imported: {imported}" if imported else status)
             ("--form", "vectorized", "--file", "train.py"),
             "no form 'vectorized': --form is for model.py and forms.py.",
         ),
-        (("--svg", "nowhere/code.svg"), "error: Could not write nowhere/code.svg: No such file"),
+        (
+            ("--svg", "nowhere/code.svg"),
+            "error: Could not write nowhere/code.svg: there is no",
+        ),
         (("--svg", "picture.png"), "error: --svg is picture.png: give a name that ends in .svg."),
         (("--implementations", "jax", "jax"), "--implementations is jax jax: give two or three"),
         (("--implementations", "jax"), "--implementations is jax: give two or three"),
