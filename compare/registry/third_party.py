@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -28,7 +29,7 @@ from shared.training.records import AdamState, Evaluation
 def import_third_party(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:
     """Import third-party implementations, by the last part of their modules' names.
 
-    The current directory is searched too. Raises UserError, one sentence, for a module that is
+    The current directory is searched first. Raises UserError, one sentence, for a module that is
     not found, fails, or does not meet the contract, and for a name that is `taken`.
     """
     found: dict[str, ModuleType] = {}
@@ -51,8 +52,8 @@ def _import_module(name: str) -> ModuleType:
             "import statement does."
         )
     here = os.getcwd()
-    if not {"", here} & set(sys.path):
-        sys.path.append(here)
+    _check_not_another(name, here)
+    sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -65,6 +66,21 @@ def _import_module(name: str) -> ModuleType:
         ) from None
     except (Exception, SystemExit) as error:
         raise UserError(f"{name} could not be imported: {say_error(error)}.") from error
+    finally:  # what the module imports later is found there too, but hides nothing
+        sys.path.remove(here)
+        sys.path.append(here)
+
+
+def _check_not_another(name: str, here: str) -> None:
+    """Raise UserError if a module of this name is imported already, and another is meant."""
+    package = name.partition(".")[0]
+    meant = PathFinder.find_spec(package, [here])
+    imported = getattr(sys.modules.get(package), "__spec__", None)
+    if meant is not None and imported is not None and meant.origin != imported.origin:
+        raise UserError(
+            f"--implementation {name} is {meant.origin}, but {imported.origin} has its name: "
+            "rename the module."
+        )
 
 
 def say_error(error: BaseException, module: ModuleType | None = None) -> str:

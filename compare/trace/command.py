@@ -194,10 +194,22 @@ def say_all_hold(results: Results) -> str:
         key=lambda pair: max(pair[1].carried, pair[1].local or 0),
     )
     ratio = max(closest.carried, closest.local or 0)
+    unseen = [str(case) for case, judged in results.items() if not _has_seen(judged)]
+    if unseen:
+        return (
+            f"Only logits and loss were judged in {', '.join(unseen)}: no intermediate was seen. "
+            "Functions whose names start with `attend`, `forward` and `__call__` are looked at; "
+            "see docs/add_a_framework.md."
+        )
     return (
         "Every intermediate is within what rounding allows; the closest to its limit is "
         f"{closest.name} of {case}, at {ratio:.2g}."
     )
+
+
+def _has_seen(judged: Sequence[Judged]) -> bool:
+    """Tell whether anything was seen on the way to the logits."""
+    return not {found.name for found in judged} <= {"logits", "loss"}
 
 
 def to_json(

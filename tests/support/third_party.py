@@ -68,4 +68,5 @@ def describe(implementations: dict[str, ModuleType]) -> list[str]:
         lacks += [dtype for dtype in ("float32", "float64") if dtype not in dtypes]
         lacks += [each for each in ("loss_and_gradients", "Training") if not hasattr(module, each)]
         lines.append(f"judged: {name} ({judged}); it has no {', '.join(lacks) or 'gaps'}")
+        lines.append(f"read from {module.__file__}")
     return lines

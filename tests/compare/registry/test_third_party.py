@@ -36,6 +36,16 @@ def test_trace_judges_every_intermediate_of_it_and_says_what_it_has_not(make_tin
     assert "rich" in found["versions"]
 
 
+def test_trace_says_that_it_saw_nothing_on_the_way(make_tiny, capsys):
+    """The functions are called otherwise than `attend...`: logits and loss are judged alone."""
+    name = make_tiny(("def forward(", "def mix("), ("[forward(", "[mix("))
+    assert trace_tiny(name) == 0
+    out = capsys.readouterr().out
+    assert "Every intermediate" not in out
+    assert f"Only logits and loss were judged in {name} vectorized in float32 on cpu, " in out
+    assert "no intermediate was seen" in out
+
+
 def test_trace_finds_the_intermediate_that_is_wrong_in_it(make_tiny, capsys):
     name = make_tiny((" / x.shape[-1] ** 0.5", ""))
     assert trace_tiny(name) == 1

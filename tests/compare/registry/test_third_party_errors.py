@@ -11,7 +11,7 @@ from tiny import run_module, trace_tiny
 
 from compare.expected.problems import make_dataset, make_problem
 from compare.registry.contract import check_implementation
-from compare.registry.third_party import guard
+from compare.registry.third_party import guard, import_third_party
 from compare.run import command as run
 from shared.config import Config
 from shared.errors import UserError
@@ -215,3 +215,14 @@ def test_an_error_is_one_line_and_status_2(make_tiny, tmp_path: Path, verb: str)
     assert process.returncode == 2
     assert process.stderr == f"error: {name} lacks `to_params`: see docs/add_a_framework.md.\n"
     assert not (tmp_path / "runs").exists()
+
+
+def test_another_module_of_the_same_name_is_not_judged_instead(tmp_path: Path, monkeypatch):
+    """The tests' own helper is called tiny_attention; so is the module of some user."""
+    import tiny_attention
+
+    monkeypatch.chdir(tmp_path)
+    assert import_third_party(["tiny_attention"]) == {"tiny_attention": tiny_attention}
+    Path("tiny_attention.py").write_text(Path(tiny_attention.__file__).read_text())
+    with pytest.raises(UserError, match=r"is .*tiny_attention\.py, but .*support.* has its name"):
+        import_third_party(["tiny_attention"])
