@@ -36,6 +36,7 @@ TEMPLATE = Path(__file__).with_name("template.md")
 BUG_SUBJECTS = {
     "scale": "In the scale",
     "attention": "In the attention",
+    "histogram": "In the histogram form",
     "layers": "In the layers, and on the way of parameters",
     "numbers": "In the numbers",
     "training": "In the loss and its gradient",

@@ -251,3 +251,17 @@ def test_a_product_of_tf32_is_recognised_and_is_within_the_bound_of_tf32():
     seen = capture_intermediates(broken, broken.from_params(batch.params, bug.form), batch.images)
     allowed = bound_intermediates(batch, "tf32", seen)[found.name]
     assert error_ratio(seen[found.name], allowed).max() <= 1
+
+
+def test_a_difference_of_the_compiled_program_alone_is_said_to_be_one():
+    """Scores of 1e10: compiled, JAX computes them twice and rounds them otherwise."""
+    module = import_or_skip("jax")
+    problem = make_problem(4, 49, 3, 5)
+    enormous = {name: 1e5 * problem.params[name] for name in "KQ"}
+    batch = batch_of(problem._replace(params=problem.params | enormous)).held_in("float32")
+    case = Case("jax", "looped", "float32")
+    found = first_break(judge(case, module, batch, bound_intermediates(batch, "float32")))
+    if found is None:
+        pytest.skip("this compiler computes the scores once")
+    assert found.name == "logits"
+    assert "only the compiled program differs" in (found.hint or "")
