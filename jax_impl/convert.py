@@ -49,6 +49,7 @@ def from_params(
     """Build the model that holds a copy of `params`, once their names and shapes are checked."""
     sizes = check_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+    check_choice("dtype", dtype, DTYPES)
     to = {"dtype": dtype, "device": find_device(device)}
     with computing_in(dtype):
         model = nnx.eval_shape(lambda: SelfAttentionModel(*sizes, attend, rngs=nnx.Rngs(0)))
@@ -73,7 +74,8 @@ def to_batch(
     Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
     """
     channels, features = len(model.K), model.out.in_features
-    check_batch(images.shape, labels, (features // channels, channels), model.out.out_features)
+    size = (features // channels, channels)
+    labels = check_batch(images.shape, labels, size, model.out.out_features)
     (device,) = model.K.devices()
 
     def copy(array: np.ndarray, dtype: Any = None) -> Array:

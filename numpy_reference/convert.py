@@ -33,6 +33,7 @@ def from_params(
     """Build the model that holds a copy of `params`, once their names and shapes are checked."""
     sizes = check_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+    check_choice("dtype", dtype, DTYPES)
     find_device(device)
     model = SelfAttentionModel(*sizes, attend, rng=np.random.default_rng(0))
     arrays = [np.array(params[name], dtype=dtype) for name in PARAM_NAMES]
@@ -54,7 +55,8 @@ def to_batch(
     Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
     """
     channels, (outputs, features) = len(model.K), model.out_weight.shape
-    check_batch(images.shape, labels, (features // channels, channels), outputs)
+    size = (features // channels, channels)
+    labels = check_batch(images.shape, labels, size, outputs)
     copy = partial(np.array, dtype=model.K.dtype)
     targets = np.array(labels)  # [batch]
     if model.attend is not attend_histogram:

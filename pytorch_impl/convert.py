@@ -35,6 +35,7 @@ def from_params(
     """Build the model that holds a copy of `params`, once their names and shapes are checked."""
     sizes = check_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
+    check_choice("dtype", dtype, DTYPES)
     to = {"dtype": getattr(torch, dtype), "device": find_device(device)}
     with torch.device("meta"):  # the shapes alone: nothing is drawn or allocated
         model = SelfAttentionModel(*sizes, attend)
@@ -56,7 +57,8 @@ def to_batch(
     Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
     """
     channels, features = len(model.K), model.out.in_features
-    check_batch(images.shape, labels, (features // channels, channels), model.out.out_features)
+    size = (features // channels, channels)
+    labels = check_batch(images.shape, labels, size, model.out.out_features)
     copy = partial(torch.tensor, dtype=model.K.dtype, device=model.K.device)
     targets = torch.tensor(labels, device=model.K.device)  # [batch]
     if model.attend is not attend_histogram:

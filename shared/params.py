@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,25 +87,30 @@ def _check_shapes(found: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
 
 
 def check_batch(
-    images_shape: tuple[int, ...], labels: np.ndarray, image_shape: tuple[int, int], outputs: int
-) -> None:
+    images_shape: tuple[int, ...], labels: Any, image_shape: tuple[int, int], outputs: int
+) -> np.ndarray:
     """Check that images are [batch, steps, channels] of a model, and labels [batch] its classes.
 
-    Raises UserError. The frameworks do not do this alike: PyTorch raises for most labels out of
-    range but leaves out -100, optax makes NaN of some, and JAX reads the last class for others.
+    Returns the labels as int64, of whatever whole numbers they were. Raises UserError. The
+    frameworks do not do this alike: PyTorch raises for most labels out of range but leaves out
+    -100, optax makes NaN of some, and JAX reads the last class for others.
     """
     if len(images_shape) != 3 or tuple(images_shape[1:]) != image_shape:
         expected = ", ".join(str(size) for size in image_shape)
         raise UserError(f"The images have shape {tuple(images_shape)}: give [batch, {expected}].")
-    if np.shape(labels) != (images_shape[0],):
+    if not images_shape[0]:
+        raise UserError("There are no images: give at least one.")
+    labels = np.asarray(labels)
+    if labels.shape != (images_shape[0],):
         raise UserError(
-            f"The labels have shape {np.shape(labels)}: give [{images_shape[0]}], one per image."
+            f"The labels have shape {labels.shape}: give [{images_shape[0]}], one per image."
         )
     if not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"The labels have dtype {labels.dtype}: give whole numbers.")
     wrong = labels[(labels < 0) | (labels >= outputs)]
     if wrong.size:
         raise UserError(f"A label is {wrong[0]}: give labels from 0 to {outputs - 1}.")
+    return labels.astype(np.int64)
 
 
 def save_params(

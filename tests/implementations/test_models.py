@@ -103,6 +103,42 @@ def test_images_of_a_wrong_shape_are_refused(implementation, shape: tuple[int, .
 
 
 @pytest.mark.parametrize(
+    "kind",
+    [
+        np.uint8,
+        np.int8,
+        np.int32,
+        np.uint64,
+        np.ndarray.tolist,
+        lambda labels: labels.astype(">i4"),
+    ],
+)
+def test_whole_numbers_of_any_dtype_are_labels(implementation, kind: Any):
+    problem = make_problem()
+    model = implementation.from_params(problem.params)
+    expected = implementation.evaluate(model, problem.images, problem.labels)
+    found = implementation.evaluate(model, problem.images, kind(problem.labels))
+    assert (found.loss, found.accuracy) == (expected.loss, expected.accuracy)
+    if hasattr(implementation, "loss_and_gradients"):
+        for labels in (problem.labels, kind(problem.labels)):
+            loss, _ = implementation.loss_and_gradients(model, problem.images, labels)
+            assert loss == pytest.approx(expected.loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "complex64", "float16", "float31"])
+def test_a_dtype_that_is_not_computed_in_is_refused(implementation, dtype: str):
+    with pytest.raises(UserError, match=f"dtype '{dtype}' is not known here: choose float32 or"):
+        implementation.from_params(make_problem().params, dtype=dtype)
+
+
+def test_no_images_are_refused(implementation):
+    problem = make_problem()
+    model = implementation.from_params(problem.params)
+    with pytest.raises(UserError, match="There are no images: give at least one"):
+        implementation.evaluate(model, problem.images[:0], problem.labels[:0])
+
+
+@pytest.mark.parametrize(
     ("labels", "sentence"),
     [
         (np.zeros((2, 1), int), r"labels have shape \(2, 1\): give \[2\], one per image"),
