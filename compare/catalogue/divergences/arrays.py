@@ -164,4 +164,20 @@ ARRAYS = (
         bugs=("snapshot_aliases_the_model", "model_aliases_its_start"),
         libraries=("torch", "jax", "flax"),
     ),
+    Divergence(
+        name="resize",
+        title="jax.image.resize smooths when it shrinks, F.interpolate does not",
+        what="Both are called linear. Four numbers shrunk to two:",
+        pytorch="x = torch.tensor([0.0, 0.0, 0.0, 8.0])[None, None]\n"
+        'F.interpolate(x, size=2, mode="linear")[0, 0]',
+        jax="x = jnp.array([0.0, 0.0, 0.0, 8.0])\n"
+        '[jax.image.resize(x, (2,), "linear", antialias=smooth) for smooth in (True, False)]',
+        expect=lambda r: (
+            np.abs(r.pytorch - r.jax[0]).max() > 0.1 and np.abs(r.pytorch - r.jax[1]).max() < 1e-6
+        ),
+        size=lambda r: f"{r.pytorch[1]:g} against {r.jax[0][1]:.3g}",
+        detect="Shrink a single bright pixel.",
+        fix="`jax.image.resize(..., antialias=False)`, or `F.interpolate(..., antialias=True)`.",
+        sources=("https://github.com/sayakpaul/cmmd-pytorch/issues/4",),
+    ),
 )

@@ -136,4 +136,26 @@ ATTENTION = (
         ),
         bugs=("dropout_left_on",),
     ),
+    Divergence(
+        name="mask_of_numbers",
+        title="A mask of 0.0 and 1.0 is added in PyTorch, and yes or no in Flax",
+        what="PyTorch adds a mask of numbers to the scores; nnx takes what is not 0 for yes; "
+        "jax.nn refuses it. The weight of a key that 0.0 should hide:",
+        pytorch="q = np.random.default_rng(0).normal(size=(1, 1, 3, 2)).astype('f4')\n"
+        "q = torch.tensor(q)  # [batch, heads, steps, channels]\n"
+        "v, mask = torch.tensor([[0.0, 0], [0, 0], [1, 0]]), torch.tensor([[1.0, 1.0, 0.0]] * 3)\n"
+        "call = lambda mask: F.scaled_dot_product_attention(q, q, v[None, None], attn_mask=mask)\n"
+        "[call(each)[0, 0, 0, 0] for each in (mask, mask.bool())]",
+        jax="q = np.random.default_rng(0).normal(size=(1, 1, 3, 2)).astype('f4')\n"
+        "q = jnp.array(q).swapaxes(1, 2)  # [batch, steps, heads, channels]\n"
+        "v = jnp.array([[0.0, 0], [0, 0], [1, 0]])[None, :, None]\n"
+        "mask = jnp.broadcast_to(jnp.array([1.0, 1.0, 0.0]), (1, 1, 3, 3))\n"
+        "nnx.dot_product_attention(q, q, v, mask=mask)[0, 0, 0, 0]",
+        expect=lambda r: r.pytorch[0] > 0.01 and r.pytorch[1] == 0 and r.jax < 1e-6,
+        size=lambda r: f"{r.pytorch[0]:.2g} against {r.jax:g}",
+        detect="Change a masked key: the output must stay.",
+        fix="Masks of bool, in every framework.",
+        sources=("https://github.com/pytorch/pytorch/issues/163026",),
+        libraries=("torch", "jax", "flax"),
+    ),
 )

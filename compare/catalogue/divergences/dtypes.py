@@ -171,4 +171,31 @@ DTYPES = (
         sources=("https://github.com/jax-ml/jax/issues/26147",),
         bugs=("softmax_without_the_shift",),
     ),
+    Divergence(
+        name="log_of_exp",
+        title="Compiled JAX takes the logarithm of an exponential for what stands within",
+        what="exp(89) is infinite in float32, and so is its logarithm; XLA cancels the two. JAX: "
+        "run eagerly, and compiled:",
+        pytorch="torch.log(torch.exp(torch.tensor(89.0)))",
+        jax="f = lambda x: jnp.log(jnp.exp(x))\nf(jnp.float32(89)), jax.jit(f)(jnp.float32(89))",
+        expect=lambda r: r.pytorch == r.jax[0] == float("inf") and r.jax[1] == 89,
+        size=lambda r: f"{r.pytorch} against {r.jax[1]:g}",
+        detect="Compare the compiled function with itself under `jax.disable_jit()`.",
+        fix="Write what is meant: `jax.nn.logsumexp` in both cases.",
+        sources=("https://github.com/jax-ml/jax/issues/38099",),
+    ),
+    Divergence(
+        name="sum_in_bfloat16",
+        title="NumPy sums bfloat16 in bfloat16",
+        what="PyTorch and JAX sum in float32 and round the result; NumPy, with ml_dtypes, stops at "
+        "256, where adding 1 changes nothing. The sum of 1,000 ones:",
+        pytorch="torch.ones(1000, dtype=torch.bfloat16).sum().float()",
+        jax='jnp.ones(1000, dtype=jnp.bfloat16).sum().astype("float32")',
+        numpy='import ml_dtypes\nnp.ones(1000, dtype=ml_dtypes.bfloat16).sum().astype("float32")',
+        expect=lambda r: r.pytorch == r.jax == 1000 and r.numpy == 256,
+        size=lambda r: f"{r.pytorch:g} against {r.numpy:g}",
+        detect="More than 256 ones.",
+        fix="`array.astype(np.float32).sum()`.",
+        sources=("https://github.com/jax-ml/ml_dtypes/issues/63",),
+    ),
 )

@@ -104,4 +104,50 @@ LAYERS = (
         bugs=("unbiased_variance",),
         libraries=("torch", "jax", "flax"),
     ),
+    Divergence(
+        name="layer_norm_variance",
+        title="Flax computes the variance of LayerNorm as E[x²] - E[x]²",
+        what="That is one pass instead of two, and where the mean is large beside the deviation "
+        "its digits cancel. A layer's output should have deviation 1; at mean 1,000 and deviation "
+        "0.1 it has, in PyTorch, in Flax, and in Flax without the fast variance:",
+        pytorch="x = np.random.default_rng(0).normal(1000, 0.1, size=(1, 256)).astype('f4')\n"
+        "nn.LayerNorm(256)(torch.tensor(x)).std(correction=0)",
+        jax="x = np.random.default_rng(0).normal(1000, 0.1, size=(1, 256)).astype('f4')\n"
+        "norm = lambda fast: nnx.LayerNorm(256, use_fast_variance=fast, rngs=nnx.Rngs(0))\n"
+        "[norm(fast)(jnp.array(x)).std() for fast in (True, False)]",
+        expect=lambda r: (
+            abs(r.pytorch - 1) < 0.01 and abs(r.jax[0] - 1) > 0.01 and abs(r.jax[1] - 1) < 0.01
+        ),
+        size=lambda r: f"{r.pytorch:.3g} against {r.jax[0]:.3g}",
+        detect="An input whose mean is a hundred times its deviation or more.",
+        fix="`nnx.LayerNorm(..., use_fast_variance=False)`; likewise GroupNorm and BatchNorm.",
+        sources=(
+            "https://github.com/google/flax/issues/1491",
+            "https://github.com/jax-ml/jax/issues/30426",
+        ),
+        libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="stored_or_computed",
+        title="dtype is what PyTorch stores in, and what Flax computes in",
+        what="A bfloat16 parameter of PyTorch does not move by updates that are small beside it: "
+        "1 - 0.001 is rounded to 1. Flax keeps `param_dtype`, float32, whatever `dtype` is. After "
+        "100 steps of Adam at rate 0.001, from 1:",
+        pytorch="w = nn.Parameter(torch.ones(1, dtype=torch.bfloat16))\n"
+        "adam = torch.optim.Adam([w], lr=1e-3)\nfor _ in range(100):\n"
+        "    w.grad = torch.ones_like(w)\n    adam.step()\nw.dtype, w.item()",
+        jax="layer = nnx.Linear(1, 1, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))\n"
+        "w, adam = jnp.ones_like(layer.kernel[...]), optax.adam(1e-3)\nstate = adam.init(w)\n"
+        "for _ in range(100):\n"
+        "    step, state = adam.update(jnp.ones_like(w), state); w += step\n"
+        "result = w.dtype, w.item()",
+        expect=lambda r: (
+            r.pytorch == ("bfloat16", 1.0) and r.jax[0] == "float32" and abs(r.jax[1] - 0.9) < 0.01
+        ),
+        size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:.3g}",
+        detect="Print a parameter's dtype, and whether a step changed it.",
+        fix="Keep float32 parameters in PyTorch and compute under `torch.autocast`.",
+        sources=("https://github.com/Physical-Intelligence/openpi/issues/989",),
+        libraries=("torch", "jax", "flax", "optax"),
+    ),
 )
