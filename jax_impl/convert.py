@@ -26,7 +26,8 @@ def find_device(name: str) -> jax.Device:
     try:
         return jax.local_devices(backend=name)[0]
     except RuntimeError:
-        raise UserError(f"JAX finds no {name!r} device here: use --device cpu.") from None
+        advice = "--device cpu" if name != "cpu" else "JAX_PLATFORMS=cpu, or leave it unset"
+        raise UserError(f"JAX finds no {name!r} device here: use {advice}.") from None
 
 
 @contextmanager

@@ -84,10 +84,18 @@ def _find_choice(args: Sequence[str]) -> _Choice:
     return chosen
 
 
+class _Console(Console):
+    """A console whose reader may leave: `| head`."""
+
+    def on_broken_pipe(self) -> None:
+        """Let `run_main` end the command; Rich would exit with 1, as if parity had failed."""
+        raise BrokenPipeError
+
+
 def make_console() -> Console:
     """Make the console that reports go to; where there is no terminal, lines may be long."""
     # What users name is printed as it is: "[" starts no markup.
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = _Console(highlight=False, soft_wrap=True, markup=False)
     if not console.is_terminal:
         console.width = 132
     return console

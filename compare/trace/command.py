@@ -67,6 +67,8 @@ class TraceConfig:
     """Draw it into this file (.png or .svg): a row per intermediate, a dot per case."""
 
     def __post_init__(self) -> None:
+        if self.figure is not None and self.figure.suffix not in (".png", ".svg"):
+            raise UserError(bad_option("figure", self.figure, "a name that ends in .png or .svg"))
         for name in ("num_channels", "images"):
             if getattr(self, name) < 1:
                 raise UserError(bad_option(name, getattr(self, name), "1 or more"))

@@ -14,6 +14,7 @@ from shared.cli import make_console, parse_config
 from shared.config import Config, EvaluationConfig
 from shared.data.batches import epoch_batches
 from shared.data.load import Dataset, Split, load_data
+from shared.errors import UserError
 from shared.params import initial_params
 from shared.training.loop import train
 from shared.training.metrics import TestLine
@@ -27,13 +28,19 @@ from shared.training.watched import explaining_out_of_memory, steps_left, train_
 
 
 def load_config_data(config: Config) -> Dataset:
-    """Load the digits that a config asks for."""
-    return load_data(
-        config.data,
-        normalization=config.normalization,
-        num_channels=config.num_channels,
-        mnist_dir=config.mnist_dir,
-    )
+    """Load the digits that a config asks for; UserError where memory cannot hold them."""
+    try:
+        return load_data(
+            config.data,
+            normalization=config.normalization,
+            num_channels=config.num_channels,
+            mnist_dir=config.mnist_dir,
+        )
+    except MemoryError as error:
+        raise UserError(
+            f"The images do not fit into memory ({error}): give a smaller --num-channels than "
+            f"{config.num_channels}."
+        ) from error
 
 
 def check_before_training(implementation: ModuleType, config: Config, data: Dataset) -> None:

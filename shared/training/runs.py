@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from shared.config import Config
+from shared.config import Config, bad_option
 from shared.data.batches import count_batches
 from shared.data.load import Dataset
 from shared.errors import UserError
@@ -238,6 +238,8 @@ def _epoch_of(line: EpochLine | TestLine) -> int:
 
 def _create(runs_dir: Path, name: str) -> Path:
     """Create a run folder and point `latest` at it."""
+    if Path(name).name != name:
+        raise UserError(bad_option("name", repr(name), "a name without a folder"))
     stem = f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)

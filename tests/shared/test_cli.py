@@ -171,6 +171,9 @@ def test_help_is_for_a_person_and_names_the_same_options(command: str, tmp_path:
         (("--data", "mnist", "--mnist-dir", "nowhere"), "There is no folder nowhere"),
         (("--runs-dir", "/proc/runs"), "Could not create a run folder in /proc/runs"),
         (("--implementations", "numpy"), "Nothing here can train: choose pytorch or jax"),
+        (("--name", "sub/dir"), "--name is 'sub/dir': give a name without a folder."),
+        (("--num-channels", "100000000"), "The images do not fit into memory"),
+        (("trace", "--figure", "x.xyz"), "--figure is x.xyz: give a name that ends in .png or"),
         (("train",), "compare knows no verb 'train'"),
     ],
 )
@@ -184,6 +187,16 @@ def test_bad_options_get_one_sentence_and_status_2(
     assert "Preparing" not in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_reader_that_leaves_is_no_failure_of_parity(tmp_path: Path):
+    command = f"{sys.executable} -m compare diff | head -1; exit ${{PIPESTATUS[0]}}"
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100
+    )
+    assert ran.returncode == 141
+    assert ran.stderr == ""
 
 
 def test_a_bad_checkpoint_gets_one_sentence_and_status_2(
