@@ -102,4 +102,55 @@ DATA = (
         ),
         check="data",
     ),
+    Bug(
+        name="last_image_never_drawn",
+        title="With replacement, the last image of a split is never drawn",
+        package="shared",
+        file="data/batches.py",
+        right="return rng.integers(num_samples, size=shape)",
+        wrong="return rng.integers(num_samples - 1, size=shape)",
+        why="Some generators leave out the end of a range and others, such as Python's randint, "
+        "do not.",
+        sources=("https://docs.python.org/3/library/random.html#random.randint",),
+        check="data",
+    ),
+    Bug(
+        name="shuffled_within_a_buffer",
+        title="Images are shuffled within a buffer of a hundred",
+        package="shared",
+        file="data/batches.py",
+        right="return rng.permutation(num_samples)[: shape[0] * shape[1]]",
+        wrong="blocks = [rng.permutation(np.arange(i, min(i + 100, num_samples)))"
+        " for i in range(0, num_samples, 100)]\n"
+        "    return np.concat(blocks)[: shape[0] * shape[1]]",
+        why="tf.data shuffles within a buffer, and one that is smaller than the data leaves the "
+        "order of the file nearly as it is.",
+        sources=("https://www.tensorflow.org/api_docs/python/tf/data/Dataset#shuffle",),
+        check="data",
+    ),
+    Bug(
+        name="indices_in_16_bits",
+        title="The indices of the samples are kept in 16 bits",
+        package="shared",
+        file="data/batches.py",
+        right="return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)",
+        wrong="rows = rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)\n"
+        '    return rows.astype("u2").astype(np.int64)',
+        why="Fewer bits are faster, and the sample that a test has is small: above 65,535 an index "
+        "begins anew at 0.",
+        sources=("https://numpy.org/doc/stable/user/basics.types.html#overflow-errors",),
+        check="data",
+    ),
+    Bug(
+        name="seed_plus_epoch",
+        title="An epoch is seeded by the sum of seed and epoch",
+        package="shared",
+        file="data/batches.py",
+        right="rng = np.random.default_rng([seed, epoch])",
+        wrong="rng = np.random.default_rng(seed + epoch)",
+        why="The second epoch of one seed is then the first of the next: runs that should be "
+        "independent share their batches.",
+        sources=("https://numpy.org/doc/stable/reference/random/parallel.html",),
+        check="data",
+    ),
 )

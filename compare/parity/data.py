@@ -125,6 +125,26 @@ def _check_batches(batches: ModuleType, seed: int) -> Comparisons:
     for sampling in ("shuffle", "replacement"):
         same = np.array_equal(drawn[sampling, 1], drawn[sampling, 2])
         yield must("every epoch draws anew", sampling, not same)
+        yield from _check_draws(batches, sampling, seed)
+
+
+def _check_draws(batches: ModuleType, sampling: str, seed: int) -> Comparisons:
+    """Draw every sample sooner or later, from all of the data at once, and of each seed anew."""
+
+    def draw(num_samples: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+        found: np.ndarray = batches.epoch_batches(
+            num_samples, batch_size, sampling=sampling, seed=seed, epoch=epoch
+        )
+        return found
+
+    reached = np.unique([draw(23, 5, seed, epoch) for epoch in range(1, 41)])
+    yield must("every sample is drawn in forty epochs", sampling, len(reached) == 23)
+    first = draw(1000, 50, seed, 1)[0]
+    yield must("the first batch is of all samples", sampling, int(np.ptp(first)) > 500)
+    many = draw(70_000, 1000, seed, 1)  # full MNIST has 60,000, more than half of 16 bits
+    yield must("70,000 samples are told apart", sampling, int(many.max()) > 2**16)
+    same = np.array_equal(draw(23, 5, seed, 2), draw(23, 5, seed + 1, 1))
+    yield must("neighbouring seeds share no epoch", sampling, not same)
 
 
 def _check_first_params(params: ModuleType, seed: int) -> Comparisons:
