@@ -1,4 +1,4 @@
-"""Divergences of gradients where there is none: ties, kinks, norms of nothing."""
+"""Divergences of gradients: ties, kinks, norms of nothing, and gradients of several batches."""
 
 import numpy as np
 
@@ -51,5 +51,25 @@ GRADIENTS = (
             "https://github.com/jax-ml/jax/pull/39792",
         ),
         bugs=("dead_pixels_divided_by_epsilon",),
+    ),
+    Divergence(
+        name="accumulated_gradients",
+        title="Gradients over several batches are added in PyTorch and averaged in optax",
+        what="backward() adds; optax.MultiSteps takes the mean of the batches' gradients, and a "
+        "batch of one sample weighs as much as one of three. The mean over the four samples is 2:",
+        pytorch="w = torch.zeros(1, requires_grad=True)\nfor batch in ([1.0, 1.0, 1.0], [5.0]):\n"
+        "    (w * torch.tensor(batch)).mean().backward()\nw.grad",
+        jax="sgd = optax.MultiSteps(optax.sgd(1.0), every_k_schedule=2)\n"
+        "w = jnp.zeros(1)\nstate = sgd.init(w)\nfor batch in ([1.0, 1.0, 1.0], [5.0]):\n"
+        "    step, state = sgd.update(jnp.array([np.mean(batch)]), state, w)\nresult = -step",
+        expect=lambda r: r.pytorch == 6 and r.jax == 3,
+        size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}, where the samples' mean is 2",
+        detect="Two batches of different sizes.",
+        fix="Weigh each batch's loss by its samples, over the samples of all.",
+        sources=(
+            "https://github.com/ml-explore/mlx-lm/issues/1413",
+            "https://github.com/huggingface/transformers/issues/34242",
+        ),
+        libraries=("torch", "jax", "optax"),
     ),
 )
