@@ -91,7 +91,8 @@ def check_batch(
 ) -> np.ndarray:
     """Check that images are [batch, steps, channels] of a model, and labels [batch] its classes.
 
-    Returns the labels as int64, of whatever whole numbers they were. Raises UserError. The
+    Returns the labels as int64, of whatever whole numbers they were, and no copy of what is int64
+    already. Raises UserError. The
     frameworks do not do this alike: PyTorch raises for most labels out of range but leaves out
     -100, optax makes NaN of some, and JAX reads the last class for others.
     """
@@ -110,7 +111,7 @@ def check_batch(
     wrong = labels[(labels < 0) | (labels >= outputs)]
     if wrong.size:
         raise UserError(f"A label is {wrong[0]}: give labels from 0 to {outputs - 1}.")
-    return labels.astype(np.int64)
+    return labels.astype(np.int64, copy=False)
 
 
 def save_params(

@@ -262,21 +262,4 @@ NUMBERS = (
         form="looped",
         small="Where no loss is NaN it changes nothing; `epochs` trains on an image that is NaN.",
     ),
-    Bug(
-        name="tables_shared_by_threads",
-        title="The memory of the blocks' tables is kept for the next call, whoever makes it",
-        package="pytorch_impl",
-        file="blocks.py",
-        right="    return query.new_empty((2, block, steps, steps))",
-        wrong="    kept, room = make_tables.__dict__, (2, block, steps, steps)\n"
-        "    return kept.setdefault((room, query.dtype), query.new_empty(room))",
-        why="Memory that is used again is faster, and one thread alone never sees another's "
-        "numbers in it.",
-        sources=(
-            "https://docs.python.org/3/faq/library.html"
-            "#what-kinds-of-global-value-mutation-are-thread-safe",
-        ),
-        check="threads",
-        form="blocked",
-    ),
 )
