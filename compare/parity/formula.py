@@ -10,9 +10,8 @@ from types import ModuleType
 
 import numpy as np
 
-from compare.expected.problems import few_levels, make_problem
 from compare.parity.checks import Check
-from compare.parity.common import NUM_LEVELS, SIZES, Comparisons, evaluate, expect_evaluation
+from compare.parity.common import Comparisons, draw_problems, evaluate, expect_evaluation
 from compare.parity.comparison import Comparison, hold_against
 from compare.parity.forward import check_intermediates
 from compare.parity.intermediates import Case
@@ -29,9 +28,7 @@ def judge_formula(name: str, implementation: ModuleType, config: Config) -> list
     own = config_for(implementation, config)
     dtype = "float64" if "float64" in dtypes_of(implementation) else own.dtype
     case = Case(name, own.attention, dtype, own.device)
-    comparisons = Check("formula", check_formula.__doc__ or "", check_formula).put(
-        case, implementation
-    )
+    comparisons = Check("formula", "", check_formula).put(case, implementation)
     if all(each.passed for each in comparisons):
         return comparisons
     intermediates = Check("intermediates", "", check_intermediates).put(case, implementation)
@@ -40,7 +37,7 @@ def judge_formula(name: str, implementation: ModuleType, config: Config) -> list
 
 def check_formula(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Compute logits, loss and a few training steps at three channels and prime sizes."""
-    problem = few_levels(make_problem(*SIZES[0], seed=seed), NUM_LEVELS, seed=seed)
+    *_, problem = draw_problems(seed)
     logits, loss = expect_evaluation(problem, case.dtype)
     found = evaluate(case, implementation, problem)
     yield hold_against("logits", str(case), found.logits, logits)

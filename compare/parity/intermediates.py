@@ -167,8 +167,8 @@ def judge_loss(
     logits: np.ndarray, loss: float, carried: Bounded, batch: Batch, dtype: str
 ) -> Judged:
     """Judge the mean loss of a batch from the model's own logits, and from the exact ones."""
-    arithmetic, expected = ARITHMETIC[dtype], {}
-    expected["loss"] = expect_loss(carried, batch.labels, arithmetic)
+    arithmetic = ARITHMETIC[dtype]
+    expected = {"loss": expect_loss(carried, batch.labels, arithmetic)}
     local = None
     if np.isfinite(logits).all():  # of NaN nothing follows
         local = expect_loss(exact(logits), batch.labels, arithmetic)

@@ -17,7 +17,7 @@ from compare.expected.problems import few_levels, make_dataset, make_problem
 from compare.parity.common import Comparisons, config_of, refuses
 from compare.parity.comparison import Comparison, must, relative_difference
 from compare.parity.intermediates import Case
-from compare.parity.training import TRAJECTORY_TOLERANCE, check_adam_steps
+from compare.parity.training import TRAJECTORY_TOLERANCE, check_adam_steps, pair_states
 from shared.files import write_json
 from shared.training.loop import train
 from shared.training.processes import Process, find_process, run_or_leave
@@ -52,12 +52,7 @@ def check_same_training(
     for a, b in zip(together, train(alone, problem.params, data, config), strict=True):
         where = f"{case}, process {process.rank} of {process.size}, epoch {a.number}"
         pairs = {"losses": (a.step_losses, b.step_losses)}
-        for kind, found, expected in (
-            ("parameter", a.params, b.params),
-            ("first moment", a.adam.first_moment, b.adam.first_moment),
-            ("second moment", a.adam.second_moment, b.adam.second_moment),
-        ):
-            pairs |= {f"{kind} {name}": (found[name], expected[name]) for name in problem.params}
+        pairs |= {quantity: (one, other) for quantity, one, other in pair_states(a, b)}
         if process.is_first:
             pairs["validation logits"] = (a.validation.logits, b.validation.logits)
             same = a.validation.accuracy == b.validation.accuracy

@@ -1,5 +1,6 @@
 """What is checked of gradients, of Adam's steps and state, and of whole trainings."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -32,7 +33,7 @@ from shared.data.batches import epoch_batches
 from shared.data.levels import MODERATE_SCORE
 from shared.data.load import Dataset
 from shared.training.loop import train
-from shared.training.records import TrainingState
+from shared.training.records import Epoch, TrainingState
 
 TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5, two samples left out by turns
 # What 500 steps may differ in float64, relatively: far above rounding, which has grown to some
@@ -98,20 +99,15 @@ def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Compa
     losses, last = np.concatenate([epoch.step_losses for epoch in epochs]), epochs[-1]
     where = f"{case} after {len(losses)} steps"
     yield must("number of steps", where, last.adam.step == len(exact_training.losses))
-    kinds = (
-        ("parameter", last.params, exact_training.params),
-        ("first moment", last.adam.first_moment, exact_training.adam.first_moment),
-        ("second moment", last.adam.second_moment, exact_training.adam.second_moment),
-    )
-    by_name = [(f"{kind} {n}", a[n], b[n]) for kind, a, b in kinds for n in problem.params]
-    for quantity, found, expected in (("losses", losses, exact_training.losses), *by_name):
+    states = pair_states(last, exact_training)
+    for quantity, found, expected in (("losses", losses, exact_training.losses), *states):
         allowed = TRAJECTORY_TOLERANCE * np.abs(expected).max() * np.ones_like(expected)
         yield hold_against(quantity, where, found, Bounded(expected, allowed, np.abs(expected)))
 
 
 def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Report each epoch truly: means over its steps, its end's validation, copies of its own."""
-    problem = few_levels(make_problem(*TRAINED, seed=seed), 13, seed=seed)
+    problem = trained_problem(seed)
     sampling = "replacement"  # check_trajectory shuffles
     config = config_of(
         case, epochs=3, batch_size=5, seed=seed, sampling=sampling, eval_batch_size=4
@@ -156,29 +152,23 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 def check_resume(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Go on from the state in the middle of an epoch, and end as if training had never stopped."""
-    problem = few_levels(make_problem(*TRAINED, seed=seed), 13, seed=seed)
+    problem = trained_problem(seed)
     data = make_dataset(problem)
     config = config_of(case, epochs=2, batch_size=5, seed=seed, checkpoint_every=1)
-    states: list[TrainingState] = []
-    whole = train(
+    stops: list[TrainingState] = []
+    *_, a = train(
         implementation,
         problem.params,
         data,
         config,
-        on_part=lambda steps, epoch: states.append(epoch.copy_state()),
+        on_part=lambda steps, epoch: stops.append(epoch.copy_state()),
     )
-    *_, a = whole
-    *_, b = train(implementation, problem.params, data, config, start=states[2])
-    where = f"{case}, resumed after {states[2].adam.step} steps"
+    *_, b = train(implementation, problem.params, data, config, start=stops[2])
+    where = f"{case}, resumed after {stops[2].adam.step} steps"
     yield must("Adam's step", where, a.adam.step == b.adam.step == 4)
-    kinds = (
-        ("parameter", a.params, b.params),
-        ("first moment", a.adam.first_moment, b.adam.first_moment),
-        ("second moment", a.adam.second_moment, b.adam.second_moment),
-    )
-    by_name = [(f"{kind} {n}", a[n], b[n]) for kind, a, b in kinds for n in problem.params]
-    for quantity, whole_, resumed in (("losses", a.step_losses, b.step_losses), *by_name):
-        error = relative_difference(resumed, whole_)
+    states = pair_states(a, b)
+    for quantity, expected, found in (("losses", a.step_losses, b.step_losses), *states):
+        error = relative_difference(found, expected)
         yield Comparison(quantity, where, error, error / TRAJECTORY_TOLERANCE)
 
 
@@ -198,7 +188,7 @@ def check_repeat(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 def check_copies(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
     """Change all that a training was given, once it began: it goes on as if nothing had changed."""
-    problem = few_levels(make_problem(*TRAINED, seed=seed), 13, seed=seed)
+    problem = trained_problem(seed)
     config = config_of(case, epochs=2, batch_size=5, seed=seed, eval_batch_size=4)
     expected = list(train(implementation, problem.params, make_dataset(problem), config))
     given = deepcopy(problem)
@@ -262,6 +252,24 @@ def exact_trajectory(seed: int) -> ExactTraining:
     """Train the trajectory's problem exactly."""
     config = Config(epochs=TRAJECTORY_EPOCHS, batch_size=5, seed=seed)
     return train_exactly(trajectory_problem(seed), config)
+
+
+def pair_states(
+    a: Epoch | ExactTraining, b: Epoch | ExactTraining
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Pair what two trainings ended with: parameters and both of Adam's moments, by name."""
+    for kind, found, expected in (
+        ("parameter", a.params, b.params),
+        ("first moment", a.adam.first_moment, b.adam.first_moment),
+        ("second moment", a.adam.second_moment, b.adam.second_moment),
+    ):
+        for name, array in expected.items():
+            yield f"{kind} {name}", found[name], array
+
+
+def trained_problem(seed: int) -> Problem:
+    """Draw what is trained on for a few epochs."""
+    return few_levels(make_problem(*TRAINED, seed=seed), 13, seed=seed)
 
 
 def trajectory_problem(seed: int) -> Problem:

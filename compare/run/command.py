@@ -153,7 +153,7 @@ def _compare(
     for name, found in formulas.items():
         if not all(each.passed for each in found):
             form = form_of(implementations[name], config.attention)
-            console.print(f"See where: {trace_command(name, form, config)}", soft_wrap=True)
+            console.print(f"See where: {trace_command(name, form, config)}")
     console.print(f"Parameters, metrics, curves and result: {run.path}")
     write_after_run(run.path, data, implementations, console)
     return 0 if parity.passed else 1
@@ -162,11 +162,9 @@ def _compare(
 def trace_command(name: str, form: str, config: RunConfig) -> str:
     """Return the command that shows every intermediate of an implementation."""
     modules = [module for module in config.implementation if module.rpartition(".")[2] == name]
-    which = (
-        f"--implementations --implementation {modules[0]}"
-        if modules
-        else (f"--implementations {name}")
-    )
+    which = f"--implementations {name}"
+    if modules:
+        which = f"--implementations --implementation {modules[0]}"
     device = f" --device {config.device}" if config.device != "cpu" else ""
     return f"python -m compare trace {which} --forms {form}{device}"
 
