@@ -151,6 +151,7 @@ def judge_intermediate(
             ratio, against = local_ratio, local
     index = np.unravel_index(np.argmax(ratio), ratio.shape)  # NaN counts as the largest
     passed = bool(np.max(carried_ratio) <= 1) and not is_local
+    others = {other: bounded.value for other, bounded in expected.items()}
     return Judged(
         name,
         local=None if local_ratio is None else float(np.max(local_ratio)),
@@ -159,7 +160,7 @@ def judge_intermediate(
         found=float(values[index]),
         expected=float(against.value[index]),
         error=float(np.abs(values[index] - against.value[index])),
-        hint=None if passed else find_hint(name, values, against, dtype, expected),
+        hint=None if passed else find_hint(name, values, against.value, dtype, others),
     )
 
 
