@@ -231,7 +231,11 @@ def _compile(program: Any, args: Mapping[str, Any]) -> Any:
 
 def output_arrays(out: Any) -> dict[str, np.ndarray]:
     """Return the arrays of an output by their paths, in float64."""
-    found = out if isinstance(out, dict) and all(k.startswith("output") for k in map(str, out)) else None
+    found = (
+        out
+        if isinstance(out, dict) and all(k.startswith("output") for k in map(str, out))
+        else None
+    )
     arrays = {}
     for path, leaf in found.items() if found is not None else leaves(out, "output"):
         array = to_numpy(leaf)
