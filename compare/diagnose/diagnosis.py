@@ -8,13 +8,13 @@ import numpy as np
 
 from compare.diagnose.execute import Inputs, Ran, Side, run
 from compare.diagnose.gradients import compare_gradients
-from compare.diagnose.match import layout_of, match_values, tolerance
+from compare.look.match import layout_of, match_values, tolerance
 from compare.diagnose.params import explain_params, mark_params, params_of
 from compare.diagnose.parting import Parting, find_parting
 from compare.diagnose.replay import find_further
 from compare.diagnose.report import Output, Report, Row, Verdict
 from compare.diagnose.suspects import explain, explain_noise
-from compare.diagnose.values import FLOAT32_U, Store, Value, apart
+from compare.look.values import FLOAT32_U, Store, Value, apart
 from compare.registry.third_party import say_error
 
 LESS_EXACT = 8.0  # times as far from its own float64 as the other side: said, and looked into

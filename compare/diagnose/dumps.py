@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from compare.diagnose.match import Match, aligned, match_values
+from compare.look.match import Match, aligned, match_values
 from compare.diagnose.parting import Parting, find_parting
 from compare.diagnose.report import Report, Row
-from compare.diagnose.values import FLOAT32_U, HALFWAY, Store, Value, apart
+from compare.look.values import FLOAT32_U, HALFWAY, Store, Value, apart
 from shared.errors import UserError
 
 ROUNDED = 1e3  # times the unit roundoff: what some hundred operations in a row may differ by

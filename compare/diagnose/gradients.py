@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from compare.diagnose.execute import Inputs, Side, _bind, _input, cast, computing
-from compare.diagnose.look import leaves
-from compare.diagnose.match import aligned, layout_of, tolerance
+from compare.look.watch import leaves
+from compare.look.match import aligned, layout_of, tolerance
 from compare.diagnose.params import group_params, params_of
-from compare.diagnose.rebuild import is_floating, rebuild
-from compare.diagnose.values import FLOAT32_U, apart, to_numpy
+from compare.look.rebuild import is_floating, rebuild
+from compare.look.values import FLOAT32_U, apart, to_numpy
 
 Gradients = tuple[dict[str, np.ndarray], list[np.ndarray | None]]
 

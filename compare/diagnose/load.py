@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from compare.diagnose.rebuild import is_instance
+from compare.look.rebuild import is_instance
 from compare.registry.third_party import say_error
 from shared.errors import UserError
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from compare.diagnose.execute import Side
-from compare.diagnose.hooks import modules_of
-from compare.diagnose.rebuild import rebuild
-from compare.diagnose.values import FLOAT32_U, Value, signature_of, to_numpy
+from compare.look.hooks import modules_of
+from compare.look.rebuild import rebuild
+from compare.look.values import FLOAT32_U, Value, signature_of, to_numpy
 
 BFLOAT16_DROPPED = np.uint32(0xFFFF)  # the bits of float32 that bfloat16 has not
 

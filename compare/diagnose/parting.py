@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compare.diagnose.match import Match, aligned
-from compare.diagnose.values import Value, apart, scale_of
+from compare.look.match import Match, aligned
+from compare.look.values import Value, apart, scale_of
 
 Arrays = Sequence[np.ndarray]
 CLOSE = 1e-9  # relative: float64's rounding, and some

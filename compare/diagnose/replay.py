@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from compare.diagnose.execute import cast, computing
-from compare.diagnose.hooks import modules_of
-from compare.diagnose.look import leaves
-from compare.diagnose.match import aligned, layout_of, tolerance
+from compare.look.hooks import modules_of
+from compare.look.watch import leaves
+from compare.look.match import aligned, layout_of, tolerance
 from compare.diagnose.parting import Parting
-from compare.diagnose.rebuild import rebuild
-from compare.diagnose.values import Value, apart, signature_of, to_numpy
+from compare.look.rebuild import rebuild
+from compare.look.values import Value, apart, signature_of, to_numpy
 
 MOST = 200  # modules of either side that are tried
 

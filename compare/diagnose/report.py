@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from compare.diagnose.match import Match
+from compare.look.match import Match
 from compare.diagnose.parting import Parting
-from compare.diagnose.values import Value
+from compare.look.values import Value
 
 Verdict = Literal[
     "same function",

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnose.match import Match, aligned
+from compare.look.match import Match, aligned
 from compare.diagnose.parting import Parting
-from compare.diagnose.values import Value, apart
+from compare.look.values import Value, apart
 from compare.parity.hints import find_hint
 
 EXPLAINED = 1e-8  # relative: far below float32's rounding

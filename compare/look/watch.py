@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnose.rebuild import is_array
-from compare.diagnose.sources import call_text, is_users_file, place_of
-from compare.diagnose.values import Store, Value, dtype_of, to_numpy
+from compare.look.rebuild import is_array
+from compare.look.sources import call_text, is_users_file, place_of
+from compare.look.values import Store, Value, dtype_of, to_numpy
 
 MOST_PIECES = 20_000  # of a loop, that are put together
 LARGEST_CONSTANT = 2**17  # numbers in what does not come from an input: a parameter, above it

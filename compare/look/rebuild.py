@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnose.sources import is_users_file
+from compare.look.sources import is_users_file
 
 Change = Callable[[Any], Any]
 
