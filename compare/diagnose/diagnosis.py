@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from compare.diagnose.execute import Inputs, Ran, Side, run
 from compare.diagnose.gradients import compare_gradients
-from compare.look.match import layout_of, match_values, tolerance
 from compare.diagnose.params import explain_params, mark_params, params_of
 from compare.diagnose.parting import Parting, find_parting
 from compare.diagnose.replay import find_further
-from compare.diagnose.report import Output, Report, Row, Verdict
-from compare.diagnose.suspects import explain, explain_noise
+from compare.diagnose.report import Output, Report, Verdict
+from compare.diagnose.rows import list_rows
+from compare.diagnose.suspects.recognise import explain, explain_noise
+from compare.look.match import layout_of, match_values, tolerance
 from compare.look.values import FLOAT32_U, Store, Value, apart
 from compare.registry.third_party import say_error
 
@@ -175,7 +175,9 @@ class Judgement:
             tuple(self.remarks),
             tuple(further),
             tuple(said_gradients),
-            tuple(self._rows(parting)),
+            tuple(
+                list_rows(self.left.values, self.right.values, self.matches, parting, self.noise)
+            ),
             (len(self.left.values), len(self.right.values)),
             len([match for match in self.matches if match.is_solid]),
         )
@@ -214,7 +216,7 @@ class Judgement:
 
     def _verdict_in_float32(self, worst: Output) -> tuple[Verdict, str]:
         """Judge two sides that agree in float64: finite in float32, and the same compiled."""
-        for side, other in ((self.left, self.right), (self.right, self.left)):
+        for side in (self.left, self.right):
             for name, array in side.float32.outputs.items():
                 if np.isfinite(side.float64.outputs[name]).all() and not np.isfinite(array).all():
                     return "not finite", self._say_not_finite(side, name)
@@ -335,45 +337,6 @@ class Judgement:
                     end = f": {why}" if why else ""
                     return f"{said}; it loses it first in {worse}{end}"
         return said
-
-    def _rows(self, parting: Parting | None) -> list[Row]:
-        by_left = {id(m.left): m for m in self.matches}
-        taken = {id(m.right) for m in self.matches}
-        rows = []
-        for value in self.left.values:
-            match = by_left.get(id(value))
-            other = match.right if match else None
-            layout = match.layout if match else ""
-            if parting is not None and value is parting.left:
-                other, layout = parting.right, "parts"
-            rows.append(
-                (value.order, Row(*self._cells(value, other), layout, *self._gaps(value, other)))
-            )
-        top = max((value.order for value in self.left.values), default=0)
-        for value in self.right.values:
-            is_parting = parting is not None and value is parting.right
-            if id(value) not in taken and not is_parting:
-                row = Row(*self._cells(None, value), "", None, None)
-                rows.append((value.order * top / max(len(self.right.values), 1), row))
-        return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
-
-    @staticmethod
-    def _cells(left: Value | None, right: Value | None) -> tuple[Any, Any, tuple[Any, Any]]:
-        return (
-            str(left) if left else None,
-            str(right) if right else None,
-            (left.shape if left else None, right.shape if right else None),
-        )
-
-    def _gaps(self, left: Value, right: Value | None) -> tuple[float | None, float | None]:
-        if right is None or left.size != right.size:
-            return None, None
-        if left.shape == right.shape:
-            gap = apart(left.array, right.array)
-        else:  # how the two are arranged was judged before
-            gap = float(np.abs(left.signature - right.signature).max())
-            gap /= float(np.abs(left.signature).max()) or 1.0
-        return gap, max(self.noise(left), self.noise(right))
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> float:

@@ -37,7 +37,8 @@ class Parting:
         """Return the largest difference, relative, its index, and the two numbers there."""
         if not self.is_of_one_size:
             return None
-        assert self.left is not None and self.right is not None
+        assert self.left is not None
+        assert self.right is not None
         a = self.left.array
         b = aligned(a, self.right.array)
         if b is None:

@@ -25,6 +25,18 @@ def rebuild(program: Any, change: Change) -> Any:
     return _Rebuilder(change).of(program)
 
 
+def arrays_of(program: Any) -> list[Any]:
+    """Return the arrays of floating point that a program holds, in the order of `rebuild`."""
+    held: list[Any] = []
+
+    def keep(array: Any) -> Any:
+        held.append(array)
+        return array
+
+    rebuild(program, keep)
+    return held
+
+
 def is_array(value: Any) -> bool:
     """Tell whether a value is an array of PyTorch, JAX or NumPy."""
     if isinstance(value, np.ndarray):
@@ -51,7 +63,8 @@ def is_instance(value: Any, module: str, name: str) -> bool:
 
 def globals_used(function: types.FunctionType) -> dict[str, Any]:
     """Return the globals that a function, and those defined within it, name."""
-    codes, names = [function.__code__], set()
+    codes: list[types.CodeType] = [function.__code__]
+    names: set[str] = set()
     for code in codes:
         names.update(code.co_names)
         codes.extend(const for const in code.co_consts if isinstance(const, types.CodeType))
