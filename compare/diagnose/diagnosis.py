@@ -18,6 +18,7 @@ from compare.look.values import FLOAT32_U, Store, Value, apart
 from compare.registry.third_party import say_error
 
 LESS_EXACT = 8.0  # times as far from its own float64 as the other side: said, and looked into
+AS_FLOAT32_ROUNDS = 16.0  # times float32's rounding: that size, where no array shows its dtype
 OF_FLOAT32_SIZE = 300.0  # times float32's rounding: what a float32 within float64 comes to
 
 
@@ -63,7 +64,8 @@ def judge_programs(
             check_not_random(observed, inputs)
     except CannotTell as reason:
         return Report("cannot tell", str(reason), names)
-    return Judgement(first, second, outputs, inputs).report(gradients)
+    with np.errstate(all="ignore"):
+        return Judgement(first, second, outputs, inputs).report(gradients)
 
 
 def observe(side: Side, inputs: Inputs, look: tuple[str, ...]) -> Observed:
@@ -162,7 +164,7 @@ class Judgement:
                 verdict, sentence = "bug", "the outputs are the same, the gradients are not"
         looks = self.left.float64.look, self.right.float64.look
         blind = [f"{text}" for look in looks if look for text in look.blind]
-        if blind:
+        if blind and verdict != "same function":
             self.remarks.append(f"not seen, within a compiled part: {', '.join(blind[:3])}")
         return Report(
             verdict,
@@ -273,13 +275,13 @@ class Judgement:
         ]
         for side in sides:
             mark_params(side.values, params_of(side.side))
-        biases = [[p.array for p in params_of(s.side) if p.is_vector] for s in sides]
+        params = [[p.array for p in params_of(side.side)] for side in sides]
         return find_parting(
             self.left.values,
             self.right.values,
             self.matches,
             (outputs[0], outputs[1]),
-            (biases[0], biases[1]),
+            (params[0], params[1]),
         )
 
     def _explain(
@@ -298,6 +300,7 @@ class Judgement:
                 )
             noise = max(self.noise(parting.left), self.noise(parting.right))
             narrow = self._first_narrow(parting)
+            hints = explain(parting, self.matches, self.left, self.right)
             if narrow and verdict == "bug" and found[0] < OF_FLOAT32_SIZE * noise:
                 side, value = narrow
                 verdict = "float32 within float64"
@@ -305,7 +308,12 @@ class Judgement:
                     f"in a float64 run {side.side.name} computes {value} in {value.dtype}, and the "
                     f"difference, {found[0]:.2g}, is of that size"
                 )
-            hints = explain(parting, self.matches, self.left, self.right)
+            elif verdict == "bug" and not hints and found[0] < AS_FLOAT32_ROUNDS * noise:
+                verdict = "float32 within float64"
+                sentence = (
+                    f"the first difference in float64, {found[0]:.2g}, is as large as float32 "
+                    "rounds: something on the way to it computes in float32"
+                )
         hints += explain_params(self.left.side, self.right.side)
         return verdict, sentence, hints
 

@@ -18,6 +18,7 @@ from compare.look.rebuild import (
     is_array,
     is_floating,
     is_instance,
+    names_loaded,
     rebuild,
 )
 from compare.look.sources import is_users_file
@@ -107,9 +108,10 @@ def _libraries_named(program: Any) -> set[str]:
                 waiting.append(inner)
             continue
         used = globals_used(value)
+        imported = names_loaded(value.__code__, "IMPORT_NAME")
         modules = [v.__name__ for v in used.values() if isinstance(v, types.ModuleType)]
         modules += [getattr(v, "__module__", None) or "" for v in used.values()]
-        roots = {name.split(".")[0] for name in (*modules, *value.__code__.co_names)}
+        roots = {name.split(".")[0] for name in (*modules, *imported)}
         found |= {"jax" if root in ("jax", "flax", "optax") else root for root in roots}
         waiting += [v for v in used.values() if callable(v) and not isinstance(v, type)]
         for cell in value.__closure__ or ():

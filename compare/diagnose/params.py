@@ -22,11 +22,6 @@ class Param:
     array: np.ndarray
     signature: np.ndarray
 
-    @property
-    def is_vector(self) -> bool:
-        """Whether it can be a bias: one axis, others of size 1 aside."""
-        return self.array.size == max(self.array.shape, default=1)
-
     def is_equal(self, other: "Param", allowed: float = FLOAT32_U) -> bool:
         """Whether the sorted numbers agree to float32's rounding."""
         if self.array.size != other.array.size or self.signature.shape != other.signature.shape:

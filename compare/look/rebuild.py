@@ -7,6 +7,7 @@ user's is written to: what holds an array is copied, what holds none is shared.
 
 import copy
 import dataclasses
+import dis
 import functools
 import sys
 import types
@@ -63,12 +64,18 @@ def is_instance(value: Any, module: str, name: str) -> bool:
 
 def globals_used(function: types.FunctionType) -> dict[str, Any]:
     """Return the globals that a function, and those defined within it, name."""
-    codes: list[types.CodeType] = [function.__code__]
-    names: set[str] = set()
-    for code in codes:
-        names.update(code.co_names)
-        codes.extend(const for const in code.co_consts if isinstance(const, types.CodeType))
+    names = names_loaded(function.__code__, "LOAD_GLOBAL")
     return {name: function.__globals__[name] for name in names if name in function.__globals__}
+
+
+@functools.cache
+def names_loaded(code: types.CodeType, operation: str) -> frozenset[str]:
+    """Return what a code object, and those defined within it, name in an operation of Python."""
+    found = {str(i.argval) for i in dis.get_instructions(code) if i.opname == operation}
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            found |= names_loaded(const, operation)
+    return frozenset(found)
 
 
 class _Rebuilder:
