@@ -74,17 +74,17 @@ def _import_file(path: Path) -> Any:
 
 def load_named(path: Path) -> dict[str, np.ndarray]:
     """Load the arrays of a .npz or .safetensors file by name; nothing is unpickled."""
+    if path.suffix not in (".npz", ".npy", ".safetensors"):
+        raise UserError(f"{path}: give a .npz or a .safetensors file.")
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         elif path.suffix == ".npy":
             arrays = {"input": np.load(path, allow_pickle=False)}
-        elif path.suffix == ".safetensors":
+        else:
             with safe_open(path, framework="np") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        else:
-            raise UserError(f"{path}: give a .npz or a .safetensors file.")
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
     except (OSError, ValueError, TypeError, SafetensorError, EOFError) as error:

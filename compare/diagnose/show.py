@@ -1,18 +1,28 @@
 """A report in a terminal, readable at 80 columns."""
 
+import shutil
+import textwrap
+
 from rich.console import Console
 from rich.text import Text
 
 from compare.diagnose.report import HEADINGS, Report
 
 STYLES = {0: "bold green", 1: "bold red", 2: "bold yellow"}
+NARROWEST = 60  # columns: every heading fits
 
 
 def print_report(console: Console, report: Report) -> None:
     """Print the verdict in its colour, and what supports it."""
-    first, *others = report.lines()
+    width = max(NARROWEST, shutil.get_terminal_size((console.width, 0)).columns)
+    first, *others = (_wrap(line, width) for line in report.lines())
     heading = HEADINGS[report.verdict]
     console.print(Text(heading, style=STYLES[report.status]), Text(first[len(heading) :]), sep="")
     for line in others:
         style = "bold" if not line.startswith(" ") and line.endswith(("common", "parts")) else ""
         console.print(Text(line, style=style))
+
+
+def _wrap(line: str, width: int) -> str:
+    indent = "    " if line.startswith(" ") else "  "
+    return textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False)

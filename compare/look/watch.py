@@ -170,7 +170,8 @@ class Look:
     def _returning(self, caller: "_Frame", back: Any, parents: list[Value]) -> Callable:
         def on_return(frame: FrameType, event: str, arg: Any) -> Callable:
             if event == "return" and arg is not None:
-                parents_all = [*parents, *caller.pending]
+                # Of temporary arrays nothing is known, as of np.exp(x) in np.exp(x).sum().
+                parents_all = {*parents, *caller.pending} or caller.loaded_now(back)
                 name, where = call_text(back), place_of(back)
                 caller.pending.update(self.see("call", name, where, arg, parents_all, caller))
             return on_return
