@@ -97,6 +97,7 @@ def _train_together(
     process: Process,
 ) -> int:
     """Train in this process among others; the first does all else that there is to do."""
+    check_share(config.batch_size, process.size)  # before any other is waited for
     distributed.join(process, config.device)
     check_share(config.batch_size, distributed.count_devices(config.device))
     status = 0
