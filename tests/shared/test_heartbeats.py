@@ -1,5 +1,6 @@
 """A process that goes silent is named, and ends the others; one that leaves in order does not."""
 
+from collections.abc import Callable
 from threading import Event
 
 import pytest
@@ -13,10 +14,10 @@ SILENCE = 0.012  # seconds: a look a millisecond
 
 
 class Counts:
-    """The numbers that all processes share; the others' go on, until they fall silent."""
+    """The numbers that all processes share: the others' follow from this process's own."""
 
-    def __init__(self, silent_from: dict[int, int], leaving: Event, looks: int) -> None:
-        self.silent_from, self.leaving, self.left = silent_from, leaving, looks
+    def __init__(self, others: dict[int, Callable], leaving: Event, looks: int) -> None:
+        self.others, self.leaving, self.left = others, leaving, looks
         self.own = 0
 
     def add(self, name: str, amount: int) -> int:
@@ -27,21 +28,38 @@ class Counts:
                 self.leaving.set()
             return self.own
         assert amount == 0, "another process's heartbeats"
-        return min(self.own, self.silent_from.get(rank, self.own))
+        return self.others.get(rank, alive)(self.own)
+
+
+def alive(own: int) -> int:
+    return own
+
+
+def slow(own: int) -> int:
+    return own // (LOOKS - 1)
+
+
+def silent(own: int) -> int:
+    return min(own, 3)
+
+
+def never_heard(own: int) -> int:
+    return 0
 
 
 @pytest.mark.parametrize(
-    ("silent_from", "expected", "looks"),
+    ("others", "expected", "looks"),
     [
         ({}, None, 5 * LOOKS),
-        ({2: 3}, 2, 3 + LOOKS),
-        ({0: 3}, 0, 3 + LOOKS),
-        ({0: 0, 2: 3}, 0, LOOKS + 1),  # never heard of since the start
+        ({0: slow}, None, 5 * LOOKS),
+        ({2: silent}, 2, 3 + LOOKS),
+        ({0: silent, 2: slow}, 0, 3 + LOOKS),
+        ({0: never_heard, 2: silent}, 0, 1 + LOOKS),
     ],
 )
-def test_a_process_that_goes_silent_is_named(silent_from, expected, looks: int):
+def test_a_process_that_goes_silent_is_named(others, expected, looks: int):
     leaving = Event()
-    counts = Counts(silent_from, leaving, 5 * LOOKS)
+    counts = Counts(others, leaving, 5 * LOOKS)
     assert find_silent(SECOND_OF_THREE, counts.add, leaving, SILENCE) == expected
     assert counts.own == looks
 
