@@ -30,7 +30,7 @@ LAYERS = (
     ),
     Divergence(
         name="linear_start",
-        title="A linear layer starts 1.7 times as wide in Flax, and without bias",
+        title="A linear layer starts with 1.7 times larger weights in Flax, and a bias of 0",
         what="PyTorch: uniform in ±1 / sqrt(inputs), the bias too. Flax: a truncated normal of "
         "deviation 1 / sqrt(inputs), and a bias of 0.",
         pytorch="torch.manual_seed(0)\nlayer = nn.Linear(1000, 1000)\n"
@@ -102,7 +102,8 @@ LAYERS = (
     Divergence(
         name="layer_norm",
         title="LayerNorm adds 1e-5 to the variance in PyTorch, 1e-6 in Flax",
-        what="Where an input hardly varies, that is all there is.",
+        what="The smaller the variance of the input, the more it matters. The variance itself is "
+        "computed in another way too: see the entry on E[x²] - E[x]².",
         pytorch="nn.LayerNorm(2)(torch.tensor([0.0, 0.01]))",
         jax="nnx.LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([0.0, 0.01]))",
         expect=lambda r: 0.05 < r.jax[1] / r.pytorch[1] - 1 < 0.4,

@@ -68,7 +68,7 @@ TRAINING = (
         name="adam_epsilon",
         title="optax' Adam has two epsilons",
         what="`eps` stands beside the root, as PyTorch's does, `eps_root` inside. With ordinary "
-        "gradients nothing tells; here the gradient is as small as the epsilon.",
+        "gradients they agree; here the gradient is as small as the epsilon.",
         pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
         "torch.optim.Adam([w], lr=1.0, eps=1e-8).step()\nw",
         jax="adam = optax.adam(1.0, eps=0.0, eps_root=1e-16)\n"
@@ -129,7 +129,7 @@ TRAINING = (
     Divergence(
         name="weight_decay_default",
         title="AdamW decays by 1e-2 in PyTorch and by 1e-4 in optax",
-        what="The default, in libraries that call it by the same name.",
+        what="The default of `weight_decay` differs.",
         pytorch='torch.optim.AdamW([torch.zeros(1)]).defaults["weight_decay"]',
         jax='import inspect\ninspect.signature(optax.adamw).parameters["weight_decay"].default',
         expect=lambda r: r.pytorch == 1e-2 and r.jax == 1e-4,
