@@ -214,7 +214,7 @@ def _check_draws(batches: ModuleType, sampling: str, seed: int) -> Comparisons:
 
 def _check_first_params(params: ModuleType, seed: int) -> Comparisons:
     """Uniform within one over the root of the inputs, and no two parameters from one draw."""
-    drawn = params.initial_params(num_steps=97, num_channels=7, num_outputs=11, seed=seed)
+    drawn = params.initial_params(num_steps=97, num_channels=7, num_outputs=53, seed=seed)
     for name, array in drawn.items():
         inputs = 97 * 7 if name.startswith("out.") else 7
         within = np.abs(array).max() <= (1 + 1e-6) / inputs**0.5
