@@ -71,7 +71,7 @@ def put_checks(bug: Bug, planted: ModuleType) -> dict[str, float]:
 
 @contextmanager
 def judging_by(places: Sequence[Bug], planted: Sequence[ModuleType]) -> Iterator[None]:
-    """Where a bug is in NumPy's own metrics, let the checks count by these: they are ours too."""
+    """Let the checks count by NumPy's metrics as planted: the arbiter is wrong there too."""
     with ExitStack() as stack:
         for place, module in zip(places, planted, strict=True):
             if (place.package, place.file) == ("numpy_reference", "metrics.py"):

@@ -18,6 +18,7 @@ from shared.config import Config
 from shared.files import write_json
 from shared.params import load_params
 from shared.training.records import AdamState, Epoch, Evaluation, TrainingState
+from shared.training.states import load_state, save_state
 
 MODULES = ("alone", "records", "resume", "runs", "states")  # of shared.training
 # What a resumed run may be given anew; every other option decides what is computed.
@@ -145,9 +146,7 @@ def _check_folder(runs: ModuleType, folder: Path, seed: int) -> Comparisons:
         params, metadata = load_params(run.params_path("it", which))
         same = _same(params, epoch.params) and metadata["epoch"] == str(epoch.number)
         yield must(f"{which} parameters", "a run folder", same)
-    state = import_module("shared.training.states").load_state(
-        run.path / "it-checkpoint.safetensors"
-    )
+    state = load_state(run.path / "it-checkpoint.safetensors")
     same = _same(state.params, second.params) and state.epoch == 3
     yield must("the checkpoint", "a run folder", same)
 
@@ -157,8 +156,7 @@ def _check_ranks(alone: ModuleType, folder: Path, seed: int) -> Comparisons:
     path = folder / "ranks"
     path.mkdir()
     saved = replace(draw_state("float32", seed), epoch=1)
-    states = import_module("shared.training.states")
-    states.save_state(path / "it-checkpoint.safetensors", saved, previous=path / "none")
+    save_state(path / "it-checkpoint.safetensors", saved, previous=path / "none")
     begun: list[tuple[Any, Any]] = []
 
     def begin(params: Any, adam: Any, data: Any, config: Any) -> SimpleNamespace:
@@ -178,7 +176,7 @@ def _check_ranks(alone: ModuleType, folder: Path, seed: int) -> Comparisons:
         patch.object(alone, "load_config_data", lambda _: make_dataset(problem)),
         patch.object(alone, "draw_config_params", lambda _: problem.params),
     ):
-        alone._train_along(rank, "it", config)
+        alone.train_along(rank, "it", config)
     ((params, adam),) = begun
     same = _same(params, saved.params) and _same(adam.first_moment, saved.adam.first_moment)
     yield must("where another process resumes", "its state", same and adam.step == saved.adam.step)
