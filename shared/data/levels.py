@@ -92,6 +92,15 @@ def to_levels(images: np.ndarray | LevelImages) -> LevelImages:
     return images if isinstance(images, LevelImages) else find_levels(images)
 
 
+def check_levels(x: Any) -> None:
+    """Raise UserError unless images are LevelImages, as the form "histogram" takes them."""
+    if not isinstance(x, LevelImages):
+        raise UserError(
+            "The histogram form takes images by their grey levels: give it LevelImages, as "
+            "shared.data.levels.find_levels makes them, or choose another form, such as vectorized."
+        )
+
+
 def to_pixels(images: np.ndarray | LevelImages) -> np.ndarray:
     """Return images as pixels [n, steps, channels], whichever of the two they are."""
     return images.levels[images.indices] if isinstance(images, LevelImages) else images
