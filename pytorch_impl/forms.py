@@ -15,8 +15,6 @@ from pytorch_impl.blocks import attend_in_blocks
 from pytorch_impl.model import attend_looped, attend_vectorized
 from shared.data.levels import MODERATE_SCORE, LevelImages, check_levels
 
-torch.export.register_dataclass(LevelImages)  # so that torch.export takes it as it takes a tensor
-
 
 def attend_blocked(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
     """Attend in a few samples at a time, so that their tables stay in a CPU's cache."""

@@ -4,6 +4,7 @@ Each transform of each form is held against that of the vectorized form, which i
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,19 @@ import pytest
 from conftest import PACKAGES, import_or_skip
 
 from compare.expected.problems import make_problem
+from shared.data.levels import LevelImages
 from shared.errors import UserError
 
 PROBLEM = make_problem(5, 7, 3, 5)
 TOLERANCE = 1e-12  # relative, in float64: far above rounding, far below any error of method
+
+
+@cache
+def let_torch_export_levels() -> None:
+    """Do what torch.export asks for where it is given LevelImages: once in a process."""
+    import torch
+
+    torch.export.register_dataclass(LevelImages)
 
 
 class Torch:
@@ -25,6 +35,7 @@ class Torch:
 
         from pytorch_impl.convert import from_params, to_batch
 
+        let_torch_export_levels()
         self.model = from_params(PROBLEM.params, form, "float64")
         self.x, self.labels = to_batch(self.model, PROBLEM.images, PROBLEM.labels)
         self.params = dict(self.model.named_parameters())
