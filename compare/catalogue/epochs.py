@@ -182,12 +182,12 @@ EPOCHS = (
         title="A label that is no class is taken, and made into something",
         package="jax_impl",
         file="convert.py",
-        right="from shared.params import PARAM_NAMES, check_batch, check_params\n",
-        wrong="from shared.params import PARAM_NAMES, check_params\n"
+        right="from shared.params import PARAM_NAMES, check_batch, read_params\n",
+        wrong="from shared.params import PARAM_NAMES, read_params\n"
         "\n"
         "\n"
         "def check_batch(images_shape, labels, image_shape, outputs):\n"
-        '    """Take any label, as optax does."""\n'
+        "    return np.asarray(labels)  # any label, as optax does\n"
         "\n"
         "\n",
         why="PyTorch raises, so a port from it checks nothing. In JAX an index past the end is "
