@@ -1,1 +1,5 @@
 """The roof over the implementations: run them side by side and hold them against each other."""
+
+from compare.diagnose.api import assert_same_function, diagnose
+
+__all__ = ["assert_same_function", "diagnose"]

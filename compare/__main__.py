@@ -13,6 +13,7 @@ VERBS = {
     "run": "train side by side, evaluate everywhere, and say whether they agree (default)",
     "diff": "show the code side by side, the same step on one row",
     "page": "write one HTML file of a run: code, attention, drawing, training, speed",
+    "diagnose": "say of any two programs of yours whether they differ by rounding or a bug",
     "trace": "send one batch through every form and judge each step by itself",
     "bench": "time every form of every implementation, forward and in training steps",
     "mutants": "plant every bug of the catalogue, and see that parity catches it",

@@ -5,8 +5,6 @@ from types import MappingProxyType
 
 import numpy as np
 
-from compare.expected.bounds import Bounded
-
 # A pattern is seen if it explains the error down to this, relative to the array's size: far above
 # float32's rounding, far below any pattern's own size.
 CLOSE = 1e-4
@@ -16,9 +14,9 @@ FLOAT32_U, TF32_U, BFLOAT16_U = 2.0**-24, 2.0**-11, 2.0**-8
 def find_hint(
     name: str,
     found: np.ndarray,
-    expected: Bounded,
+    expected: np.ndarray,
     dtype: str,
-    others: Mapping[str, Bounded] = MappingProxyType({}),
+    others: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> str | None:
     """Say what `found` looks like, or nothing where no pattern fits.
 
@@ -26,15 +24,15 @@ def find_hint(
     """
     if not np.isfinite(found).all():
         return "NaN or infinity: a softmax without its shift, or a division by zero?"
-    for other, bounded in others.items():
-        is_other = other != name and bounded.value.shape == found.shape
-        if is_other and _is_close(found, bounded.value):
+    for other, value in others.items():
+        is_other = other != name and value.shape == found.shape
+        if is_other and _is_close(found, value):
             return f"what {other} should be: are the two swapped?"
-    if expected.value.ndim > 1 and (hint := _find_turned(name, found, expected.value)):
+    if expected.ndim > 1 and (hint := _find_turned(name, found, expected)):
         return hint
-    if hint := _find_scaled(found, expected.value):
+    if hint := _find_scaled(found, expected):
         return hint
-    return _find_rounded(found, expected.value, dtype)
+    return _find_rounded(found, expected, dtype)
 
 
 def _find_turned(name: str, found: np.ndarray, expected: np.ndarray) -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from compare.expected.bounds import ARITHMETIC, Bounded, error_ratio, exact
 from compare.expected.exact import expect_intermediates, expect_loss, hold, stack
-from compare.parity.capture import capture_intermediates
+from compare.parity.capture import PROJECTIONS, capture_by_value, capture_intermediates
 from compare.parity.hints import find_hint
 from shared.data.levels import in_form
 
@@ -89,6 +89,10 @@ def judge(
     model = implementation.from_params(batch.params, case.form, case.dtype, case.device)
     images = in_form(batch.images, case.form)
     seen = capture_intermediates(implementation, model, images)
+    is_named = hasattr(implementation, "intermediates") or seen.keys() & set(PROJECTIONS)
+    if not is_named:  # its functions or variables are called otherwise
+        expected = {name: bounded.value for name, bounded in carried.items()}
+        seen = capture_by_value(implementation, model, images, expected) | seen
     result = implementation.evaluate(
         model, images, batch.labels, batch_size=len(images), accuracy="micro"
     )
@@ -151,6 +155,7 @@ def judge_intermediate(
             ratio, against = local_ratio, local
     index = np.unravel_index(np.argmax(ratio), ratio.shape)  # NaN counts as the largest
     passed = bool(np.max(carried_ratio) <= 1) and not is_local
+    others = {other: bounded.value for other, bounded in expected.items()}
     return Judged(
         name,
         local=None if local_ratio is None else float(np.max(local_ratio)),
@@ -159,7 +164,7 @@ def judge_intermediate(
         found=float(values[index]),
         expected=float(against.value[index]),
         error=float(np.abs(values[index] - against.value[index])),
-        hint=None if passed else find_hint(name, values, against, dtype, expected),
+        hint=None if passed else find_hint(name, values, against.value, dtype, others),
     )
 
 

@@ -1,0 +1,99 @@
+"""`python -m compare diagnose`: is the difference of two programs rounding or a bug?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from compare.diagnose.api import diagnose
+from compare.diagnose.dumps import diagnose_dumps
+from compare.diagnose.load import load_named, load_program, with_params
+from compare.diagnose.page import write_page
+from compare.diagnose.show import print_report
+from shared.cli import complete_flag, make_console, parse_options
+from shared.errors import UserError
+from shared.files import check_writable, write_json
+
+
+@dataclass(frozen=True)
+class DiagnoseConfig:
+    """Which two programs to hold against each other, and on what."""
+
+    programs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Two of file.py:function. Each function takes no arguments and returns what is to be called,
+    holding its parameters: a torch.nn.Module, an nnx.Module, or a function of arrays of PyTorch,
+    JAX or NumPy."""
+    input: Path | None = None
+    """What both are called with: a .npz or .safetensors file, by the names of the arguments, or in
+    the order of the file."""
+    params: tuple[Path, Path] | None = None
+    """Parameters of the left and of the right: loaded into a module by name, or given to a function
+    as a dict, its first argument."""
+    look: tuple[str, ...] = ()
+    """Libraries whose code is looked at like your own, such as transformers.models.bert."""
+    gradients: bool = False
+    """Compare the gradients too: of the output if it is one number, else of a random projection."""
+    dumps: tuple[Path, Path] | None = None
+    """Two files of named arrays instead of programs, in the order of computing."""
+    json: Path | None = None
+    """Write all that was found to this file."""
+    html: Path | None = None
+    """Write a page of both programs' arrays to this file."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Print the verdict on two programs; return 0 for the same function, 1 if not, 2 if unknown."""
+    config = parse_options(
+        DiagnoseConfig(),
+        complete_flag(args, "--gradients"),
+        prog="python -m compare diagnose",
+        description=(
+            "Runs two programs in float64 and float32 and says whether their difference is "
+            "rounding or a bug, and where they part. Exit status 0: the same function; 1: not; "
+            "2: cannot tell."
+        ),
+    )
+    check_options(config)
+    for path in filter(None, (config.json, config.html)):
+        check_writable(path)
+    console = make_console()
+    left_name, right_name = map(str, config.programs or config.dumps or ())
+    console.print(f"left   {left_name}\nright  {right_name}", markup=False, highlight=False)
+    if config.dumps is not None:
+        left, right = (load_named(path) for path in config.dumps)
+        report = diagnose_dumps(left, right)
+    else:
+        assert config.input is not None
+        programs = [load_program(given) for given in config.programs]
+        if config.params is not None:
+            programs = [
+                with_params(program, load_named(path), given)
+                for program, path, given in zip(
+                    programs, config.params, config.programs, strict=True
+                )
+            ]
+        report = diagnose(
+            *programs,
+            load_named(config.input),
+            look=config.look,
+            gradients=config.gradients,
+        )
+    print_report(console, report)
+    if config.json is not None:
+        write_json(config.json, report.to_json())
+    if config.html is not None:
+        write_page(config.html, report, (left_name, right_name))
+    return report.status
+
+
+def check_options(config: DiagnoseConfig) -> None:
+    """Raise UserError unless two programs and an input, or two dumps, are given."""
+    if config.dumps is None and (len(config.programs) != 2 or config.input is None):
+        raise UserError(
+            "Give two programs and --input FILE: compare diagnose mine.py:make port.py:make "
+            "--input batch.npz; or --dumps A B."
+        )
+    if config.dumps is not None and config.programs:
+        raise UserError("Give two programs or --dumps, not both.")

@@ -1,0 +1,260 @@
+"""Run a user's program in float32 or float64, on a copy, with nothing left changed after it."""
+
+import inspect
+import random
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compare.look.hooks import looking
+from compare.look.rebuild import (
+    arrays_of,
+    globals_used,
+    is_array,
+    is_floating,
+    is_instance,
+    names_loaded,
+    rebuild,
+)
+from compare.look.sources import is_users_file
+from compare.look.values import Store, to_numpy
+from compare.look.watch import Look, leaves
+from shared.errors import UserError
+
+FRAMEWORKS = ("torch", "jax", "numpy")
+Inputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Side:
+    """A program of the user's: what is called, in which framework, and under which name."""
+
+    name: str
+    program: Any
+    framework: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run gave: its outputs by path, in float64, and what was seen on the way."""
+
+    outputs: dict[str, np.ndarray]
+    look: Look | None = None
+
+
+def name_inputs(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Return the inputs as NumPy arrays by name: of one mapping, or `input 0` and so on."""
+    if len(inputs) == 1 and isinstance(inputs[0], Mapping):
+        given = {str(name): value for name, value in inputs[0].items()}
+    else:
+        given = {f"input {number}": value for number, value in enumerate(inputs)}
+    arrays = {}
+    for name, value in given.items():
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        if array.dtype.kind not in "biufc" and not is_floating(array):
+            raise UserError(f"The input {name!r} has dtype {array.dtype}: give numbers.")
+        arrays[name] = array
+    return arrays
+
+
+def find_framework(program: Any, name: str) -> str:
+    """Return torch, jax or numpy: by what a program holds, else by the libraries it names."""
+    if is_instance(program, "torch.nn", "Module"):
+        return "torch"
+    if is_instance(program, "flax.nnx", "Module") or is_instance(program, "flax.linen", "Module"):
+        return "jax"
+    held: set[str] = set()
+    for array in arrays_of(program):
+        held.add(_framework_of(array))
+    named = _libraries_named(program)
+    for framework in ("torch", "jax"):
+        if framework in held:
+            return framework
+    for framework in ("torch", "jax"):
+        if framework in named:
+            return framework
+    if not callable(program):
+        raise UserError(
+            f"{name} is a {type(program).__name__}, which cannot be called: give a function "
+            "without arguments that returns a module or a function of arrays."
+        )
+    return "numpy"
+
+
+def _framework_of(array: Any) -> str:
+    if isinstance(array, np.ndarray):
+        return "numpy"
+    return "torch" if is_instance(array, "torch", "Tensor") else "jax"
+
+
+def _libraries_named(program: Any) -> set[str]:
+    """Return which of the frameworks the code of a function names, and of those it calls."""
+    found, waiting, seen = set(), [program], set()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        value = getattr(value, "func", value)  # a partial
+        value = getattr(value, "__func__", value)  # a method
+        if not isinstance(value, types.FunctionType):
+            inner = getattr(value, "__wrapped__", None) or vars(type(value)).get("__call__")
+            if isinstance(inner, types.FunctionType):
+                waiting.append(inner)
+            continue
+        used = globals_used(value)
+        imported = names_loaded(value.__code__, "IMPORT_NAME")
+        modules = [v.__name__ for v in used.values() if isinstance(v, types.ModuleType)]
+        modules += [getattr(v, "__module__", None) or "" for v in used.values()]
+        roots = {name.split(".")[0] for name in (*modules, *imported)}
+        found |= {"jax" if root in ("jax", "flax", "optax") else root for root in roots}
+        waiting += [v for v in used.values() if callable(v) and not isinstance(v, type)]
+        for cell in value.__closure__ or ():
+            try:
+                waiting.append(cell.cell_contents)
+            except ValueError:
+                continue
+    return found & set(FRAMEWORKS)
+
+
+def run(
+    side: Side,
+    inputs: Inputs,
+    dtype: str,
+    *,
+    store: Store | None = None,
+    look: tuple[str, ...] = (),
+    compiled: bool = False,
+    seed: int = 0,
+) -> Ran:
+    """Run a copy of a program in a dtype; with a store, look at all that it computes.
+
+    The parameters and inputs of floating point are rounded to float32 first, so that both dtypes
+    start from the same numbers. Raises whatever the program raises.
+    """
+    with computing(side.framework, dtype, seed):
+        program = rebuild(side.program, lambda array: cast(array, dtype, side.framework))
+        args = {name: _input(array, dtype, side.framework) for name, array in inputs.items()}
+        call = _bind(program, args)
+        if compiled:
+            return Ran(output_arrays(_compile(program, args)))
+        if store is None:
+            with _eager(side.framework):
+                return Ran(output_arrays(call()))
+        seen = Look(store, look)
+        for name, value in args.items():
+            seen.see("input", name, "input", value)
+        with looking(seen, program, side.framework):
+            out = call()
+        seen.see("output", "output", "output", out, list(seen.values.values())[-1:])
+        seen.put_together()
+        return Ran(output_arrays(out), seen)
+
+
+@contextmanager
+def computing(framework: str, dtype: str, seed: int, *, gradients: bool = False) -> Iterator[None]:
+    """Set the dtype that a framework makes arrays in, and the seeds; set all back afterwards."""
+    with ExitStack() as stack:
+        # The legacy generator of NumPy is what the user's program may draw from.
+        python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+        stack.callback(random.setstate, python)
+        stack.callback(np.random.set_state, legacy)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        if framework == "torch":
+            torch = sys.modules["torch"]
+            stack.enter_context(torch.random.fork_rng(devices=_gpus(torch)))
+            torch.manual_seed(seed)
+            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+            torch.set_default_dtype(getattr(torch, dtype))
+            stack.enter_context(torch.set_grad_enabled(gradients))
+        if framework == "jax":
+            stack.enter_context(sys.modules["jax"].enable_x64(dtype == "float64"))
+        yield
+
+
+def _gpus(torch: Any) -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+
+
+@contextmanager
+def _eager(framework: str) -> Iterator[None]:
+    if framework == "jax":
+        with sys.modules["jax"].disable_jit():
+            yield
+    else:
+        yield
+
+
+def cast(array: Any, dtype: str, framework: str) -> Any:
+    """Round an array to float32, and hold it in a dtype, in a memory of its own."""
+    if isinstance(array, np.ndarray):
+        return array.astype(np.float32).astype(dtype)
+    if type(array).__module__.startswith("torch"):
+        torch = sys.modules["torch"]
+        return array.detach().to(torch.float32).to(getattr(torch, dtype), copy=True)
+    return array.astype("float32").astype(dtype)
+
+
+def _input(array: np.ndarray, dtype: str, framework: str) -> Any:
+    value = cast(array, dtype, "numpy") if is_floating(array) else array.copy()
+    if framework == "torch":
+        return sys.modules["torch"].from_numpy(np.array(value))
+    if framework == "jax":
+        return sys.modules["jax"].numpy.asarray(value)
+    return value
+
+
+def split_inputs(program: Any, names: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
+    """Return the names of the inputs, and whether the program takes them by these names."""
+    try:
+        parameters = inspect.signature(getattr(program, "forward", program)).parameters
+    except (TypeError, ValueError):
+        return tuple(names), False
+    return tuple(names), all(name in parameters for name in names)
+
+
+def _bind(program: Any, args: Mapping[str, Any]) -> Any:
+    _, by_name = split_inputs(program, args)
+    if by_name:
+        return lambda: program(**args)
+    return lambda: program(*args.values())
+
+
+def _compile(program: Any, args: Mapping[str, Any]) -> Any:
+    """Run a program of JAX's as one compiled one, its parameters as arguments of it."""
+    jax = sys.modules["jax"]
+    held = arrays_of(program)
+
+    def whole(arrays: list[Any], given: Mapping[str, Any]) -> Any:
+        following = iter(arrays)
+        out = _bind(rebuild(program, lambda _: next(following)), given)()
+        return dict(leaves(out, "output"))
+
+    return jax.jit(whole)(held, dict(args))
+
+
+def output_arrays(out: Any) -> dict[str, np.ndarray]:
+    """Return the arrays of an output by their paths, in float64."""
+    found = (
+        out
+        if isinstance(out, dict) and all(k.startswith("output") for k in map(str, out))
+        else None
+    )
+    arrays = {}
+    for path, leaf in found.items() if found is not None else leaves(out, "output"):
+        array = to_numpy(leaf)
+        if array is not None:
+            arrays[path] = array
+    return arrays
+
+
+def is_users_code(program: Any) -> bool:
+    """Tell whether Python can look at the code of a program."""
+    code = getattr(getattr(program, "__func__", program), "__code__", None)
+    return code is None or is_users_file(code.co_filename) or is_array(program)

@@ -1,0 +1,124 @@
+"""The user's programs, inputs and dumps from the command line's files."""
+
+import importlib.util
+import inspect
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from compare.look.rebuild import is_instance
+from compare.registry.third_party import say_error
+from shared.errors import UserError
+
+
+def load_program(given: str) -> Any:
+    """Return what `file.py:function` returns when it is called: a program with its parameters."""
+    file, colon, name = given.rpartition(":")
+    path = Path(file)
+    if not colon or not path.is_file():
+        raise UserError(
+            f"{given!r} names no program: give file.py:function, where the function takes no "
+            "arguments and returns what is to be called."
+        )
+    make = getattr(_import_file(path), name, None)
+    if make is None:
+        raise UserError(f"{path} defines no {name!r}: give file.py:function.")
+    if not callable(make):
+        raise UserError(f"{given} is a {type(make).__name__}: give a function without arguments.")
+    try:
+        inspect.signature(make).bind()
+    except TypeError:
+        raise UserError(
+            f"{given} takes arguments: give a function without any, which returns what is to be "
+            "called."
+        ) from None
+    except ValueError:  # it has no signature to read
+        pass
+    try:
+        program = make()
+    except Exception as error:
+        error.add_note(f"This is what {given} raised; compare diagnose only called it.")
+        raise
+    if not callable(program):
+        raise UserError(
+            f"{given} returns a {type(program).__name__}, which cannot be called: return a module "
+            "or a function of arrays."
+        )
+    return program
+
+
+def _import_file(path: Path) -> Any:
+    """Import a file under its own name, its folder first on the path, as Python runs a script."""
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else None
+    name = name or f"diagnosed_{abs(hash(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} is no Python file: give file.py:function.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and NNX look their own module up
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{path} could not be imported: {error}.") from error
+    except Exception as error:
+        raise UserError(f"{path} could not be imported: {say_error(error)}.") from error
+    return module
+
+
+def load_named(path: Path) -> dict[str, np.ndarray]:
+    """Load the arrays of a .npz or .safetensors file by name; nothing is unpickled."""
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        elif path.suffix == ".npy":
+            arrays = {"input": np.load(path, allow_pickle=False)}
+        elif path.suffix == ".safetensors":
+            with safe_open(path, framework="np") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        else:
+            raise UserError(f"{path}: give a .npz or a .safetensors file.")
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}.") from None
+    except (OSError, ValueError, TypeError, SafetensorError, EOFError) as error:
+        raise UserError(f"Could not read {path}: {say_error(error)}.") from error
+    if not arrays:
+        raise UserError(f"{path} holds no arrays.")
+    return arrays
+
+
+def with_params(program: Any, params: dict[str, np.ndarray], given: str) -> Any:
+    """Return a program with its parameters from a file.
+
+    A torch.nn.Module and an nnx.Module are loaded by name; a function takes them as a dict, its
+    first argument.
+    """
+    if is_instance(program, "torch.nn", "Module"):
+        torch = sys.modules["torch"]
+        try:
+            program.load_state_dict({name: torch.from_numpy(a) for name, a in params.items()})
+        except RuntimeError as error:
+            raise UserError(f"--params does not fit {given}: {say_error(error)}.") from error
+        return program
+    if is_instance(program, "flax.nnx", "Module"):
+        nnx = sys.modules["flax.nnx"]
+        state = dict(nnx.to_flat_state(nnx.state(program)))
+        held = {".".join(map(str, path)): variable for path, variable in state.items()}
+        if unknown := sorted(set(params) - set(held)):
+            raise UserError(f"--params does not fit {given}: it has no {unknown[0]!r}.")
+        for name, array in params.items():
+            if held[name].get_value().shape != array.shape:
+                raise UserError(
+                    f"--params does not fit {given}: {name} has the shape {array.shape}."
+                )
+            held[name].set_value(sys.modules["jax"].numpy.asarray(array))
+        nnx.update(program, nnx.from_flat_state(list(state.items())))
+        return program
+    return partial(program, params)

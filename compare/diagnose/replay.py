@@ -1,0 +1,135 @@
+"""What lies behind the first difference: modules of the right, run on the left's own inputs.
+
+Behind the first bug every array differs, so nothing is matched there any more. But a module of the
+right that holds the same parameters as one of the left can be given the input that the left one
+had.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compare.diagnose.execute import cast, computing
+from compare.diagnose.parting import Parting
+from compare.look.hooks import modules_of
+from compare.look.match import aligned, layout_of, tolerance
+from compare.look.rebuild import arrays_of, rebuild
+from compare.look.values import Value, apart, signature_of, to_numpy
+from compare.look.watch import leaves
+
+MOST = 200  # modules of either side that are tried
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A module, its path, and the signatures of all its parameters."""
+
+    path: str
+    module: Any
+    params: tuple[np.ndarray, ...]
+
+    def is_equal(self, other: "_Part") -> bool:
+        return len(self.params) == len(other.params) and all(
+            a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=0)
+            for a, b in zip(self.params, other.params, strict=True)
+        )
+
+
+def find_further(
+    left: Any, right: Any, parting: Parting, noise: Callable[[Value], float]
+) -> list[str]:
+    """Return a sentence for each module that differs on the left's own input."""
+    ours, theirs = _parts(left), _parts(right)
+    first = {name for value in (parting.left, parting.right) if value for name in _paths(value)}
+    wrong: list[str] = []
+    said = []
+    for part in sorted(ours, key=lambda part: -part.path.count(".")):
+        twins = [other for other in theirs if part.is_equal(other)]
+        inside = [
+            path
+            for path in (*wrong, *first)
+            if not part.path or path == part.path or path.startswith(f"{part.path}.")
+        ]
+        if len(twins) != 1 or inside:
+            continue
+        gap = _replay(left, right, part, twins[0], noise)
+        if gap is not None:
+            wrong.append(part.path)
+            said.append(
+                f"{twins[0].path or type(twins[0].module).__name__} of {right.side.name} differs "
+                f"by {gap:.2g} from {part.path} of {left.side.name} on the same input"
+            )
+    return said
+
+
+def _paths(value: Value) -> list[str]:
+    return [name for kind, name, _ in value.sightings if kind == "module"]
+
+
+def _parts(observed: Any) -> list[_Part]:
+    parts = []
+    modules = modules_of(observed.side.program, observed.side.framework)
+    for path, module in list(modules.items())[:MOST]:
+        held = arrays_of(module)
+        arrays = [array for array in map(to_numpy, held) if array is not None]
+        signatures = sorted((signature_of(a) for a in arrays), key=lambda s: (len(s), *s[-2:]))
+        if signatures and callable(module):
+            parts.append(_Part(path, module, tuple(signatures)))
+    return parts
+
+
+def _replay(
+    left: Any, right: Any, ours: _Part, theirs: _Part, noise: Callable[[Value], float]
+) -> float | None:
+    """Return how far the right's module is from the left's on the left's input; None if equal."""
+    given, gave = _seen(left, f"{ours.path} input[0]"), _seen(left, ours.path)
+    own = _seen(right, f"{theirs.path} input[0]")
+    if given is None or gave is None or own is None:
+        return None
+    array = _arranged(given.array, own.shape)
+    if array is None:
+        return None
+    framework = right.side.framework
+    try:
+        with computing(framework, "float64", 0):
+            module = rebuild(theirs.module, lambda a: cast(a, "float64", framework))
+            out = to_numpy(next(leaves(module(_held(array, framework))))[1])
+    except Exception:  # it wants more than one input, or integers
+        return None
+    if out is None or out.size != gave.size:
+        return None
+    allowed = tolerance(noise(gave))
+    if layout_of(gave.array, out, allowed) in ("same", "axes"):
+        return None
+    other = aligned(gave.array, out)
+    return None if other is None else apart(gave.array, other)
+
+
+def _seen(observed: Any, name: str) -> Value | None:
+    look = observed.float64.look
+    for value in look.values.values():
+        if any(kind == "module" and path == name for kind, path, _ in value.sightings):
+            return value
+    return None
+
+
+def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return an array with its axes moved to a shape; None if they do not fit, or fit two ways."""
+    if array.shape == shape:
+        return array
+    if sorted(array.shape) != sorted(shape) or len(set(shape)) != len(shape):
+        return (
+            array.reshape(shape)
+            if array.size == int(np.prod(shape)) and array.ndim != len(shape)
+            else None
+        )
+    return array.transpose([array.shape.index(size) for size in shape])
+
+
+def _held(array: np.ndarray, framework: str) -> Any:
+    if framework == "torch":
+        return sys.modules["torch"].from_numpy(np.array(array))
+    return sys.modules["jax"].numpy.asarray(array) if framework == "jax" else array

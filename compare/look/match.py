@@ -1,0 +1,158 @@
+"""Find the arrays that two programs have in common, whatever each calls them.
+
+Two arrays are matched if their sorted numbers agree: no transpose and no reshape changes those.
+They are found through an index of their signatures, so that the time grows with the number of
+arrays, not with the number of pairs.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from compare.look.values import FLOAT32_U, HALFWAY, Value, apart
+
+MOST_CANDIDATES = 12  # of one signature that are compared number by number
+SAMPLE = 97  # numbers that are compared before whole arrays are
+
+Noise = Callable[[Value], float]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two arrays with the same numbers, and how they are arranged."""
+
+    left: Value
+    right: Value
+    layout: str  # "same", "axes" moved or split or merged, "turned" within one shape, "order"
+
+    @property
+    def is_solid(self) -> bool:
+        """Whether they are arranged as their shapes say that they should be."""
+        return self.layout in ("same", "axes")
+
+
+def tolerance(noise: float) -> float:
+    """Return the relative difference in float64 that float32's rounding of `noise` accounts for."""
+    return HALFWAY * min(max(noise, FLOAT32_U), 1.0)
+
+
+def match_values(left: Sequence[Value], right: Sequence[Value], noise: Noise) -> list[Match]:
+    """Match each array of either program with the nearest in order of the other that it equals."""
+    back = [Match(m.right, m.left, m.layout) for m in _match_one_way(right, left, noise)]
+    pairs = {(id(m.left), id(m.right)): m for m in (*_match_one_way(left, right, noise), *back)}
+    return sorted(pairs.values(), key=lambda m: (m.left.order, m.right.order))
+
+
+def _match_one_way(left: Iterable[Value], right: Iterable[Value], noise: Noise) -> list[Match]:
+    index = _Index(right)
+    matches, at = [], 0
+    for value in left:
+        allowed = tolerance(noise(value))
+        found = sorted(index.find(value, allowed), key=lambda other: abs(other.order - at))
+        options: list[tuple[int, Match]] = []
+        for other in found[:MOST_CANDIDATES]:
+            layout = layout_of(value.array, other.array, max(allowed, tolerance(noise(other))))
+            options.append((_rank(value, other, layout), Match(value, other, layout)))
+            if layout == "same":
+                break
+        if options:
+            _, best = min(options, key=lambda option: option[0])
+            matches.append(best)
+            at = best.right.order
+    return matches
+
+
+def _rank(left: Value, right: Value, layout: str) -> int:
+    """Return which of several matches counts: another order within one shape says more than axes.
+
+    Heads that are split by a reshape instead of a transpose are a reshape of the array before.
+    """
+    if layout == "same":
+        return 0
+    one_shape = [n for n in left.shape if n != 1] == [n for n in right.shape if n != 1]
+    return 1 if one_shape else {"axes": 2, "order": 3}[layout]
+
+
+class _Index:
+    """Arrays by size, sorted by their root mean square."""
+
+    def __init__(self, values: Iterable[Value]):
+        self.by_size: dict[int, list[tuple[float, int, Value]]] = {}
+        for number, value in enumerate(values):
+            entry = (float(value.signature[-1]), number, value)
+            self.by_size.setdefault(value.size, []).append(entry)
+        for entries in self.by_size.values():
+            entries.sort()
+
+    def find(self, value: Value, allowed: float) -> Iterator[Value]:
+        """Yield those whose signature is that of `value` within a relative difference."""
+        entries = self.by_size.get(value.size, [])
+        rms = float(value.signature[-1])
+        scale = float(np.abs(value.signature[1:]).max(initial=0))
+        reach = allowed * scale
+        first = bisect_left(entries, (rms - reach,))
+        last = bisect_right(entries, (rms + reach, len(entries)))
+        for _, _, other in entries[first:last]:
+            ours, theirs = value.signature, other.signature
+            if ours.shape == theirs.shape and np.abs(ours - theirs).max() <= reach:
+                yield other
+
+
+def layout_of(a: np.ndarray, b: np.ndarray, allowed: float) -> str:
+    """Return how two arrays of the same numbers are arranged: see Match.layout."""
+    a, b = _squeeze(a), _squeeze(b)
+    if a.shape == b.shape:
+        if apart(a, b) <= allowed:
+            return "same"
+        turned = any(apart(a, t) <= allowed for t in _turns(b) if t.shape == a.shape)
+        return "turned" if turned else "order"
+    if sorted(a.shape) == sorted(b.shape):
+        if any(apart(a, t) <= allowed for t in _turns(b) if t.shape == a.shape):
+            return "axes"
+        return "order"
+    return "axes" if _is_reshaped(a, b, allowed) else "order"
+
+
+def aligned(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """Return `b` with its axes moved so that it is nearest to `a`; None if no shape fits."""
+    a_shape = _squeeze(a).shape
+    fits = [turn for turn in _turns(_squeeze(b)) if turn.shape == a_shape]
+    if fits:
+        return min(fits, key=lambda turn: apart(_squeeze(a), turn)).reshape(a.shape)
+    return b.reshape(a.shape) if a.size == b.size else None
+
+
+def _squeeze(array: np.ndarray) -> np.ndarray:
+    return array.reshape([size for size in array.shape if size != 1])
+
+
+def _turns(array: np.ndarray) -> Iterator[np.ndarray]:
+    orders = permutations(range(array.ndim)) if array.ndim <= 5 else [range(array.ndim)]
+    for order in orders:
+        yield array.transpose(tuple(order))
+
+
+def _is_reshaped(a: np.ndarray, b: np.ndarray, allowed: float) -> bool:
+    """Tell whether moving axes and then splitting or merging them makes one of the other."""
+    sample = np.unique(np.linspace(0, a.size - 1, SAMPLE).astype(np.int64))
+    scale = max(float(np.abs(x[np.isfinite(x)]).max(initial=0)) for x in (a, b))
+    others = [(turn, _take(turn, sample)) for turn in _turns(b)]
+    for turn in _turns(a):
+        some = _take(turn, sample)
+        for other, its in others:
+            with np.errstate(invalid="ignore"):
+                near = np.abs(some - its) <= allowed * scale
+            is_near = (near | (some == its)).all()
+            if is_near and apart(turn.reshape(-1), other.reshape(-1)) <= allowed:
+                return True
+    return False
+
+
+def _take(array: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Return some numbers of an array by their place in the order of its axes, without a copy."""
+    if not array.ndim:
+        return array.reshape(1)
+    return array[np.unravel_index(indices, array.shape)]

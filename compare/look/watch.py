@@ -1,0 +1,285 @@
+"""Look at every array that a program computes while it runs, without a line for that in it.
+
+Python can call a function at every line and every return (sys.settrace). So the local variables of
+the user's own code are seen each time they are bound, and what a library returns to it is seen
+under the text of the call. Modules are seen by the means of their frameworks; see hooks.py.
+"""
+
+import dis
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from compare.look.rebuild import is_array
+from compare.look.sources import call_text, is_users_file, place_of
+from compare.look.values import Store, Value, dtype_of, to_numpy
+
+MOST_PIECES = 20_000  # of a loop, that are put together
+LARGEST_CONSTANT = 2**17  # numbers in what does not come from an input: a parameter, above it
+LARGEST_WHOLE = 2**27  # numbers in what is put together of a loop's pieces
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each array within tuples, lists, dicts and dataclasses, with the path to it."""
+    if is_array(value) or isinstance(value, np.generic | float):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, f"{name}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        names = getattr(value, "_fields", None) or [f"[{n}]" for n in range(len(value))]
+        for key, item in zip(names, value, strict=True):
+            yield from leaves(item, f"{name}{key}" if key.startswith("[") else f"{name}.{key}")
+    elif is_dataclass(value) and not isinstance(value, type):
+        for part in fields(value):
+            yield from leaves(getattr(value, part.name, None), f"{name}.{part.name}")
+    elif hasattr(value, "get_value") and hasattr(value, "shape"):  # an nnx.Variable
+        yield name, value.get_value()
+
+
+class Look:
+    """What was seen of one run: each array once, in the order of computing."""
+
+    def __init__(self, store: Store, look: tuple[str, ...] = ()):
+        self.store = store
+        self.look = look
+        self.values: dict[str, Value] = {}  # by digest
+        self.blind: dict[str, None] = {}
+        self.by_sighting: dict[tuple[str, str, int], Value] = {}
+        self.seen_of: dict[tuple[str, str], int] = {}
+        self.groups: dict[tuple[Any, ...], list[Value]] = {}
+        self.frames: dict[int, _Frame] = {}
+        self.serial = 0
+        self.digests: dict[int, tuple[Any, Any, str]] = {}
+
+    def _digest(self, leaf: Any) -> str | None:
+        """Keep an array's numbers; return their digest, or None where there are none to see."""
+        mark = _mark_of(leaf)
+        known = self.digests.get(id(leaf))
+        if known is not None and known[0]() is leaf and known[1] == mark:
+            return known[2]
+        array = to_numpy(leaf)
+        if array is None:
+            return None
+        digest = self.store.put(array)
+        if is_array(leaf) and mark is not None:
+            self.digests[id(leaf)] = (weakref.ref(leaf), mark, digest)
+        return digest
+
+    def _is_large_constant(self, leaf: Any) -> bool:
+        """Tell whether an array is large and was not seen before."""
+        size = getattr(leaf, "size", 0)
+        size = size() if callable(size) else size
+        known = self.digests.get(id(leaf))
+        return int(np.prod(size)) > LARGEST_CONSTANT and not (known and known[0]() is leaf)
+
+    def see(
+        self,
+        kind: str,
+        name: str,
+        where: str,
+        value: Any,
+        parents: Iterable[Value] = (),
+        within: "_Frame | None" = None,
+    ) -> list[Value]:
+        """Keep every array in a value; return them. What has no values to see is blind."""
+        found = []
+        parents = list(parents)
+        from_input = kind == "input" or any(parent.from_input for parent in parents)
+        for path, leaf in leaves(value, name):
+            if not from_input and kind != "module" and self._is_large_constant(leaf):
+                continue
+            digest = self._digest(leaf)
+            if digest is None:
+                if "Tracer" in type(leaf).__name__:
+                    self.blind[f"{path} ({where})"] = None
+                continue
+            known = self.values.get(digest)
+            if known is None:
+                shape = self.store.shapes[digest]
+                known = Value(digest, shape, dtype_of(leaf), len(self.values), self.store)
+                known.parents.update(parents)
+                known.from_input = from_input
+                self.values[digest] = known
+            known.sightings.append((kind, path, where))
+            number = self.seen_of.get((path, where), 0)
+            self.seen_of[path, where] = number + 1
+            self.by_sighting[path, where, number] = known
+            known.keys.append((path, where, number))
+            if within is not None:
+                for level in (within, within.caller):
+                    if level is not None:
+                        key = (level.serial, path, where, known.shape)
+                        self.groups.setdefault(key, []).append(known)
+            found.append(known)
+        return found
+
+    def twin_of(self, value: Value) -> Value | None:
+        """Return what this run has of what another run of the same program has seen."""
+        for key in value.keys:
+            if key in self.by_sighting:
+                return self.by_sighting[key]
+        return None
+
+    def nodes_of(self, value: Any) -> list[Value]:
+        """Return what was seen already of the arrays in a value."""
+        nodes = []
+        for _, leaf in leaves(value):
+            digest = None if self._is_large_constant(leaf) else self._digest(leaf)
+            if digest is not None and digest in self.values:
+                nodes.append(self.values[digest])
+        return nodes
+
+    @contextmanager
+    def tracing(self) -> Iterator[None]:
+        """Look at all that Python runs within the block."""
+        before = sys.gettrace()
+        sys.settrace(self._on_call)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+            self.frames.clear()
+
+    def user_frame(self, frame: FrameType | None) -> "_Frame | None":
+        """Return what is known of a frame, if it is of the user's code and looked at."""
+        return self.frames.get(id(frame)) if frame is not None else None
+
+    def _on_call(self, frame: FrameType, event: str, arg: Any) -> Callable | None:
+        if is_users_file(frame.f_code.co_filename, self.look):
+            caller = frame.f_back
+            while caller is not None and id(caller) not in self.frames:
+                caller = caller.f_back
+            self.serial += 1
+            self.frames[id(frame)] = _Frame(self, frame, self.user_frame(caller), self.serial)
+            return self._on_line
+        caller_frame = self.user_frame(frame.f_back)
+        if caller_frame is None or frame.f_code.co_flags & 0x20:  # a generator returns no value
+            return None
+        frame.f_trace_lines = False
+        parents = self.nodes_of(tuple(frame.f_locals.values()))
+        return self._returning(caller_frame, frame.f_back, parents)
+
+    def _returning(self, caller: "_Frame", back: Any, parents: list[Value]) -> Callable:
+        def on_return(frame: FrameType, event: str, arg: Any) -> Callable:
+            if event == "return" and arg is not None:
+                parents_all = [*parents, *caller.pending]
+                name, where = call_text(back), place_of(back)
+                caller.pending.update(self.see("call", name, where, arg, parents_all, caller))
+            return on_return
+
+        return on_return
+
+    def _on_line(self, frame: FrameType, event: str, arg: Any) -> Callable:
+        known = self.frames.get(id(frame))
+        if known is None or event == "exception":
+            return self._on_line
+        known.look_at_locals(frame)
+        if event == "return":
+            parents = known.loaded_now(frame) | known.pending
+            where = f"{place_of(frame)}"
+            name = f"{frame.f_code.co_qualname} returns".replace("<locals>.", "")
+            seen = self.see("call", name, where, arg, parents, known.caller)
+            if known.caller is not None:
+                known.caller.pending.update(seen)
+            del self.frames[id(frame)]
+        known.line = frame.f_lineno
+        return self._on_line
+
+    def put_together(self) -> None:
+        """Make one value of the pieces that a loop computed, so that a whole batch can match."""
+        made = set()
+        for (_, name, where, shape), pieces in self.groups.items():
+            distinct = list({id(piece): piece for piece in pieces}.values())
+            if not 1 < len(distinct) <= MOST_PIECES:
+                continue
+            if len(pieces) * int(np.prod(shape)) > LARGEST_WHOLE:
+                continue
+            array = np.stack([piece.array for piece in pieces])
+            digest = self.store.put(array)
+            if digest in self.values or digest in made:
+                continue
+            made.add(digest)
+            last = distinct[-1]
+            whole = Value(digest, array.shape, last.dtype, last.order, self.store)
+            whole.sightings.append(("local", f"{name}, {len(pieces)} times", where))
+            whole.parents.update(distinct)
+            whole.pieces = tuple(distinct)
+            self.values[digest] = whole
+
+
+class _Frame:
+    """A call of a user's function that is under way."""
+
+    def __init__(self, look: Look, frame: FrameType, caller: "_Frame | None", serial: int):
+        self.look, self.caller, self.serial = look, caller, serial
+        self.line = frame.f_lineno
+        self.bound: dict[str, tuple[Any, Any]] = {}
+        self.pending: set[Value] = set()  # seen since a name was bound
+        self.look_at_locals(frame)
+
+    def look_at_locals(self, frame: FrameType) -> None:
+        """See the variables that were bound anew, or changed in place, since the last line."""
+        fresh = [
+            (name, value)
+            for name, value in frame.f_locals.items()
+            if name != "self" and self._is_new(name, value, frame)
+        ]
+        if not fresh:
+            return
+        parents = self.loaded_now(frame) | self.pending
+        where = f"{place_of(frame).rsplit(':', 1)[0]}:{self.line}"
+        function = frame.f_code.co_qualname.replace("<locals>.", "")
+        for name, value in fresh:
+            self.look.see("local", f"{name} in {function}", where, value, parents, self)
+        self.pending.clear()
+
+    def _is_new(self, name: str, value: Any, frame: FrameType) -> bool:
+        is_plain = isinstance(value, tuple | list | dict | np.generic | float)
+        if not (is_plain or is_array(value) or is_dataclass(value)):
+            return False
+        mark = _mark_of(value)
+        before = self.bound.get(name)
+        self.bound[name] = (value, mark)
+        return before is None or before[0] is not value or before[1] != mark
+
+    def loaded_now(self, frame: FrameType) -> set[Value]:
+        """Return what the line that ran last has read of the variables."""
+        names = _names_loaded(frame.f_code).get(self.line, ())
+        loaded = tuple(self.bound[name][0] for name in names if name in self.bound)
+        return set(self.look.nodes_of(loaded))
+
+
+def _mark_of(value: Any) -> Any:
+    """Return what changes when an array is written to in place, or a list grows."""
+    if type(value) is np.ndarray:
+        flat = (
+            value.reshape(-1)[:: max(1, value.size // 4096)] if value.flags.c_contiguous else value
+        )
+        return hash(np.asarray(flat).tobytes())
+    if isinstance(value, list | dict | tuple):
+        return len(value)
+    return getattr(value, "_version", 0)
+
+
+@cache
+def _names_loaded(code: CodeType) -> Mapping[int, tuple[str, ...]]:
+    """Return the local variables that each line reads."""
+    names: dict[int, list[str]] = {}
+    for instruction in dis.get_instructions(code):
+        positions = instruction.positions
+        if positions is None or positions.lineno is None:
+            continue
+        if instruction.opname.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE")):
+            found = instruction.argval
+            names.setdefault(positions.lineno, []).extend(
+                found if isinstance(found, tuple) else [found]
+            )
+    return {line: tuple(found) for line, found in names.items()}
