@@ -43,17 +43,14 @@ def find_further(
 ) -> list[str]:
     """Return a sentence for each module that differs on the left's own input."""
     ours, theirs = _parts(left), _parts(right)
-    first = {name for value in (parting.left, parting.right) if value for name in _paths(value)}
+    first = [_paths(value) for value in (parting.left, parting.right) if value]
     wrong: list[str] = []
     said = []
     for part in sorted(ours, key=lambda part: -part.path.count(".")):
         twins = [other for other in theirs if part.is_equal(other)]
-        inside = [
-            path
-            for path in (*wrong, *first)
-            if not part.path or path == part.path or path.startswith(f"{part.path}.")
-        ]
-        if len(twins) != 1 or inside:
+        # What a module is given parted before it.
+        found = [path for paths in first if f"{part.path} input[0]" not in paths for path in paths]
+        if len(twins) != 1 or any(_is_within(path, part.path) for path in (*wrong, *found)):
             continue
         gap = _replay(left, right, part, twins[0], noise)
         if gap is not None:
@@ -63,6 +60,10 @@ def find_further(
                 f"by {gap:.2g} from {part.path} of {left.side.name} on the same input"
             )
     return said
+
+
+def _is_within(path: str, part: str) -> bool:
+    return not part or path == part or path.startswith(f"{part}.")
 
 
 def _paths(value: Value) -> list[str]:

@@ -129,7 +129,7 @@ def _recognise_extra(parting: Parting, x: np.ndarray, names: Names) -> str | Non
             factor = find_factor(before, parent.array)
             if factor is not None:
                 name = name_factor(factor, (before, *(p.array for p in value.parents)))
-                return f"only {which} multiplies by {name} before: is a scale missing?"
+                return f"only {which} multiplies by {name} before, in {parent}: is a scale missing?"
             for candidate in formulas(before):
                 if explains(candidate, parent.array):
                     return _link(f"only {which} computes {candidate.name} before", candidate)
