@@ -9,15 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from page_browser import Watched
 from safetensors.numpy import save_file
 from tiny import ROOT
 
 from compare.diagnose import command
-from compare.diagnose.api import diagnose
-from compare.diagnose.load import load_program
-from compare.diagnose.page import write_page
-from compare.page.render import content_security_policy
 from shared.errors import UserError
 
 MINE = """
@@ -282,29 +277,3 @@ def test_dumps_are_matched_by_value(folder, capsys):
     other = dump(folder, "other", tokens=x, feature=shuffled, logits=0.5 * out)
     assert run("--dumps", left, other) == 1
     assert "OTHER ORDER" in capsys.readouterr().out
-
-
-@pytest.fixture
-def page(folder) -> Path:
-    """The page of a bug, in whose source text HTML stands."""
-    programs = [load_program(f"mine.py:{name}") for name in ("make", "make_wrong")]
-    x = np.random.default_rng(0).standard_normal((7, 3))
-    names = ("<b>left</b>", '"</script><script>alert(1)</script>')
-    write_page(folder / "r.html", diagnose(*programs, x, names=names), names)
-    return folder / "r.html"
-
-
-def test_the_page_escapes_what_users_wrote_and_asks_for_nothing(browser, page):
-    text = page.read_text()
-    assert "<b>" not in text
-    assert "<script>alert" not in text
-    opened = Watched(browser, page)
-    view = opened.page
-    assert "Bug" in view.inner_text("h1")
-    assert "</script><script>alert(1)</script>" in view.inner_text("body")
-    assert view.locator("text=part here").count() == 1
-    assert "leaky in make_wrong.forward" in view.inner_text("body")
-    policy = view.get_attribute('meta[http-equiv="Content-Security-Policy"]', "content")
-    scripts = view.eval_on_selector_all("script", "found => found.map(s => s.textContent)")
-    assert policy == content_security_policy(scripts)
-    opened.close()
