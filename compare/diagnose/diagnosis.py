@@ -241,7 +241,7 @@ class Judgement:
                     f"in a float64 run {side.side.name} computes {value} in {value.dtype}, and the "
                     f"difference, {found[0]:.2g}, is of that size"
                 )
-            elif verdict == "bug" and not hints and found[0] < AS_FLOAT32_ROUNDS * noise:
+            elif verdict == "bug" and not hints and found[0] < AS_FLOAT32_ROUNDS * FLOAT32_U:
                 verdict = "float32 within float64"
                 sentence = (
                     f"the first difference in float64, {found[0]:.2g}, is as large as float32 "
