@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 from shared.errors import UserError
 
+LARGEST = 10**9  # number of anything: more channels are no size of an array
 Attention = Literal["looped", "vectorized", "blocked", "builtin", "histogram"]
 
 
@@ -36,8 +37,7 @@ class EvaluationConfig:
     """Where PyTorch and JAX compute; NumPy always computes on the CPU."""
 
     def __post_init__(self) -> None:
-        if self.eval_batch_size < 1:
-            raise UserError(bad_option("eval_batch_size", self.eval_batch_size, "1 or more"))
+        check_count("eval_batch_size", self.eval_batch_size)
         if self.attention == "histogram" and self.normalization != "global":
             raise UserError(
                 f"--attention histogram does not hold for --normalization {self.normalization}: "
@@ -82,8 +82,7 @@ class Config(EvaluationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("num_channels", "epochs", "batch_size", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UserError(bad_option(name, getattr(self, name), "1 or more"))
+            check_count(name, getattr(self, name))
         for name in ("learning_rate", "nats_per_bit"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(bad_option(name, getattr(self, name), "a positive number"))
@@ -99,6 +98,13 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 def bad_option(name: str, found: object, expected: str) -> str:
     """Say in one sentence what is wrong with the option for the field `name`."""
     return f"--{name.replace('_', '-')} is {found}: give {expected}."
+
+
+def check_count(name: str, found: int, least: int = 1) -> None:
+    """Raise UserError unless the field `name` holds a number of things that there can be."""
+    if not least <= found <= LARGEST:
+        expected = f"{least} or more" if found < least else f"{LARGEST} or less"
+        raise UserError(bad_option(name, found, expected))
 
 
 PRESETS = {
