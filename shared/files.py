@@ -13,18 +13,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from shared.errors import UserError
 
 T = TypeVar("T")
 SHA256 = "sha256"  # the key of the metadata that holds the checksum of all else in the file
-LONGEST = 200  # characters of a reason: what a file says of itself can be a book
+# Whole numbers in a file, no larger than float64, and so JavaScript, holds exactly.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+CountFrom1 = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
 
 @contextmanager
@@ -130,11 +132,17 @@ def _without_nan(value: Any) -> Any:
 
 def read_json(path: Path, kind: type[T], advice: str) -> T:
     """Read a JSON file of a type; UserError says what is wrong in it and where, then `advice`."""
+    return decode_json(read_file(path, advice), kind, str(path), advice)
+
+
+def read_file(path: Path, advice: str) -> bytes:
+    """Read a regular file; UserError, followed by `advice`, if it may not be read or is none."""
     try:
-        content = path.read_bytes()
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UserError(f"Could not read {path}: it is no regular file; {advice}.")
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"Could not read {path}: {error.strerror}; {advice}.") from error
-    return decode_json(content, kind, str(path), advice)
 
 
 def decode_json(content: bytes, kind: type[T], where: str, advice: str) -> T:
@@ -145,10 +153,7 @@ def decode_json(content: bytes, kind: type[T], where: str, advice: str) -> T:
     try:
         return msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
     except (ValueError, RecursionError) as error:
-        reason = str(error)
-        if len(reason) > LONGEST:
-            reason = f"{reason[: LONGEST // 2]}...{reason[-LONGEST // 2 :]}"
-        raise UserError(f"{where} cannot be read: {reason}; {advice}.") from error
+        raise UserError(f"{where} cannot be read: {error}; {advice}.") from error
 
 
 def _decode_path(kind: type, found: Any) -> Any:
@@ -172,22 +177,33 @@ def save_arrays(
         temporary.write_bytes(content)
 
 
-def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def load_arrays(
+    path: Path, *, from_elsewhere: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read arrays and metadata, the checksum held against them; a file from elsewhere has none.
 
     Raises UserError, which names the file and what is wrong with it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no checkpoint {path}: give a .safetensors file of a run folder.")
     try:
+        if not path.is_file():
+            raise FileNotFoundError
+        path.open("rb").close()  # safetensors does not say why a file may not be read
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError, TypeError) as error:
+    except FileNotFoundError as error:
+        raise UserError(
+            f"There is no checkpoint {path}: give a .safetensors file of a run folder."
+        ) from error
+    except OSError as error:
+        raise UserError(f"Could not read {path}: {error.strerror}; make it readable.") from error
+    except Exception as error:  # whatever a crafted header makes safetensors and NumPy raise
         raise UserError(f"{path} is not a readable safetensors file: {error}.") from error
     expected = metadata.pop(SHA256, None)
-    if expected is not None and checksum(arrays, metadata) != expected:
+    if expected is None and from_elsewhere:
+        return arrays, metadata
+    if checksum(arrays, metadata) != expected:
         raise UserError(f"The checkpoint {path} is damaged: its checksum is not that of its data.")
     return arrays, metadata
 

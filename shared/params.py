@@ -124,7 +124,7 @@ def save_params(
 
 def load_params(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read parameters and metadata; UserError says what is wrong with the file."""
-    params, metadata = load_arrays(path)
+    params, metadata = load_arrays(path, from_elsewhere=True)
     try:
         check_params(params)
     except UserError as error:

@@ -238,6 +238,14 @@ def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):
     assert find_folder(tmp_path / "latest") == run.path
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
+def test_a_latest_that_is_no_link_is_left_alone(make, tmp_path: Path):
+    make(tmp_path / "latest")
+    with pytest.raises(UserError, match=r"latest is to be a link to .*, and is none: rename it"):
+        RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax")
+    assert [path.name for path in tmp_path.iterdir()] == ["latest"]
+
+
 def test_a_run_that_is_not_there_or_holds_nothing_is_a_sentence(tmp_path: Path):
     with pytest.raises(UserError, match="There is no run folder"):
         resumed_config(Config, tmp_path / "gone", None)
