@@ -67,7 +67,7 @@ def replacing(path: Path, *, previous: Path | None = None) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Raise UserError unless `path` can be written: a file's name in a folder that is there."""
+    """Raise UserError unless `path` can be written: a file's name in a folder that lets one."""
     if not path.name:
         raise UserError(f"Could not write {str(path)!r}: give the name of a file.")
     try:
@@ -76,6 +76,9 @@ def check_writable(path: Path) -> None:
             raise UserError(f"Could not write {path}: there is no folder {folder}.")
         if path.is_dir():
             raise UserError(f"Could not write {path}: it is a folder.")
+        place = path if is_device(path) else Path(os.path.realpath(path)).parent
+        if not os.access(place, os.W_OK):
+            raise UserError(f"Could not write {path}: Permission denied.")
     except OSError as error:
         raise UserError(f"Could not write {path}: {error.strerror}.") from error
 

@@ -1,5 +1,6 @@
 """`--resume RUN`: find a run's checkpoints, the options it was begun with, and where to go on."""
 
+import os
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -43,8 +44,9 @@ def find_folder(given: Path) -> Path:
 def saved_names(folder: Path) -> list[str]:
     """Name the implementations that have a checkpoint in a run folder."""
     endings = (SUFFIX, previous_path(Path(SUFFIX)).name)
+    files = [name for name in os.listdir(folder) if not name.startswith(".")]
     return sorted(
-        {path.name.removesuffix(end) for end in endings for path in folder.glob(f"[!.]*{end}")}
+        {name.removesuffix(end) for end in endings for name in files if name.endswith(end)}
     )
 
 

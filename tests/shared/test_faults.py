@@ -17,6 +17,7 @@ import pytest
 from conftest import TRAINERS, import_or_skip
 from resuming import DATA, PROBLEM, finish, interrupt, make_config
 
+from shared.cli import run_main
 from shared.config import Config
 from shared.data import mnist
 from shared.data.digits import Digits
@@ -251,6 +252,19 @@ def test_a_run_that_is_not_there_or_holds_nothing_is_a_sentence(tmp_path: Path):
         resumed_config(Config, tmp_path / "gone", None)
     with pytest.raises(UserError, match="holds no checkpoint to go on from"):
         resumed_config(Config, tmp_path, None)
+
+
+def test_a_run_folder_that_may_not_be_looked_into_is_a_sentence(
+    tmp_path: Path, monkeypatch, capsys
+):
+    def refuse(folder: Path) -> None:  # as the system does, but for root
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(sys, "argv", ["x"])
+    with pytest.raises(SystemExit, match="2"):
+        run_main(lambda args: resumed_config(Config, tmp_path, None).epochs)
+    assert capsys.readouterr().err == f"error: Could not use {tmp_path}: Permission denied.\n"
 
 
 def test_only_another_implementations_checkpoint_is_there(tmp_path: Path):
