@@ -110,7 +110,9 @@ def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) ->
 
 
 def _first_unequal(values: Iterable[Value], equal: set[int]) -> Value | None:
-    return next((value for value in values if id(value) not in equal), None)
+    """Return the first output that has no equal; the first if all have, and the other side more."""
+    outputs = list(values)
+    return next((v for v in outputs if id(v) not in equal), outputs[0] if outputs else None)
 
 
 def _is_taken(
