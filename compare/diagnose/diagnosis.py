@@ -143,7 +143,10 @@ class Judgement:
             elif layout in ("turned", "order"):
                 orders.append(output.name)
             else:
-                return "bug", f"it does not shrink in float64: {_say_sizes(output)}"
+                return (
+                    "bug",
+                    f"in float64 it does not shrink as rounding does: {_say_sizes(output)}",
+                )
         if orders:
             return "other order", f"{', '.join(orders)} holds the same numbers in another order"
         return self._verdict_in_float32(worst)
@@ -248,10 +251,10 @@ class Judgement:
             narrow = find_narrow((self.right, self.left), self.matches, dict(self.inputs))
             if narrow and not (is_explained and gap > OF_FLOAT32_SIZE * FLOAT32_U):
                 return f"in a float64 run {narrow}, and the difference, {gap:.1e}, is of that size"
-        if not is_explained and gap < AS_FLOAT32_ROUNDS * FLOAT32_U:
+        if not is_explained and FLOAT32_U / 4 < gap < AS_FLOAT32_ROUNDS * FLOAT32_U:
             return (
                 f"the first difference in float64, {gap:.1e}, is as large as float32 rounds: "
-                "something on the way to it computes in float32"
+                "something on the way to it computes in float32, or a constant is as small"
             )
         return None
 

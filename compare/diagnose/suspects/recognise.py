@@ -45,7 +45,7 @@ def explain(parting: Parting, matches: Sequence[Match], left: Any, right: Any) -
         return []
     a = parting.left.array
     b = aligned(a, parting.right.array)
-    if b is None:
+    if b is None or apart(a, b) < EXPLAINED:  # less than a suspect is held to
         return []
     names = left.side.name, right.side.name
     shared = _shared_inputs(parting, matches)
