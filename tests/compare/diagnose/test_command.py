@@ -223,6 +223,18 @@ def test_a_file_that_cannot_be_imported_is_named(folder):
         assert str(refused.value).startswith(sentence)
 
 
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(folder, option, capsys):
+    with pytest.raises(UserError, match="there is no folder gone"):
+        run("mine.py:make", "mine.py:make", "--input", "batch.npz", option, "gone/report")
+    assert capsys.readouterr().out == ""
+
+
+def test_gradients_is_a_flag_and_numpy_has_none(folder, capsys):
+    assert run("mine.py:make", "--gradients", "mine.py:make_port", "--input", "batch.npz") == 0
+    assert "Gradient: not compared: left is of NumPy" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])
 def test_params_of_functions_are_their_first_argument(folder, kind):
     weight = np.random.default_rng(2).standard_normal((3, 5))
