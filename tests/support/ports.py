@@ -1,9 +1,7 @@
 """What the bench of `compare diagnose` is made of: ports, right ones and with a planted bug."""
 
 import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +11,6 @@ import numpy as np
 FOLDER = Path(__file__).parents[1] / "compare" / "diagnose" / "ports"
 
 Arrays = tuple[np.ndarray, ...]
-DTYPE = ContextVar("DTYPE", default="float32")  # of the weights that are drawn
 
 
 @dataclass(frozen=True)
@@ -65,27 +62,11 @@ def normal(*shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
 
 
 def draw(seed: int, *shape: int, scale: float | None = None) -> np.ndarray:
-    """Draw weights, the same for the same seed and shape in float32 and float64."""
+    """Draw weights in float32, the same for the same seed and shape."""
     if scale is None:
         scale = shape[-1] ** -0.5 if len(shape) > 1 else 0.3
     numbers = scale * np.random.default_rng([seed, *shape]).normal(size=shape)
-    return numbers.astype(np.float32).astype(DTYPE.get())
-
-
-@contextmanager
-def in_float64() -> Iterator[None]:
-    """Let the programs that are made and run within the block compute in float64."""
-    import jax
-    import torch
-
-    token, default = DTYPE.set("float64"), torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with jax.enable_x64(True), torch.no_grad():
-            yield
-    finally:
-        torch.set_default_dtype(default)
-        DTYPE.reset(token)
+    return numbers.astype(np.float32)
 
 
 def load(module, **arrays: np.ndarray):

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from ports import Port, families, in_float64
+from ports import Port, families
+
+from compare import diagnose
 
 for library in ("torch", "jax", "flax", "optax"):
     pytest.importorskip(library)
-
-from compare import diagnose
 
 PORTS = [port for family in families().values() for port in family]
 RIGHT = [port for port in PORTS if port.verdict == "same function"]

@@ -89,7 +89,9 @@ def looped_heads(bug):
     last = draw(81, WIDTH)
 
     def head(asking, offering, n):
-        places = [slice(part * WIDTH + n * SIZE, part * WIDTH + (n + 1) * SIZE) for part in range(3)]
+        places = [
+            slice(part * WIDTH + n * SIZE, part * WIDTH + (n + 1) * SIZE) for part in range(3)
+        ]
         if bug == "packed head by head":
             places = [slice((3 * n + part) * SIZE, (3 * n + part + 1) * SIZE) for part in range(3)]
         sought = asking @ w[places[0]].T + b[places[0]]
@@ -158,7 +160,7 @@ PORTS = (
         Bug("softmax over queries", ("portions",)),
         Bug("heads by reshape", ("keys", "query", "split"), "other order"),
         Bug("heads merged without transpose", ("together", "gathered"), "other order"),
-        Bug("K and Q swapped", ("similarity", "query", "thirds"), "other order"),
+        Bug("K and Q swapped", ("similarity", "query", "thirds")),
         Bug("causal off by one", ("masked", "visible")),
         Bug("mask of the other side", ("masked", "visible")),
         Bug("bias of q forgotten", ("merged",)),

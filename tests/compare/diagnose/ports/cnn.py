@@ -10,7 +10,6 @@ from ports import Bug, draw, load, normal, ports
 from torch import nn
 
 
-
 def statistics():
     """Return weight, bias, mean and variance of the normalisation, in the dtype that is drawn."""
     weight, bias, mean = 1 + draw(31, 7), draw(32, 7), draw(33, 7)
@@ -127,7 +126,12 @@ def grouped_lax(bug):
         rows = signal.swapaxes(1, 2)
         pad = (4, 0) if bug == "causal" else (2, 2)
         spread = jax.lax.conv_general_dilated(
-            rows, kernel, (1,), [pad], dimension_numbers=("NWC", "WIO", "NWC"), feature_group_count=6
+            rows,
+            kernel,
+            (1,),
+            [pad],
+            dimension_numbers=("NWC", "WIO", "NWC"),
+            feature_group_count=6,
         )
         shifted = spread + ends[0]
         bent = jax.nn.silu(shifted) if bug == "silu" else jax.nn.hard_swish(shifted)

@@ -105,7 +105,7 @@ PORTS = (
         lambda: scores_of(1.0),
         lambda bug: compiled_scores_of(1.0, bug),
         normal((2, 7, 3)),
-        Bug("softmax over queries", ("powers", "shares")),
+        Bug("softmax over queries", ("likeness.max", "powers")),
     ),
     Port(
         "compiled/scores of 1e10: NaN under jit",

@@ -31,7 +31,9 @@ class Tied(nn.Module):
 
 def tied():
     table = draw(700, WORDS, WIDTH)
-    return load(Tied(), wte__weight=table, lm_head__weight=table, wpe__weight=draw(701, LONGEST, WIDTH))
+    return load(
+        Tied(), wte__weight=table, lm_head__weight=table, wpe__weight=draw(701, LONGEST, WIDTH)
+    )
 
 
 class LinenTied(flax.linen.Module):
@@ -79,7 +81,9 @@ class Padded(nn.Module):
 
 
 def padded():
-    return load(Padded(), words__weight=draw(710, WORDS, WIDTH), places__weight=draw(711, LONGEST, WIDTH))
+    return load(
+        Padded(), words__weight=draw(710, WORDS, WIDTH), places__weight=draw(711, LONGEST, WIDTH)
+    )
 
 
 def padded_in_numpy(bug):
@@ -146,7 +150,7 @@ PORTS = (
         tied,
         tied_in_linen,
         token_ids,
-        Bug("positions off by one", ("placed",)),
+        Bug("positions off by one", ("where[start", "placed")),
         Bug("scale missing", ("placed", "large")),
         Bug("positions scaled too", ("placed", "large")),
         Bug("head of its own", ("own", "lm_head")),
@@ -167,7 +171,7 @@ PORTS = (
         sinusoids_in_jax,
         token_ids,
         Bug("counted from 1", ("angles", "steps", "wave")),
-        Bug("one frequency less", ("angles", "period", "wave")),
+        Bug("one frequency less", ("/ last", "period", "angles", "wave")),
         Bug("halves for pairs", ("wave",), "other order"),
     ),
 )

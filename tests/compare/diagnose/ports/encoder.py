@@ -37,7 +37,7 @@ def heads_of(flat):
 
 
 def mix(asking, offering, carried):
-    """Attend, [batch, steps, heads, channels]; jax.nn.dot_product_attention has a float32 inside."""
+    """What jax.nn.dot_product_attention computes, without the float32 within it."""
     likeness = jnp.einsum("bqhd,bkhd->bhqk", asking, offering) * asking.shape[-1] ** -0.5
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(likeness), carried)
 
@@ -152,7 +152,9 @@ class Linen(flax.linen.Module):
         stream = jnp.concatenate(parts, axis=1)
         for name in ("first", "second"):
             epsilon = 1e-5 if self.bug == "epsilon of PyTorch" and name == "second" else 1e-6
-            calm = flax.linen.LayerNorm(epsilon, use_fast_variance=False, name=f"{name}_norm")(stream)
+            calm = flax.linen.LayerNorm(epsilon, use_fast_variance=False, name=f"{name}_norm")(
+                stream
+            )
             change = self.mingle(calm) if name == "first" else self.widen(calm)
             base = calm if self.bug == "residual of the normalized" else stream
             stream = base + change
@@ -178,7 +180,10 @@ def pre_norm_in_linen(bug):
     params["joined"] = {"kernel": w.w_out.T.reshape(HEADS, -1, WIDTH), "bias": w.b_out}
     params |= {"wide": {"kernel": w.w_up.T, "bias": w.b_up}, "token": draw(400, 1, 1, WIDTH)}
     params["narrow"] = {"kernel": w.w_down.T, "bias": w.b_down}
-    params |= {"first_norm": {"scale": w.g1, "bias": w.c1}, "second_norm": {"scale": w.g2, "bias": w.c2}}
+    params |= {
+        "first_norm": {"scale": w.g1, "bias": w.c1},
+        "second_norm": {"scale": w.g2, "bias": w.c2},
+    }
     model, variables = Linen(bug), {"params": jax.tree.map(jnp.asarray, params)}
     return lambda patches: model.apply(variables, patches)
 

@@ -145,7 +145,10 @@ PORTS = (
         gru,
         gru_by_scan,
         normal((2, 5, INPUT)),
-        Bug("gates in Keras's order", ("states", "memory", "output", "reset", "update", "from_input")),
+        Bug(
+            "gates in Keras's order",
+            ("states", "memory", "output", "reset", "update", "from_input"),
+        ),
         Bug("reset before the product", ("states", "memory", "output", "fresh", "proposal")),
         Bug("bias outside of the reset", ("states", "memory", "output", "fresh", "proposal")),
         Bug("update the other way", ("states", "memory", "output")),
@@ -167,7 +170,11 @@ PORTS = (
         both_ways_by_scan,
         normal((2, 5, INPUT)),
         Bug("second direction not turned", ("back", "after", "output")),
-        Bug("states of the second not turned back", ("back", "concatenate", "output", "run returns"), "other order"),
+        Bug(
+            "states of the second not turned back",
+            ("back", "concatenate", "output", "run returns"),
+            "other order",
+        ),
         Bug("directions swapped", ("concatenate", "output", "run returns"), "other order"),
     ),
 )

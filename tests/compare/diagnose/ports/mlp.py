@@ -11,6 +11,7 @@ from flax import nnx
 from ports import Bug, draw, load, normal, ports
 from torch import nn
 
+
 class OneLine(nn.Module):
     def __init__(self):
         super().__init__()
@@ -76,7 +77,9 @@ def stack():
     """Three layers of one width, the weights of [out, in]."""
     layers = [nn.Linear(13, 13), nn.ReLU(), nn.Linear(13, 13), nn.ReLU(), nn.Linear(13, 13)]
     weights = {f"{2 * n}__weight": draw(10 + n, 13, 13) for n in range(3)}
-    return load(nn.Sequential(*layers), **weights, **{f"{2 * n}__bias": draw(n, 13) for n in range(3)})
+    return load(
+        nn.Sequential(*layers), **weights, **{f"{2 * n}__bias": draw(n, 13) for n in range(3)}
+    )
 
 
 def looped_stack(bug):

@@ -30,7 +30,8 @@ def state_space():
 
 def state_space_in_numpy(bug):
     """The sum over all earlier steps at once."""
-    rates, through = -np.exp(draw(1100, CHANNELS, STATES)), draw(1101, CHANNELS)
+    logarithms, through = draw(1100, CHANNELS, STATES), draw(1101, CHANNELS)
+    made_before = np.exp(logarithms)
 
     def respond(signal, raw, entry, exit_):
         pace = raw if bug == "softplus forgotten" else np.logaddexp(raw, 0)
@@ -38,13 +39,16 @@ def state_space_in_numpy(bug):
             past = np.cumsum(pace, axis=1) - pace
         else:
             past = np.cumsum(pace, axis=1)
+        rates = -(made_before if bug == "rates made in float32" else np.exp(logarithms))
         exponent = past[..., None] * rates
         gap = exponent[:, :, None] - exponent[:, None]
         steps = np.arange(signal.shape[1])
         later = steps[:, None] < steps[None, :]
         if bug != "acausal":
             gap = np.where(later[..., None, None], -np.inf, gap)
-        driven = (signal if bug == "input not paced" else pace * signal)[..., None] * entry[:, :, None]
+        driven = (signal if bug == "input not paced" else pace * signal)[..., None] * entry[
+            :, :, None
+        ]
         kept = np.einsum("btscn,bscn->btcn", np.exp(gap), driven)
         told = np.einsum("btcn,btn->btc", kept, exit_)
         return told if bug == "nothing passed through" else told + through * signal
@@ -175,6 +179,7 @@ PORTS = (
         Bug("pace of the step before", ("past", "exponent", "gap", "kept", "told", "ys", "x in")),
         Bug("acausal", ("kept", "told", "ys", "x in")),
         Bug("input not paced", ("driven", "db_u")),
+        Bug("rates made in float32", ("rates", "exponent", "gap", "np.exp", "da in"), SLIP),
         Bug("nothing passed through", ("selective_scan returns", "respond returns", "output")),
     ),
     *ports(

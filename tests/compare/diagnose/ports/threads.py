@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from ports import Bug, draw, load, normal, ports
 from torch import nn
 
+
 def jax_11790():
     return load(nn.Conv2d(3, 3, 3), weight=draw(1200, 3, 3, 3, 3), bias=draw(1200, 3))
 
@@ -121,7 +122,11 @@ def transformers_15841():
     names = ("word", "place", "kind")
     tables = [nn.Embedding(n, 8) for n in (17, 12, 2)]
     model = nn.ModuleDict(dict(zip(names, tables, strict=True)) | {"norm": nn.LayerNorm(8, 1e-12)})
-    arrays = {f"{name}__weight": draw(1240, t.num_embeddings, 8) for name, t in model.items() if name in names}
+    arrays = {
+        f"{name}__weight": draw(1240, t.num_embeddings, 8)
+        for name, t in model.items()
+        if name in names
+    }
     load(model, **arrays, norm__weight=1 + draw(1243, 8), norm__bias=draw(1244, 8))
 
     def embeddings(input_ids, token_type_ids):
@@ -178,7 +183,7 @@ PORTS = (
         jax_11790,
         jax_11790_in_lax,
         image,
-        Bug("kernel of [in, out]", ("out in", "conv_general_dilated")),
+        Bug("kernel of [in, out]", ("out in", "conv_general_dilated", "test_conv returns")),
         Bug("bias forgotten", ("test_conv returns", "out in")),
     ),
     *ports(
@@ -209,7 +214,7 @@ PORTS = (
         openpi_810,
         openpi_810_converted,
         normal((4, 7)),
-        Bug("stored in bfloat16", ("inner",)),
+        Bug("stored in bfloat16", ("wide.T", "inner")),
         Bug("computed in bfloat16", ("active",)),
     ),
     *ports(
