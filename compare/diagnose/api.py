@@ -15,7 +15,7 @@ from typing import Any
 from compare.diagnose.diagnosis import judge_programs
 from compare.diagnose.execute import Side, find_framework, name_inputs
 from compare.diagnose.report import Report
-from compare.diagnose.sources import files_of
+from compare.look.sources import files_of
 
 
 def diagnose(

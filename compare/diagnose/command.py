@@ -42,20 +42,11 @@ class DiagnoseConfig:
     html: Path | None = None
     """Write a page of both programs' arrays to this file."""
 
-    def __post_init__(self) -> None:
-        if self.dumps is None and (len(self.programs) != 2 or self.input is None):
-            raise UserError(
-                "Give two programs and --input FILE: compare diagnose mine.py:make port.py:make "
-                "--input batch.npz; or --dumps A B."
-            )
-        if self.dumps is not None and self.programs:
-            raise UserError("Give two programs or --dumps, not both.")
-
 
 def main(args: Sequence[str]) -> int:
     """Print the verdict on two programs; return 0 for the same function, 1 for not, 2 for unknown."""
     config = parse_options(
-        DiagnoseConfig(dumps=(Path(), Path())),
+        DiagnoseConfig(),
         complete_flag(args, "--gradients"),
         prog="python -m compare diagnose",
         description=(
@@ -64,30 +55,45 @@ def main(args: Sequence[str]) -> int:
             "2: cannot tell."
         ),
     )
+    check_options(config)
     for path in filter(None, (config.json, config.html)):
         check_writable(path)
     console = make_console()
+    left_name, right_name = map(str, config.programs or config.dumps or ())
+    console.print(f"left   {left_name}\nright  {right_name}", markup=False, highlight=False)
     if config.dumps is not None:
         left, right = (load_named(path) for path in config.dumps)
-        report = diagnose_dumps(left, right, (str(config.dumps[0]), str(config.dumps[1])))
+        report = diagnose_dumps(left, right)
     else:
         assert config.input is not None
         programs = [load_program(given) for given in config.programs]
         if config.params is not None:
             programs = [
                 with_params(program, load_named(path), given)
-                for program, path, given in zip(programs, config.params, config.programs, strict=True)
+                for program, path, given in zip(
+                    programs, config.params, config.programs, strict=True
+                )
             ]
         report = diagnose(
             *programs,
             load_named(config.input),
             look=config.look,
             gradients=config.gradients,
-            names=(config.programs[0], config.programs[1]),
         )
     print_report(console, report)
     if config.json is not None:
         write_json(config.json, report.to_json())
     if config.html is not None:
-        write_page(config.html, report)
+        write_page(config.html, report, (left_name, right_name))
     return report.status
+
+
+def check_options(config: DiagnoseConfig) -> None:
+    """Raise UserError unless two programs and an input, or two dumps, are given."""
+    if config.dumps is None and (len(config.programs) != 2 or config.input is None):
+        raise UserError(
+            "Give two programs and --input FILE: compare diagnose mine.py:make port.py:make "
+            "--input batch.npz; or --dumps A B."
+        )
+    if config.dumps is not None and config.programs:
+        raise UserError("Give two programs or --dumps, not both.")

@@ -1,7 +1,6 @@
 """The judging of two programs: run both in float64 and float32, and hold what was seen together."""
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +8,14 @@ import numpy as np
 
 from compare.diagnose.execute import Inputs, Ran, Side, run
 from compare.diagnose.gradients import compare_gradients
-from compare.diagnose.look import Look
-from compare.diagnose.match import Match, aligned, layout_of, match_values, tolerance
+from compare.look.match import layout_of, match_values, tolerance
+from compare.diagnose.params import explain_params, mark_params, params_of
 from compare.diagnose.parting import Parting, find_parting
 from compare.diagnose.replay import find_further
 from compare.diagnose.report import Output, Report, Row, Verdict
-from compare.diagnose.params import explain_params, params_of
 from compare.diagnose.suspects import explain, explain_noise
+from compare.look.values import FLOAT32_U, Store, Value, apart
 from compare.registry.third_party import say_error
-from compare.diagnose.values import FLOAT32_U, Store, Value, apart
 
 LESS_EXACT = 8.0  # times as far from its own float64 as the other side: said, and looked into
 OF_FLOAT32_SIZE = 300.0  # times float32's rounding: what a float32 within float64 comes to
@@ -159,9 +157,7 @@ class Judgement:
         less_exact = self._less_exact() if verdict in ("same function", "not finite") else None
         said_gradients: list[str] = []
         if gradients and verdict == "same function":
-            said_gradients, differ = compare_gradients(
-                self.left.side, self.right.side, self.inputs
-            )
+            said_gradients, differ = compare_gradients(self.left.side, self.right.side, self.inputs)
             if differ:
                 verdict, sentence = "bug", "the outputs are the same, the gradients are not"
         looks = self.left.float64.look, self.right.float64.look
@@ -273,6 +269,8 @@ class Judgement:
             [v for v in side.values if any(kind == "output" for kind, _, _ in v.sightings)]
             for side in sides
         ]
+        for side in sides:
+            mark_params(side.values, params_of(side.side))
         biases = [[p.array for p in params_of(s.side) if p.is_vector] for s in sides]
         return find_parting(
             self.left.values,
@@ -292,7 +290,10 @@ class Judgement:
             both = {id(parting.left), id(parting.right)}
             turned = [m for m in self.matches if {id(m.left), id(m.right)} == both]
             if turned and verdict == "bug":
-                verdict, sentence = "other order", f"{parting.right} holds the numbers of {parting.left}"
+                verdict, sentence = (
+                    "other order",
+                    f"{parting.right} holds the numbers of {parting.left}",
+                )
             noise = max(self.noise(parting.left), self.noise(parting.right))
             narrow = self._first_narrow(parting)
             if narrow and verdict == "bug" and found[0] < OF_FLOAT32_SIZE * noise:
@@ -328,9 +329,7 @@ class Judgement:
         said = f"{side.side.name} is {ratio:.3g} times as far from float64 as {other.side.name}"
         for match in self.matches:
             if match.is_solid and not match.left.is_plain:
-                worse, better = (
-                    (match.left, match.right) if is_left else (match.right, match.left)
-                )
+                worse, better = (match.left, match.right) if is_left else (match.right, match.left)
                 if self.noise(worse) >= LESS_EXACT * self.noise(better):
                     why = explain_noise(worse, side)
                     end = f": {why}" if why else ""
@@ -347,7 +346,9 @@ class Judgement:
             layout = match.layout if match else ""
             if parting is not None and value is parting.left:
                 other, layout = parting.right, "parts"
-            rows.append((value.order, Row(*self._cells(value, other), layout, *self._gaps(value, other))))
+            rows.append(
+                (value.order, Row(*self._cells(value, other), layout, *self._gaps(value, other)))
+            )
         top = max((value.order for value in self.left.values), default=0)
         for value in self.right.values:
             is_parting = parting is not None and value is parting.right
@@ -367,16 +368,12 @@ class Judgement:
     def _gaps(self, left: Value, right: Value | None) -> tuple[float | None, float | None]:
         if right is None or left.size != right.size:
             return None, None
-        gaps = []
-        looks = self.left.float32.look, self.right.float32.look
-        assert looks[0] is not None and looks[1] is not None
-        for a, b in ((left, right), (looks[0].twin_of(left), looks[1].twin_of(right))):
-            if a is None or b is None or a.size != b.size:
-                gaps.append(None)
-                continue
-            other = aligned(a.array, b.array)
-            gaps.append(None if other is None else apart(a.array, other))
-        return gaps[0], gaps[1]
+        if left.shape == right.shape:
+            gap = apart(left.array, right.array)
+        else:  # how the two are arranged was judged before
+            gap = float(np.abs(left.signature - right.signature).max())
+            gap /= float(np.abs(left.signature).max()) or 1.0
+        return gap, max(self.noise(left), self.noise(right))
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> float:

@@ -4,17 +4,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from compare.diagnose.match import Match, aligned, match_values
+from compare.look.match import Match, aligned, match_values
 from compare.diagnose.parting import Parting, find_parting
 from compare.diagnose.report import Report, Row
-from compare.diagnose.values import FLOAT32_U, HALFWAY, Store, Value, apart
+from compare.look.values import FLOAT32_U, HALFWAY, Store, Value, apart
 from shared.errors import UserError
 
 ROUNDED = 1e3  # times the unit roundoff: what some hundred operations in a row may differ by
 
 
 def diagnose_dumps(
-    left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray], names: tuple[str, str]
+    left: Mapping[str, np.ndarray],
+    right: Mapping[str, np.ndarray],
+    names: tuple[str, str] = ("left", "right"),
 ) -> Report:
     """Return where two dumps part: arrays in the order of computing, the output last.
 
@@ -33,16 +35,28 @@ def diagnose_dumps(
     last = sides[0][-1], sides[1][-1]
     rows = tuple(_rows(sides[0], matches, parting))
     seen = (len(sides[0]), len(sides[1]))
-    remarks = () if is_exact else (
-        "the dumps are not all of float64: a difference of up to "
-        f"{ROUNDED * FLOAT32_U:.1g} of the largest value passes as rounding",
+    remarks = (
+        ()
+        if is_exact
+        else (
+            "the dumps are not all of float64: a difference of up to "
+            f"{ROUNDED * FLOAT32_U:.1g} of the largest value passes as rounding",
+        )
     )
     if all(id(value) in equal for value in last):
         sentence = f"the last arrays, {last[0].name} and {last[1].name}, are the same"
         return Report(
-            "same function", sentence, names, rows=rows, seen=seen, matched=len(solid), remarks=remarks
+            "same function",
+            sentence,
+            names,
+            rows=rows,
+            seen=seen,
+            matched=len(solid),
+            remarks=remarks,
         )
-    order = [m for m in matches if not m.is_solid and {m.left, m.right} == {parting.left, parting.right}]
+    order = [
+        m for m in matches if not m.is_solid and {m.left, m.right} == {parting.left, parting.right}
+    ]
     return Report(
         "other order" if order else "bug",
         f"{last[0].name} and {last[1].name} differ by more than rounding",

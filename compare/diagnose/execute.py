@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnose.hooks import looking
-from compare.diagnose.look import Look, leaves
-from compare.diagnose.rebuild import globals_used, is_array, is_floating, is_instance, rebuild
-from compare.diagnose.sources import is_users_file
-from compare.diagnose.values import Store, to_numpy
+from compare.look.hooks import looking
+from compare.look.watch import Look, leaves
+from compare.look.rebuild import globals_used, is_array, is_floating, is_instance, rebuild
+from compare.look.sources import is_users_file
+from compare.look.values import Store, to_numpy
 from shared.errors import UserError
 
 FRAMEWORKS = ("torch", "jax", "numpy")
@@ -231,7 +231,11 @@ def _compile(program: Any, args: Mapping[str, Any]) -> Any:
 
 def output_arrays(out: Any) -> dict[str, np.ndarray]:
     """Return the arrays of an output by their paths, in float64."""
-    found = out if isinstance(out, dict) and all(k.startswith("output") for k in map(str, out)) else None
+    found = (
+        out
+        if isinstance(out, dict) and all(k.startswith("output") for k in map(str, out))
+        else None
+    )
     arrays = {}
     for path, leaf in found.items() if found is not None else leaves(out, "output"):
         array = to_numpy(leaf)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from compare.diagnose.execute import Inputs, Side, _bind, _input, cast, computing
-from compare.diagnose.look import leaves
-from compare.diagnose.match import aligned, layout_of, tolerance
+from compare.look.watch import leaves
+from compare.look.match import aligned, layout_of, tolerance
 from compare.diagnose.params import group_params, params_of
-from compare.diagnose.rebuild import is_floating, rebuild
-from compare.diagnose.values import FLOAT32_U, apart, to_numpy
+from compare.look.rebuild import is_floating, rebuild
+from compare.look.values import FLOAT32_U, apart, to_numpy
 
 Gradients = tuple[dict[str, np.ndarray], list[np.ndarray | None]]
 
@@ -24,11 +24,16 @@ def compare_gradients(left: Side, right: Side, inputs: Inputs) -> tuple[list[str
     for side in (left, right):
         if side.framework == "numpy":
             return [f"not compared: {side.name} is of NumPy, which has none"], False
-    ours, theirs = ({dtype: _gradients(side, inputs, dtype) for dtype in ("float64", "float32")} for side in (left, right))
+    ours, theirs = (
+        {dtype: _gradients(side, inputs, dtype) for dtype in ("float64", "float32")}
+        for side in (left, right)
+    )
     said = []
     for name in ours["float64"][0]:
-        found = _judge([(g["float64"][0][name], g["float32"][0][name]) for g in (ours,)],
-                       [(g["float64"][0][name], g["float32"][0][name]) for g in (theirs,)])
+        found = _judge(
+            [(g["float64"][0][name], g["float32"][0][name]) for g in (ours,)],
+            [(g["float64"][0][name], g["float32"][0][name]) for g in (theirs,)],
+        )
         if found is not None:
             said.append(f"by {name} differs: {found}")
     mine, yours = params_of(left), params_of(right)
@@ -36,7 +41,10 @@ def compare_gradients(left: Side, right: Side, inputs: Inputs) -> tuple[list[str
     for places, equal in group_params(mine, yours):
         if not equal:
             continue
-        of = [[(g["float64"][1][n], g["float32"][1][n]) for n in at if g["float64"][1][n] is not None] for g, at in ((ours, places), (theirs, equal))]
+        of = [
+            [(g["float64"][1][n], g["float32"][1][n]) for n in at if g["float64"][1][n] is not None]
+            for g, at in ((ours, places), (theirs, equal))
+        ]
         if not of[0] or not of[1]:
             continue
         compared += len(places)
@@ -46,7 +54,9 @@ def compare_gradients(left: Side, right: Side, inputs: Inputs) -> tuple[list[str
             said.append(f"by {name} of {left.name} differs: {found}")
     if said:
         return said, True
-    return [f"the same by {len(ours['float64'][0])} inputs and {compared} of {len(mine)} parameters"], False
+    return [
+        f"the same by {len(ours['float64'][0])} inputs and {compared} of {len(mine)} parameters"
+    ], False
 
 
 Pair = tuple[Any, Any]  # in float64 and in float32
@@ -63,14 +73,19 @@ def _judge(left: list[Pair], right: list[Pair]) -> str | None:
             turned = aligned(exact, other)
             assert turned is not None
             gaps.append((apart(exact, turned), turned))
-            if gaps[-1][0] <= tolerance(noise) or layout_of(exact, other, tolerance(noise)) in ("same", "axes"):
+            if gaps[-1][0] <= tolerance(noise) or layout_of(exact, other, tolerance(noise)) in (
+                "same",
+                "axes",
+            ):
                 break
         else:
             if not gaps:
                 return "it has no counterpart of its size"
             gap, turned = min(gaps, key=lambda pair: pair[0])
             factor = float((turned * exact).sum() / (exact**2).sum()) if (exact**2).sum() else 0.0
-            scaled = f", {factor:.6g} times as large" if apart(turned, factor * exact) < 1e-6 else ""
+            scaled = (
+                f", {factor:.6g} times as large" if apart(turned, factor * exact) < 1e-6 else ""
+            )
             return f"{gap:.2g} of the largest{scaled}"
     return None
 
@@ -89,10 +104,17 @@ def _project(outputs: Any, ones: Callable[[np.ndarray], Any]) -> Any:
     rng = np.random.default_rng(0)
     if len(found) == 1 and not found[0].shape:
         return found[0]
-    return sum((leaf * ones(rng.standard_normal([n for n in leaf.shape if n != 1])).reshape(leaf.shape)).sum() for leaf in found)
+    return sum(
+        (
+            leaf * ones(rng.standard_normal([n for n in leaf.shape if n != 1])).reshape(leaf.shape)
+        ).sum()
+        for leaf in found
+    )
 
 
-def _by_torch(side: Side, given: Mapping[str, Any], floating: Mapping[str, Any], dtype: str) -> Gradients:
+def _by_torch(
+    side: Side, given: Mapping[str, Any], floating: Mapping[str, Any], dtype: str
+) -> Gradients:
     torch = sys.modules["torch"]
     original: list[Any] = []
     rebuild(side.program, lambda array: original.append(array) or array)
@@ -111,7 +133,9 @@ def _by_torch(side: Side, given: Mapping[str, Any], floating: Mapping[str, Any],
     program = _Same(original).rebuilt(side.program, change)
     for array in floating.values():
         array.requires_grad_()
-    total = _project(_bind(program, given)(), lambda a: torch.from_numpy(a).to(getattr(torch, dtype)))
+    total = _project(
+        _bind(program, given)(), lambda a: torch.from_numpy(a).to(getattr(torch, dtype))
+    )
     total.backward()
     params = [copies.get(id(array)) for array in original]
     return (
@@ -135,7 +159,9 @@ def _of(gradient: Any, array: Any) -> Any:
     return to_numpy(array) * 0 if gradient is None else to_numpy(gradient)
 
 
-def _by_jax(side: Side, given: Mapping[str, Any], floating: Mapping[str, Any], dtype: str) -> Gradients:
+def _by_jax(
+    side: Side, given: Mapping[str, Any], floating: Mapping[str, Any], dtype: str
+) -> Gradients:
     jax = sys.modules["jax"]
     held: list[Any] = []
     rebuild(side.program, lambda array: held.append(cast(array, dtype, "jax")) or array)

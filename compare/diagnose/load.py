@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from compare.diagnose.rebuild import is_instance
+from compare.look.rebuild import is_instance
 from compare.registry.third_party import say_error
 from shared.errors import UserError
 
@@ -115,7 +115,9 @@ def with_params(program: Any, params: dict[str, np.ndarray], given: str) -> Any:
             raise UserError(f"--params does not fit {given}: it has no {unknown[0]!r}.")
         for name, array in params.items():
             if held[name].get_value().shape != array.shape:
-                raise UserError(f"--params does not fit {given}: {name} has the shape {array.shape}.")
+                raise UserError(
+                    f"--params does not fit {given}: {name} has the shape {array.shape}."
+                )
             held[name].set_value(sys.modules["jax"].numpy.asarray(array))
         nnx.update(program, nnx.from_flat_state(list(state.items())))
         return program

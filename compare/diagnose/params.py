@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from compare.diagnose.execute import Side
-from compare.diagnose.hooks import modules_of
-from compare.diagnose.rebuild import rebuild
-from compare.diagnose.values import FLOAT32_U, signature_of, to_numpy
+from compare.look.hooks import modules_of
+from compare.look.rebuild import rebuild
+from compare.look.values import FLOAT32_U, Value, signature_of, to_numpy
 
 BFLOAT16_DROPPED = np.uint32(0xFFFF)  # the bits of float32 that bfloat16 has not
 
@@ -65,7 +65,9 @@ def _names(side: Side) -> dict[int, str]:
     return names
 
 
-def group_params(left: Sequence[Param], right: Sequence[Param]) -> list[tuple[list[int], list[int]]]:
+def group_params(
+    left: Sequence[Param], right: Sequence[Param]
+) -> list[tuple[list[int], list[int]]]:
     """Return the places of parameters that are equal on both sides, in groups of equal ones."""
     groups: list[tuple[list[int], list[int]]] = []
     for place, param in enumerate(left):
@@ -77,6 +79,15 @@ def group_params(left: Sequence[Param], right: Sequence[Param]) -> list[tuple[li
             equal = [n for n, other in enumerate(right) if param.is_equal(other)]
             groups.append(([place], equal))
     return groups
+
+
+def mark_params(values: Sequence[Value], params: Sequence[Param]) -> None:
+    """Mark the arrays that are a parameter, whole and maybe transposed: they are not computed."""
+    sizes = {param.array.size for param in params}
+    for value in values:
+        if value.size in sizes:
+            seen = Param(value.name, np.empty(value.shape), value.signature)
+            value.is_param = any(param.is_equal(seen) for param in params)
 
 
 def explain_params(left: Side, right: Side) -> list[str]:

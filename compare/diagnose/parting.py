@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compare.diagnose.match import Match, aligned
-from compare.diagnose.values import Value, apart, scale_of
+from compare.look.match import Match, aligned
+from compare.look.values import Value, apart, scale_of
 
 Arrays = Sequence[np.ndarray]
 CLOSE = 1e-9  # relative: float64's rounding, and some
@@ -29,7 +29,9 @@ class Parting:
     @property
     def is_of_one_size(self) -> bool:
         """Whether the two that part can be held against each other."""
-        return self.left is not None and self.right is not None and self.left.size == self.right.size
+        return (
+            self.left is not None and self.right is not None and self.left.size == self.right.size
+        )
 
     def difference(self) -> tuple[float, tuple[int, ...], float, float] | None:
         """Return the largest difference, relative, its index, and the two numbers there."""
@@ -42,7 +44,9 @@ class Parting:
             return None
         with np.errstate(invalid="ignore"):
             gap = np.abs(a - b)
-        gap = np.where(np.isfinite(gap), gap, np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.inf))
+        gap = np.where(
+            np.isfinite(gap), gap, np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.inf)
+        )
         index = tuple(int(n) for n in np.unravel_index(int(np.argmax(gap)), gap.shape))
         return apart(a, b), index, float(a[index]), float(b[index])
 
@@ -62,9 +66,7 @@ def find_parting(
     return Parting(_last_common(first, second, solid), first, second)
 
 
-def _lost(
-    values: Sequence[Value], equal: set[int], outputs: Iterable[Value]
-) -> list[Value]:
+def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) -> list[Value]:
     """Return the arrays without an equal, none of whose descendants has one, in order."""
     children: dict[int, list[Value]] = {}
     for value in values:
@@ -87,6 +89,7 @@ def _lost(
         and id(value) not in healed
         and value.parents
         and not value.is_plain
+        and not value.is_param
         and (not has_outputs or id(value) in reaches)
     ]
 
@@ -118,7 +121,9 @@ def _after(values: list[Value], value: Value) -> list[Value]:
 
 def _lacks(value: Value, other: Value, biases: Arrays) -> bool:
     """Tell whether `other` is `value` and one of some biases, along any one axis."""
-    gap = other.array - turned if (turned := aligned(other.array, value.array)) is not None else None
+    gap = (
+        other.array - turned if (turned := aligned(other.array, value.array)) is not None else None
+    )
     if gap is None or not np.isfinite(gap).all():
         return False
     scale = scale_of(other.array)
@@ -139,9 +144,7 @@ def _sorted_apart(a: Value, b: Value) -> float:
     return float(np.abs(a.signature - b.signature).max()) / scale
 
 
-def _last_common(
-    left: Value | None, right: Value | None, solid: Sequence[Match]
-) -> Match | None:
+def _last_common(left: Value | None, right: Value | None, solid: Sequence[Match]) -> Match | None:
     """Return the last match from which what parts was computed."""
     of_left, of_right = ancestors(left), ancestors(right)
     both = [m for m in solid if id(m.left) in of_left and id(m.right) in of_right]

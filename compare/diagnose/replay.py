@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from compare.diagnose.execute import cast, computing
-from compare.diagnose.hooks import modules_of
-from compare.diagnose.look import leaves
-from compare.diagnose.match import aligned, layout_of, tolerance
+from compare.look.hooks import modules_of
+from compare.look.watch import leaves
+from compare.look.match import aligned, layout_of, tolerance
 from compare.diagnose.parting import Parting
-from compare.diagnose.rebuild import rebuild
-from compare.diagnose.values import Value, apart, signature_of, to_numpy
+from compare.look.rebuild import rebuild
+from compare.look.values import Value, apart, signature_of, to_numpy
 
 MOST = 200  # modules of either side that are tried
 
@@ -37,7 +37,9 @@ class _Part:
         )
 
 
-def find_further(left: Any, right: Any, parting: Parting, noise: Callable[[Value], float]) -> list[str]:
+def find_further(
+    left: Any, right: Any, parting: Parting, noise: Callable[[Value], float]
+) -> list[str]:
     """Return a sentence for each module that differs on the left's own input."""
     ours, theirs = _parts(left), _parts(right)
     first = {name for value in (parting.left, parting.right) if value for name in _paths(value)}
@@ -45,7 +47,11 @@ def find_further(left: Any, right: Any, parting: Parting, noise: Callable[[Value
     said = []
     for part in sorted(ours, key=lambda part: -part.path.count(".")):
         twins = [other for other in theirs if part.is_equal(other)]
-        inside = [path for path in (*wrong, *first) if not part.path or path == part.path or path.startswith(f"{part.path}.")]
+        inside = [
+            path
+            for path in (*wrong, *first)
+            if not part.path or path == part.path or path.startswith(f"{part.path}.")
+        ]
         if len(twins) != 1 or inside:
             continue
         gap = _replay(left, right, part, twins[0], noise)
@@ -115,7 +121,11 @@ def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     if array.shape == shape:
         return array
     if sorted(array.shape) != sorted(shape) or len(set(shape)) != len(shape):
-        return array.reshape(shape) if array.size == int(np.prod(shape)) and array.ndim != len(shape) else None
+        return (
+            array.reshape(shape)
+            if array.size == int(np.prod(shape)) and array.ndim != len(shape)
+            else None
+        )
     return array.transpose([array.shape.index(size) for size in shape])
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from compare.diagnose.match import Match
+from compare.look.match import Match
 from compare.diagnose.parting import Parting
-from compare.diagnose.values import Value
+from compare.look.values import Value
 
 Verdict = Literal[
     "same function",
@@ -50,8 +50,8 @@ class Row:
     right: str | None
     shapes: tuple[tuple[int, ...] | None, tuple[int, ...] | None]
     layout: str  # of Match, or "parts" or "" where only one side has it
-    float64: float | None
-    float32: float | None
+    float64: float | None  # how far the two are apart
+    noise: float | None  # how far the less exact of the two is from its own float64, in float32
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,11 @@ class Report:
         if self.parting is None:
             return ""
         common = self.parting.common
-        values = (self.parting.left, self.parting.right, *((common.left, common.right) if common else ()))
+        values = (
+            self.parting.left,
+            self.parting.right,
+            *((common.left, common.right) if common else ()),
+        )
         return " | ".join(_all_names(value) for value in values if value is not None)
 
     def __str__(self) -> str:
@@ -154,13 +158,13 @@ class Report:
         } | self.settings
 
 
-def _side_lines(
-    names: tuple[str, str], left: Value | None, right: Value | None
-) -> list[str]:
+def _side_lines(names: tuple[str, str], left: Value | None, right: Value | None) -> list[str]:
     """Return a line for each side: its name, what was seen, where, and the shape."""
     lines = []
     for side, value in zip(names, (left, right), strict=True):
-        said = f"{value.name}  {value.where}  {list(value.shape)}" if value else "nothing of its own"
+        said = (
+            f"{value.name}  {value.where}  {list(value.shape)}" if value else "nothing of its own"
+        )
         lines.append(f"  {side:5}  {said}")
     return lines
 

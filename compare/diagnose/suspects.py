@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnose.match import Match, aligned
+from compare.look.match import Match, aligned
 from compare.diagnose.parting import Parting
-from compare.diagnose.values import Value, apart
+from compare.look.values import Value, apart
 from compare.parity.hints import find_hint
 
 EXPLAINED = 1e-8  # relative: far below float32's rounding
@@ -48,7 +48,7 @@ def explain(parting: Parting, matches: Sequence[Match], left: Any, right: Any) -
         if said:
             return [said]
     if a.ndim and a.size > 1 and np.isfinite(a).all() and np.any(a):
-        hint = find_hint(parting.left.name, b, a, "float64")
+        hint = find_hint(parting.left.name, b, a, "")
         return [hint] if hint else []
     return []
 
@@ -202,13 +202,16 @@ def _norms(x: np.ndarray) -> Iterator[Candidate]:
 
 def _find_norms(a: np.ndarray, b: np.ndarray, x: np.ndarray, names: Names) -> str | None:
     """Recognise a normalisation behind a scale and a bias per channel, on both sides."""
-    if a.ndim < 2 or a.size // a.shape[-1] < 4:
+    if a.ndim < 2:
         return None
+    has_rows = a.size // a.shape[-1] > 2  # as many as a scale and a bias have unknowns, and one
     fits: list[tuple[Candidate, np.ndarray] | None] = [None, None]
     for candidate in _norms(x):
         for side, y in enumerate((a, b)):
             if fits[side] is None and np.isfinite(candidate.value).all():
-                scale = _affine_scale(candidate.value, y)
+                scale = np.ones(1) if _explains(candidate, y) else None
+                if scale is None and has_rows:
+                    scale = _affine_scale(candidate.value, y)
                 if scale is not None:
                     fits[side] = (candidate, scale)
     if fits[0] is None or fits[1] is None:
@@ -241,7 +244,7 @@ def _find_mask(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) -> st
     entry = f"({DOCS}true-keeps-in-one-call-and-masks-out-in-the-other)"
     for read in (lambda y: y == 0, lambda y: ~np.isfinite(y) | (y < -1e4)):
         ours, theirs = read(a), read(b)
-        if not ours.any() and not theirs.any() or ours.all() or theirs.all():
+        if (not ours.any() and not theirs.any()) or ours.all() or theirs.all():
             continue
         if np.array_equal(ours, theirs):
             continue
@@ -299,7 +302,9 @@ def _find_factor(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) -> 
         return None
     name = _name_factor(factor, (a, b, *shared))
     is_size = "=" in name and "sqrt" not in name
-    advice = "a sum for a mean, or n for n - 1?" if is_size else "is a scale missing, or there twice?"
+    advice = (
+        "a sum for a mean, or n for n - 1?" if is_size else "is a scale missing, or there twice?"
+    )
     return f"{names[1]} is {name} times {names[0]}: {advice}"
 
 
@@ -311,7 +316,11 @@ def _factor(a: np.ndarray, b: np.ndarray) -> float | None:
         return None
     factor = float((x * y).sum() / (x**2).sum())
     largest = float(np.abs(y).max())
-    if not factor or abs(factor - 1) < EXPLAINED or np.abs(y - factor * x).max() > EXPLAINED * largest:
+    if (
+        not factor
+        or abs(factor - 1) < EXPLAINED
+        or np.abs(y - factor * x).max() > EXPLAINED * largest
+    ):
         return None
     return factor
 
@@ -333,7 +342,11 @@ def _find_order(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) -> s
     if a.size < 2:
         return None
     if apart(np.sort(a, axis=None), np.sort(b, axis=None)) < EXPLAINED:
-        if a.ndim >= 2 and a.shape[-1] == a.shape[-2] and apart(a, np.swapaxes(b, -1, -2)) < EXPLAINED:
+        if (
+            a.ndim >= 2
+            and a.shape[-1] == a.shape[-2]
+            and apart(a, np.swapaxes(b, -1, -2)) < EXPLAINED
+        ):
             return "transposed: are key and query, or the last two axes, swapped?"
         return "the same numbers in another order: a reshape for a transpose, or heads split otherwise?"
     for x in shared:

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,23 @@ MOST_BYTES = 5_000_000
 
 def render_page(view: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """Fill the templates with `view`, which they escape, and embed `data` for the page's code."""
+    theme = _read("static/theme.js")
+    # One function around all, so that nothing but `sideBySide` is seen from outside.
+    code = "\n".join(("(() => {", '"use strict";', *map(_read, SCRIPTS), "})();"))
+    scripts = {"theme": theme, "uplot": _read(UPLOT), "code": code}
+    data = {name: Markup(embed_json(value)) for name, value in data.items()}
+    return _fill("page.html.j2", STYLES, scripts, {**view, "data": data})
+
+
+def render_diagnosis(view: Mapping[str, Any]) -> str:
+    """Fill the template of `compare diagnose`, which escapes `view`; it needs no code."""
+    styles = ("static/base.css", "static/diagnosis.css")
+    return _fill("diagnosis.html.j2", styles, {"theme": _read("static/theme.js")}, view)
+
+
+def _fill(
+    template: str, styles: Iterable[str], scripts: Mapping[str, str], view: Mapping[str, Any]
+) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -45,17 +62,12 @@ def render_page(view: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         "number": number,
         "percent": percent,
     }
-    theme = _read("static/theme.js")
-    # One function around all, so that nothing but `sideBySide` is seen from outside.
-    code = "\n".join(("(() => {", '"use strict";', *map(_read, SCRIPTS), "})();"))
-    scripts = {"theme": theme, "uplot": _read(UPLOT), "code": code}
-    return environment.get_template("page.html.j2").render(
+    return environment.get_template(template).render(
         view,
-        # Safe: all four are files of this package, none of them holds "</", see the tests.
-        styles=Markup("\n".join(map(_read, STYLES))),
+        # Safe: all are files of this package, none of them holds "</", see the tests.
+        styles=Markup("\n".join(map(_read, styles))),
         scripts={name: Markup(text) for name, text in scripts.items()},
         fonts={name: _base64(path) for name, path in FONTS.items()},
-        data={name: Markup(embed_json(value)) for name, value in data.items()},
         policy=content_security_policy(scripts.values()),
     )
 

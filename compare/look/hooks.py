@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-from compare.diagnose.look import Look
-from compare.diagnose.sources import call_text, place_of
+from compare.look.watch import Look
+from compare.look.sources import call_text, place_of
 
 
 @contextmanager

@@ -62,6 +62,8 @@ class Value:
     sightings: list[tuple[str, str, str]] = field(default_factory=list)  # kind, name, where
     keys: list[tuple[str, str, int]] = field(default_factory=list, repr=False)
     parents: set["Value"] = field(default_factory=set, repr=False)
+    is_param: bool = False
+    from_input: bool = False
     pieces: tuple["Value", ...] = field(default=(), repr=False)
 
     @property

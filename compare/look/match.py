@@ -12,7 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
-from compare.diagnose.values import FLOAT32_U, HALFWAY, Value, apart
+from compare.look.values import FLOAT32_U, HALFWAY, Value, apart
 
 MOST_CANDIDATES = 12  # of one signature that are compared number by number
 SAMPLE = 97  # numbers that are compared before whole arrays are

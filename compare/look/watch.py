@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnose.rebuild import is_array
-from compare.diagnose.sources import call_text, is_users_file, place_of
-from compare.diagnose.values import Store, Value, dtype_of, to_numpy
+from compare.look.rebuild import is_array
+from compare.look.sources import call_text, is_users_file, place_of
+from compare.look.values import Store, Value, dtype_of, to_numpy
 
 MOST_PIECES = 20_000  # of a loop, that are put together
+LARGEST_CONSTANT = 2**17  # numbers in what does not come from an input: a parameter, above it
 LARGEST_WHOLE = 2**27  # numbers in what is put together of a loop's pieces
 
 
@@ -72,6 +73,13 @@ class Look:
             self.digests[id(leaf)] = (weakref.ref(leaf), mark, digest)
         return digest
 
+    def _is_large_constant(self, leaf: Any) -> bool:
+        """Tell whether an array is large and was not seen before."""
+        size = getattr(leaf, "size", 0)
+        size = size() if callable(size) else size
+        known = self.digests.get(id(leaf))
+        return int(np.prod(size)) > LARGEST_CONSTANT and not (known and known[0]() is leaf)
+
     def see(
         self,
         kind: str,
@@ -83,7 +91,11 @@ class Look:
     ) -> list[Value]:
         """Keep every array in a value; return them. What has no values to see is blind."""
         found = []
+        parents = list(parents)
+        from_input = kind == "input" or any(parent.from_input for parent in parents)
         for path, leaf in leaves(value, name):
+            if not from_input and kind != "module" and self._is_large_constant(leaf):
+                continue
             digest = self._digest(leaf)
             if digest is None:
                 if "Tracer" in type(leaf).__name__:
@@ -94,6 +106,7 @@ class Look:
                 shape = self.store.shapes[digest]
                 known = Value(digest, shape, dtype_of(leaf), len(self.values), self.store)
                 known.parents.update(parents)
+                known.from_input = from_input
                 self.values[digest] = known
             known.sightings.append((kind, path, where))
             number = self.seen_of.get((path, where), 0)
@@ -119,7 +132,7 @@ class Look:
         """Return what was seen already of the arrays in a value."""
         nodes = []
         for _, leaf in leaves(value):
-            digest = self._digest(leaf)
+            digest = None if self._is_large_constant(leaf) else self._digest(leaf)
             if digest is not None and digest in self.values:
                 nodes.append(self.values[digest])
         return nodes
@@ -247,7 +260,9 @@ class _Frame:
 def _mark_of(value: Any) -> Any:
     """Return what changes when an array is written to in place, or a list grows."""
     if type(value) is np.ndarray:
-        flat = value.reshape(-1)[:: max(1, value.size // 4096)] if value.flags.c_contiguous else value
+        flat = (
+            value.reshape(-1)[:: max(1, value.size // 4096)] if value.flags.c_contiguous else value
+        )
         return hash(np.asarray(flat).tobytes())
     if isinstance(value, list | dict | tuple):
         return len(value)

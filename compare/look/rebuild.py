@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnose.sources import is_users_file
+from compare.look.sources import is_users_file
 
 Change = Callable[[Any], Any]
 
@@ -162,7 +162,7 @@ class _Rebuilder:
         is_ours = isinstance(value, type | types.ModuleType) or not (
             is_users_file(file) or kind.__name__ in ("custom_jvp", "custom_vjp")
         )
-        if not hasattr(value, "__dict__") or is_ours and not dataclasses.is_dataclass(value):
+        if not hasattr(value, "__dict__") or (is_ours and not dataclasses.is_dataclass(value)):
             return value
         if isinstance(value, type):
             return value

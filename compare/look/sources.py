@@ -12,7 +12,7 @@ from types import CodeType, FrameType
 from shared.errors import UserError
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
-OWN = str(Path(__file__).parent)
+OWN = tuple(str(Path(__file__).parents[1] / name) for name in ("look", "diagnose"))
 TYPED = ("<stdin>", "<ipython")  # code that was typed at a prompt
 LONGEST = 60  # characters of a source line in a name
 
@@ -24,7 +24,7 @@ def is_users_file(file: str, look: tuple[str, ...] = ()) -> bool:
         return True
     if file.startswith(TYPED):
         return True
-    return not (not file or file.startswith((*LIBRARIES, OWN, "<")) or "site-packages" in file)
+    return not (not file or file.startswith((*LIBRARIES, *OWN, "<")) or "site-packages" in file)
 
 
 def files_of(modules: Sequence[str]) -> tuple[str, ...]:
