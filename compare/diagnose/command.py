@@ -44,7 +44,7 @@ class DiagnoseConfig:
 
 
 def main(args: Sequence[str]) -> int:
-    """Print the verdict on two programs; return 0 for the same function, 1 for not, 2 for unknown."""
+    """Print the verdict on two programs; return 0 for the same function, 1 if not, 2 if unknown."""
     config = parse_options(
         DiagnoseConfig(),
         complete_flag(args, "--gradients"),

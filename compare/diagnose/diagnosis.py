@@ -1,54 +1,29 @@
 """The judging of two programs: run both in float64 and float32, and hold what was seen together."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-from compare.diagnose.execute import Inputs, Ran, Side, run
+from compare.diagnose.execute import Inputs, Side, run
 from compare.diagnose.gradients import compare_gradients
-from compare.look.match import layout_of, match_values, tolerance
+from compare.diagnose.observed import (
+    CannotTell,
+    Observed,
+    Pairs,
+    check_not_random,
+    observe,
+    pair_outputs,
+)
 from compare.diagnose.params import explain_params, mark_params, params_of
 from compare.diagnose.parting import Parting, find_parting
 from compare.diagnose.replay import find_further
-from compare.diagnose.report import Output, Report, Row, Verdict
-from compare.diagnose.suspects import explain, explain_noise
+from compare.diagnose.report import Output, Report, Verdict
+from compare.diagnose.rows import list_rows
+from compare.diagnose.suspects.recognise import explain, explain_noise
+from compare.look.match import layout_of, match_values, tolerance
 from compare.look.values import FLOAT32_U, Store, Value, apart
-from compare.registry.third_party import say_error
 
 LESS_EXACT = 8.0  # times as far from its own float64 as the other side: said, and looked into
+AS_FLOAT32_ROUNDS = 16.0  # times float32's rounding: that size, where no array shows its dtype
 OF_FLOAT32_SIZE = 300.0  # times float32's rounding: what a float32 within float64 comes to
-
-
-@dataclass(frozen=True)
-class Observed:
-    """A side in both dtypes."""
-
-    side: Side
-    float64: Ran
-    float32: Ran
-
-    def noise(self, value: Value) -> float:
-        """Return how far an array in float32 is from float64, relative; float32's own at least."""
-        look32 = self.float32.look
-        assert look32 is not None
-        if value.pieces:
-            return max(self.noise(piece) for piece in value.pieces)
-        twin = look32.twin_of(value)
-        if twin is None or twin.shape != value.shape:
-            return FLOAT32_U
-        return max(apart(value.array, twin.array), FLOAT32_U)
-
-    @property
-    def values(self) -> list[Value]:
-        """All that was seen in float64, in the order of computing."""
-        assert self.float64.look is not None
-        return sorted(self.float64.look.values.values(), key=lambda value: value.order)
-
-
-class CannotTell(Exception):  # noqa: N818  it is a verdict
-    """Why two programs cannot be compared, and what to do."""
 
 
 def judge_programs(
@@ -63,50 +38,8 @@ def judge_programs(
             check_not_random(observed, inputs)
     except CannotTell as reason:
         return Report("cannot tell", str(reason), names)
-    return Judgement(first, second, outputs, inputs).report(gradients)
-
-
-def observe(side: Side, inputs: Inputs, look: tuple[str, ...]) -> Observed:
-    """Run a side in both dtypes, and look at all that it computes."""
-    try:
-        in32 = run(side, inputs, "float32", store=Store(), look=look)
-    except Exception as error:
-        error.add_note(f"This is what {side.name} raised; compare diagnose only called it.")
-        raise
-    try:
-        in64 = run(side, inputs, "float64", store=Store(), look=look)
-    except Exception as error:
-        raise CannotTell(
-            f"{side.name} runs in float32 and fails in float64: {say_error(error)}. Let it take "
-            "its dtype from its inputs and parameters, not from a constant."
-        ) from error
-    return Observed(side, in64, in32)
-
-
-def check_not_random(observed: Observed, inputs: Inputs) -> None:
-    """Raise CannotTell if another seed gives other outputs."""
-    again = run(observed.side, inputs, "float64", seed=1)
-    for name, array in observed.float64.outputs.items():
-        if not apart(array, again.outputs.get(name, np.empty(0))) <= tolerance(FLOAT32_U):
-            raise CannotTell(
-                f"{observed.side.name} is random: another seed gives another {name}. Switch "
-                "dropout off (.eval(), deterministic=True), or draw its numbers outside and give "
-                "them as an input."
-            )
-
-
-Pairs = Sequence[tuple[str, str]]
-
-
-def pair_outputs(left: Observed, right: Observed) -> Pairs:
-    """Pair the outputs of both sides: by name where the names are the same, else in order."""
-    ours, theirs = left.float64.outputs, right.float64.outputs
-    if not ours or not theirs:
-        side = left if not ours else right
-        raise CannotTell(f"{side.side.name} returns no array: return what is to be compared.")
-    if set(ours) == set(theirs):
-        return [(name, name) for name in ours]
-    return list(zip(ours, theirs, strict=False))
+    with np.errstate(all="ignore"):
+        return Judgement(first, second, outputs, inputs).report(gradients)
 
 
 class Judgement:
@@ -162,7 +95,7 @@ class Judgement:
                 verdict, sentence = "bug", "the outputs are the same, the gradients are not"
         looks = self.left.float64.look, self.right.float64.look
         blind = [f"{text}" for look in looks if look for text in look.blind]
-        if blind:
+        if blind and verdict != "same function":
             self.remarks.append(f"not seen, within a compiled part: {', '.join(blind[:3])}")
         return Report(
             verdict,
@@ -175,7 +108,9 @@ class Judgement:
             tuple(self.remarks),
             tuple(further),
             tuple(said_gradients),
-            tuple(self._rows(parting)),
+            tuple(
+                list_rows(self.left.values, self.right.values, self.matches, parting, self.noise)
+            ),
             (len(self.left.values), len(self.right.values)),
             len([match for match in self.matches if match.is_solid]),
         )
@@ -214,7 +149,7 @@ class Judgement:
 
     def _verdict_in_float32(self, worst: Output) -> tuple[Verdict, str]:
         """Judge two sides that agree in float64: finite in float32, and the same compiled."""
-        for side, other in ((self.left, self.right), (self.right, self.left)):
+        for side in (self.left, self.right):
             for name, array in side.float32.outputs.items():
                 if np.isfinite(side.float64.outputs[name]).all() and not np.isfinite(array).all():
                     return "not finite", self._say_not_finite(side, name)
@@ -271,13 +206,13 @@ class Judgement:
         ]
         for side in sides:
             mark_params(side.values, params_of(side.side))
-        biases = [[p.array for p in params_of(s.side) if p.is_vector] for s in sides]
+        params = [[p.array for p in params_of(side.side)] for side in sides]
         return find_parting(
             self.left.values,
             self.right.values,
             self.matches,
             (outputs[0], outputs[1]),
-            (biases[0], biases[1]),
+            (params[0], params[1]),
         )
 
     def _explain(
@@ -296,6 +231,7 @@ class Judgement:
                 )
             noise = max(self.noise(parting.left), self.noise(parting.right))
             narrow = self._first_narrow(parting)
+            hints = explain(parting, self.matches, self.left, self.right)
             if narrow and verdict == "bug" and found[0] < OF_FLOAT32_SIZE * noise:
                 side, value = narrow
                 verdict = "float32 within float64"
@@ -303,7 +239,12 @@ class Judgement:
                     f"in a float64 run {side.side.name} computes {value} in {value.dtype}, and the "
                     f"difference, {found[0]:.2g}, is of that size"
                 )
-            hints = explain(parting, self.matches, self.left, self.right)
+            elif verdict == "bug" and not hints and found[0] < AS_FLOAT32_ROUNDS * noise:
+                verdict = "float32 within float64"
+                sentence = (
+                    f"the first difference in float64, {found[0]:.2g}, is as large as float32 "
+                    "rounds: something on the way to it computes in float32"
+                )
         hints += explain_params(self.left.side, self.right.side)
         return verdict, sentence, hints
 
@@ -335,45 +276,6 @@ class Judgement:
                     end = f": {why}" if why else ""
                     return f"{said}; it loses it first in {worse}{end}"
         return said
-
-    def _rows(self, parting: Parting | None) -> list[Row]:
-        by_left = {id(m.left): m for m in self.matches}
-        taken = {id(m.right) for m in self.matches}
-        rows = []
-        for value in self.left.values:
-            match = by_left.get(id(value))
-            other = match.right if match else None
-            layout = match.layout if match else ""
-            if parting is not None and value is parting.left:
-                other, layout = parting.right, "parts"
-            rows.append(
-                (value.order, Row(*self._cells(value, other), layout, *self._gaps(value, other)))
-            )
-        top = max((value.order for value in self.left.values), default=0)
-        for value in self.right.values:
-            is_parting = parting is not None and value is parting.right
-            if id(value) not in taken and not is_parting:
-                row = Row(*self._cells(None, value), "", None, None)
-                rows.append((value.order * top / max(len(self.right.values), 1), row))
-        return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
-
-    @staticmethod
-    def _cells(left: Value | None, right: Value | None) -> tuple[Any, Any, tuple[Any, Any]]:
-        return (
-            str(left) if left else None,
-            str(right) if right else None,
-            (left.shape if left else None, right.shape if right else None),
-        )
-
-    def _gaps(self, left: Value, right: Value | None) -> tuple[float | None, float | None]:
-        if right is None or left.size != right.size:
-            return None, None
-        if left.shape == right.shape:
-            gap = apart(left.array, right.array)
-        else:  # how the two are arranged was judged before
-            gap = float(np.abs(left.signature - right.signature).max())
-            gap /= float(np.abs(left.signature).max()) or 1.0
-        return gap, max(self.noise(left), self.noise(right))
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> float:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from compare.look.match import Match, aligned, match_values
-from compare.diagnose.parting import Parting, find_parting
-from compare.diagnose.report import Report, Row
-from compare.look.values import FLOAT32_U, HALFWAY, Store, Value, apart
+from compare.diagnose.parting import find_parting
+from compare.diagnose.report import Report
+from compare.diagnose.rows import list_rows
+from compare.look.match import match_values
+from compare.look.values import FLOAT32_U, HALFWAY, Store, Value
 from shared.errors import UserError
 
 ROUNDED = 1e3  # times the unit roundoff: what some hundred operations in a row may differ by
@@ -33,7 +34,7 @@ def diagnose_dumps(
     solid = [match for match in matches if match.is_solid]
     equal = {id(v) for m in solid for v in (m.left, m.right)}
     last = sides[0][-1], sides[1][-1]
-    rows = tuple(_rows(sides[0], matches, parting))
+    rows = tuple(list_rows(sides[0], sides[1], matches, parting, lambda _: noise))
     seen = (len(sides[0]), len(sides[1]))
     remarks = (
         ()
@@ -87,24 +88,3 @@ def _values(arrays: Mapping[str, np.ndarray], file: str) -> list[Value]:
         value.parents.update(found[-1:])
         found.append(value)
     return found
-
-
-def _rows(values: list[Value], matches: list[Match], parting: Parting) -> list[Row]:
-    by_left = {id(m.left): m for m in matches}
-    rows = []
-    for value in values:
-        match = by_left.get(id(value))
-        other = match.right if match else parting.right if value is parting.left else None
-        layout = match.layout if match else "parts" if other else ""
-        gap = aligned(value.array, other.array) if other is not None else None
-        rows.append(
-            Row(
-                str(value),
-                str(other) if other else None,
-                (value.shape, other.shape if other else None),
-                layout,
-                None if gap is None else apart(value.array, gap),
-                None,
-            )
-        )
-    return rows

@@ -12,10 +12,18 @@ from typing import Any
 import numpy as np
 
 from compare.look.hooks import looking
-from compare.look.watch import Look, leaves
-from compare.look.rebuild import globals_used, is_array, is_floating, is_instance, rebuild
+from compare.look.rebuild import (
+    arrays_of,
+    globals_used,
+    is_array,
+    is_floating,
+    is_instance,
+    names_loaded,
+    rebuild,
+)
 from compare.look.sources import is_users_file
 from compare.look.values import Store, to_numpy
+from compare.look.watch import Look, leaves
 from shared.errors import UserError
 
 FRAMEWORKS = ("torch", "jax", "numpy")
@@ -61,7 +69,8 @@ def find_framework(program: Any, name: str) -> str:
     if is_instance(program, "flax.nnx", "Module") or is_instance(program, "flax.linen", "Module"):
         return "jax"
     held: set[str] = set()
-    rebuild(program, lambda array: held.add(_framework_of(array)) or array)
+    for array in arrays_of(program):
+        held.add(_framework_of(array))
     named = _libraries_named(program)
     for framework in ("torch", "jax"):
         if framework in held:
@@ -94,14 +103,15 @@ def _libraries_named(program: Any) -> set[str]:
         value = getattr(value, "func", value)  # a partial
         value = getattr(value, "__func__", value)  # a method
         if not isinstance(value, types.FunctionType):
-            inner = getattr(value, "__wrapped__", None) or getattr(type(value), "__call__", None)
+            inner = getattr(value, "__wrapped__", None) or vars(type(value)).get("__call__")
             if isinstance(inner, types.FunctionType):
                 waiting.append(inner)
             continue
         used = globals_used(value)
+        imported = names_loaded(value.__code__, "IMPORT_NAME")
         modules = [v.__name__ for v in used.values() if isinstance(v, types.ModuleType)]
         modules += [getattr(v, "__module__", None) or "" for v in used.values()]
-        roots = {name.split(".")[0] for name in (*modules, *value.__code__.co_names)}
+        roots = {name.split(".")[0] for name in (*modules, *imported)}
         found |= {"jax" if root in ("jax", "flax", "optax") else root for root in roots}
         waiting += [v for v in used.values() if callable(v) and not isinstance(v, type)]
         for cell in value.__closure__ or ():
@@ -150,11 +160,12 @@ def run(
 def computing(framework: str, dtype: str, seed: int, *, gradients: bool = False) -> Iterator[None]:
     """Set the dtype that a framework makes arrays in, and the seeds; set all back afterwards."""
     with ExitStack() as stack:
-        python, legacy = random.getstate(), np.random.get_state()
+        # The legacy generator of NumPy is what the user's program may draw from.
+        python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
         stack.callback(random.setstate, python)
         stack.callback(np.random.set_state, legacy)
         random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002  it is the user's program that draws from it
+        np.random.seed(seed)  # noqa: NPY002
         if framework == "torch":
             torch = sys.modules["torch"]
             stack.enter_context(torch.random.fork_rng(devices=_gpus(torch)))
@@ -218,8 +229,7 @@ def _bind(program: Any, args: Mapping[str, Any]) -> Any:
 def _compile(program: Any, args: Mapping[str, Any]) -> Any:
     """Run a program of JAX's as one compiled one, its parameters as arguments of it."""
     jax = sys.modules["jax"]
-    held: list[Any] = []
-    rebuild(program, lambda array: held.append(array) or array)
+    held = arrays_of(program)
 
     def whole(arrays: list[Any], given: Mapping[str, Any]) -> Any:
         following = iter(arrays)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from compare.diagnose.execute import Inputs, Side, _bind, _input, cast, computing
-from compare.look.watch import leaves
-from compare.look.match import aligned, layout_of, tolerance
 from compare.diagnose.params import group_params, params_of
-from compare.look.rebuild import is_floating, rebuild
+from compare.look.match import aligned, layout_of, tolerance
+from compare.look.rebuild import arrays_of, is_floating, rebuild
 from compare.look.values import FLOAT32_U, apart, to_numpy
+from compare.look.watch import leaves
 
 Gradients = tuple[dict[str, np.ndarray], list[np.ndarray | None]]
 
@@ -63,7 +63,7 @@ Pair = tuple[Any, Any]  # in float64 and in float32
 
 
 def _judge(left: list[Pair], right: list[Pair]) -> str | None:
-    """Return how far a gradient of the left is from its nearest of the right; None if it has one."""
+    """Return how far a gradient of the left is from the nearest of the right; None if equal."""
     for exact, rounded in left:
         gaps = []
         for other, other32 in right:
@@ -116,8 +116,7 @@ def _by_torch(
     side: Side, given: Mapping[str, Any], floating: Mapping[str, Any], dtype: str
 ) -> Gradients:
     torch = sys.modules["torch"]
-    original: list[Any] = []
-    rebuild(side.program, lambda array: original.append(array) or array)
+    original = arrays_of(side.program)
     only = any(isinstance(array, torch.nn.Parameter) for array in original)
     copies: dict[int, Any] = {}
 
@@ -130,7 +129,8 @@ def _by_torch(
             copies[id(array)] = changed
         return changed
 
-    program = _Same(original).rebuilt(side.program, change)
+    following = iter(original)  # the copy of a module has others
+    program = rebuild(side.program, lambda _: change(next(following)))
     for array in floating.values():
         array.requires_grad_()
     total = _project(
@@ -144,33 +144,20 @@ def _by_torch(
     )
 
 
-class _Same:
-    """Rebuilds by the original's arrays, although a deep copy of a module has others."""
-
-    def __init__(self, original: list[Any]):
-        self.original = original
-
-    def rebuilt(self, program: Any, change: Callable[[Any], Any]) -> Any:
-        following = iter(self.original)
-        return rebuild(program, lambda _: change(next(following)))
-
-
 def _of(gradient: Any, array: Any) -> Any:
-    return to_numpy(array) * 0 if gradient is None else to_numpy(gradient)
+    return np.zeros(tuple(array.shape)) if gradient is None else to_numpy(gradient)
 
 
 def _by_jax(
     side: Side, given: Mapping[str, Any], floating: Mapping[str, Any], dtype: str
 ) -> Gradients:
     jax = sys.modules["jax"]
-    held: list[Any] = []
-    rebuild(side.program, lambda array: held.append(cast(array, dtype, "jax")) or array)
+    held = [jax.numpy.asarray(cast(array, dtype, "jax")) for array in arrays_of(side.program)]
 
     def whole(arrays: list[Any], its: Mapping[str, Any]) -> Any:
         following = iter(arrays)
         program = rebuild(side.program, lambda _: next(following))
         return _project(_bind(program, {**given, **its})(), lambda a: jax.numpy.asarray(a, dtype))
 
-    held = [jax.numpy.asarray(array) for array in held]
     params, by_input = jax.grad(whole, argnums=(0, 1))(held, dict(floating))
     return ({name: to_numpy(g) for name, g in by_input.items()}, [to_numpy(g) for g in params])  # type: ignore[misc]

@@ -3,13 +3,12 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from compare.diagnose.execute import Side
 from compare.look.hooks import modules_of
-from compare.look.rebuild import rebuild
+from compare.look.rebuild import arrays_of
 from compare.look.values import FLOAT32_U, Value, signature_of, to_numpy
 
 BFLOAT16_DROPPED = np.uint32(0xFFFF)  # the bits of float32 that bfloat16 has not
@@ -23,11 +22,6 @@ class Param:
     array: np.ndarray
     signature: np.ndarray
 
-    @property
-    def is_vector(self) -> bool:
-        """Whether it can be a bias: one axis, others of size 1 aside."""
-        return self.array.size == max(self.array.shape, default=1)
-
     def is_equal(self, other: "Param", allowed: float = FLOAT32_U) -> bool:
         """Whether the sorted numbers agree to float32's rounding."""
         if self.array.size != other.array.size or self.signature.shape != other.signature.shape:
@@ -38,8 +32,7 @@ class Param:
 
 def params_of(side: Side) -> list[Param]:
     """Return every array of floating point that a program holds, in the order it is found."""
-    held: list[Any] = []
-    rebuild(side.program, lambda array: held.append(array) or array)
+    held = arrays_of(side.program)
     names = _names(side)
     found = []
     for number, array in enumerate(held):

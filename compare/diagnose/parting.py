@@ -5,7 +5,7 @@ formula. It is healed if something that was computed from it has an equal. What 
 first array that has no equal and is not healed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,8 @@ class Parting:
         """Return the largest difference, relative, its index, and the two numbers there."""
         if not self.is_of_one_size:
             return None
-        assert self.left is not None and self.right is not None
+        assert self.left is not None
+        assert self.right is not None
         a = self.left.array
         b = aligned(a, self.right.array)
         if b is None:
@@ -62,6 +63,10 @@ def find_parting(
     solid = [match for match in matches if match.is_solid]
     lost_left = _lost(left, {id(m.left) for m in solid}, outputs[0])
     lost_right = _lost(right, {id(m.right) for m in solid}, outputs[1])
+    arranged = {id(m.left): m for m in solid}, {id(m.right): m for m in solid}
+    for lost, params, own in zip((lost_left, lost_right), biases, arranged, strict=True):
+        kept = [v for v in lost[: 2 * NEAR] if not _is_taken(v, params, matches, own)]
+        lost[:] = kept or lost
     first, second = _pair(lost_left, lost_right, biases)
     return Parting(_last_common(first, second, solid), first, second)
 
@@ -92,6 +97,26 @@ def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) ->
         and not value.is_param
         and (not has_outputs or id(value) in reaches)
     ]
+
+
+def _is_taken(
+    value: Value, params: Arrays, matches: Sequence[Match], solid: Mapping[int, Match]
+) -> bool:
+    """Tell whether an array only repeats numbers of a parent or a parameter: a slice, a transpose.
+
+    A slice computes nothing. The same numbers in another order may be what is wrong, but only where
+    the other side has another array to hold them against than the one they were taken from.
+    """
+    for parent in value.parents:
+        if parent.size > value.size and np.isin(value.array, parent.array).all():
+            return True
+        if parent.size == value.size and id(parent) in solid:
+            whole = solid[id(parent)]
+            mine = [m for m in matches if value in (m.left, m.right) and not m.is_solid]
+            if mine and all({m.left, m.right} & {whole.left, whole.right} for m in mine):
+                return True
+    larger = [array for array in params if array.size > value.size]
+    return not value.from_input and any(np.isin(value.array, array).all() for array in larger)
 
 
 def _pair(

@@ -5,6 +5,7 @@ right that holds the same parameters as one of the left can be given the input t
 had.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from compare.diagnose.execute import cast, computing
-from compare.look.hooks import modules_of
-from compare.look.watch import leaves
-from compare.look.match import aligned, layout_of, tolerance
 from compare.diagnose.parting import Parting
-from compare.look.rebuild import rebuild
+from compare.look.hooks import modules_of
+from compare.look.match import aligned, layout_of, tolerance
+from compare.look.rebuild import arrays_of, rebuild
 from compare.look.values import Value, apart, signature_of, to_numpy
+from compare.look.watch import leaves
 
 MOST = 200  # modules of either side that are tried
 
@@ -72,8 +73,7 @@ def _parts(observed: Any) -> list[_Part]:
     parts = []
     modules = modules_of(observed.side.program, observed.side.framework)
     for path, module in list(modules.items())[:MOST]:
-        held: list[Any] = []
-        rebuild(module, lambda array, held=held: held.append(array) or array)
+        held = arrays_of(module)
         arrays = [array for array in map(to_numpy, held) if array is not None]
         signatures = sorted((signature_of(a) for a in arrays), key=lambda s: (len(s), *s[-2:]))
         if signatures and callable(module):
@@ -84,7 +84,7 @@ def _parts(observed: Any) -> list[_Part]:
 def _replay(
     left: Any, right: Any, ours: _Part, theirs: _Part, noise: Callable[[Value], float]
 ) -> float | None:
-    """Return how far the right's module is from the left's on the left's input; None if it is not."""
+    """Return how far the right's module is from the left's on the left's input; None if equal."""
     given, gave = _seen(left, f"{ours.path} input[0]"), _seen(left, ours.path)
     own = _seen(right, f"{theirs.path} input[0]")
     if given is None or gave is None or own is None:
@@ -130,8 +130,6 @@ def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _held(array: np.ndarray, framework: str) -> Any:
-    import sys
-
     if framework == "torch":
         return sys.modules["torch"].from_numpy(np.array(array))
     return sys.modules["jax"].numpy.asarray(array) if framework == "jax" else array

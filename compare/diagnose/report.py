@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from compare.look.match import Match
 from compare.diagnose.parting import Parting
+from compare.look.match import Match
 from compare.look.values import Value
 
 Verdict = Literal[

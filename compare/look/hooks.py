@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-from compare.look.watch import Look
 from compare.look.sources import call_text, place_of
+from compare.look.watch import Look
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def modules_of(program: Any, framework: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for owner in _owners(program):
         if framework == "torch" and hasattr(owner, "named_modules"):
-            found |= {path: module for path, module in owner.named_modules()}
+            found |= dict(owner.named_modules())
         elif framework == "jax" and _is_nnx(owner):
             nnx = sys.modules["flax.nnx"]
             found |= {".".join(map(str, path)): part for path, part in nnx.iter_modules(owner)}
@@ -85,7 +85,7 @@ def _operations(look: Look) -> Iterator[None]:
     """See what each of PyTorch's functions returns to the user's code."""
     overrides = sys.modules["torch.overrides"]
 
-    class Operations(overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]
+    class Operations(overrides.TorchFunctionMode):  # type: ignore[name-defined]
         def __torch_function__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:

@@ -96,9 +96,9 @@ class _Index:
         first = bisect_left(entries, (rms - reach,))
         last = bisect_right(entries, (rms + reach, len(entries)))
         for _, _, other in entries[first:last]:
-            if value.signature.shape == other.signature.shape:
-                if np.abs(value.signature - other.signature).max() <= reach:
-                    yield other
+            ours, theirs = value.signature, other.signature
+            if ours.shape == theirs.shape and np.abs(ours - theirs).max() <= reach:
+                yield other
 
 
 def layout_of(a: np.ndarray, b: np.ndarray, allowed: float) -> str:
@@ -145,9 +145,9 @@ def _is_reshaped(a: np.ndarray, b: np.ndarray, allowed: float) -> bool:
         for other, its in others:
             with np.errstate(invalid="ignore"):
                 near = np.abs(some - its) <= allowed * scale
-            if (near | (some == its)).all():
-                if apart(turn.reshape(-1), other.reshape(-1)) <= allowed:
-                    return True
+            is_near = (near | (some == its)).all()
+            if is_near and apart(turn.reshape(-1), other.reshape(-1)) <= allowed:
+                return True
     return False
 
 

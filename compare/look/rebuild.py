@@ -7,6 +7,7 @@ user's is written to: what holds an array is copied, what holds none is shared.
 
 import copy
 import dataclasses
+import dis
 import functools
 import sys
 import types
@@ -23,6 +24,18 @@ Change = Callable[[Any], Any]
 def rebuild(program: Any, change: Change) -> Any:
     """Return the program with `change(array)` in the place of each array of floating point."""
     return _Rebuilder(change).of(program)
+
+
+def arrays_of(program: Any) -> list[Any]:
+    """Return the arrays of floating point that a program holds, in the order of `rebuild`."""
+    held: list[Any] = []
+
+    def keep(array: Any) -> Any:
+        held.append(array)
+        return array
+
+    rebuild(program, keep)
+    return held
 
 
 def is_array(value: Any) -> bool:
@@ -51,11 +64,18 @@ def is_instance(value: Any, module: str, name: str) -> bool:
 
 def globals_used(function: types.FunctionType) -> dict[str, Any]:
     """Return the globals that a function, and those defined within it, name."""
-    codes, names = [function.__code__], set()
-    for code in codes:
-        names.update(code.co_names)
-        codes.extend(const for const in code.co_consts if isinstance(const, types.CodeType))
+    names = names_loaded(function.__code__, "LOAD_GLOBAL")
     return {name: function.__globals__[name] for name in names if name in function.__globals__}
+
+
+@functools.cache
+def names_loaded(code: types.CodeType, operation: str) -> frozenset[str]:
+    """Return what a code object, and those defined within it, name in an operation of Python."""
+    found = {str(i.argval) for i in dis.get_instructions(code) if i.opname == operation}
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            found |= names_loaded(const, operation)
+    return frozenset(found)
 
 
 class _Rebuilder:

@@ -242,9 +242,9 @@ class _Frame:
         self.pending.clear()
 
     def _is_new(self, name: str, value: Any, frame: FrameType) -> bool:
-        if not isinstance(value, tuple | list | dict) and not is_array(value):
-            if not is_dataclass(value) and not isinstance(value, np.generic | float):
-                return False
+        is_plain = isinstance(value, tuple | list | dict | np.generic | float)
+        if not (is_plain or is_array(value) or is_dataclass(value)):
+            return False
         mark = _mark_of(value)
         before = self.bound.get(name)
         self.bound[name] = (value, mark)

@@ -1,0 +1,1 @@
+"""The usual suspects of a port, and the patterns they leave."""
