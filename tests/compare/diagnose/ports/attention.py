@@ -149,6 +149,7 @@ def grouped_inputs(rng):
     return q, k, v, keep
 
 
+MODULE = ("MultiheadAttention output", "module(x")  # all that there is to see of it
 PORTS = (
     *ports(
         "attention/causal, packed in JAX",
@@ -163,7 +164,7 @@ PORTS = (
         Bug("K and Q swapped", ("similarity", "query", "thirds")),
         Bug("causal off by one", ("masked", "visible")),
         Bug("mask of the other side", ("masked", "visible")),
-        Bug("bias of q forgotten", ("merged",)),
+        Bug("bias of q forgotten", ("merged", "thirds", "flat")),
         Bug("bias of k forgotten", (), "same function"),  # a softmax does not see it
     ),
     *ports(
@@ -171,11 +172,11 @@ PORTS = (
         multihead_module,
         looped_heads,
         normal((2, 5, WIDTH), (2, 7, WIDTH)),
-        Bug("packed head by head", ("sought", "found", "carried")),
-        Bug("divided twice", ("likeness", "powers", "head", "module")),
-        Bug("one more in the sum", ("head returns", "rows", "joined", "heads", "head(")),
-        Bug("self for cross", ("found", "carried")),
-        Bug("last kernel not transposed", ("attend returns", "module")),
+        Bug("packed head by head", MODULE),
+        Bug("divided twice", MODULE),
+        Bug("one more in the sum", MODULE),
+        Bug("self for cross", MODULE),
+        Bug("last kernel not transposed", MODULE),
     ),
     *ports(
         "attention/grouped queries, einsum",

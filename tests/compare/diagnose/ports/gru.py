@@ -159,10 +159,13 @@ PORTS = (
         lstm_cells,
         lstm_in_numpy,
         normal((2, 5, INPUT)),
-        Bug("bias of the state forgotten", ("cell", "pre", "hidden", "row")),
-        Bug("gates of Jozefowicz", ("cell",)),
-        Bug("forget bias of 1", ("cell",)),
-        Bug("no tanh of the cell", ("hidden", "told", "self.cell")),
+        Bug(
+            "bias of the state forgotten",
+            ("row in", "pre in", "hidden in", "cell in", "self.cell("),
+        ),
+        Bug("gates of Jozefowicz", ("candidate", "cell in", "hidden in", "self.cell(")),
+        Bug("forget bias of 1", ("cell in", "hidden in", "self.cell(")),
+        Bug("no tanh of the cell", ("hidden in", "told in", "self.cell(")),
     ),
     *ports(
         "gru/both directions, scan",

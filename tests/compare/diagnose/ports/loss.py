@@ -159,7 +159,7 @@ PORTS = (
         Bug("captions not normalized", ("likeness", "F.normalize(text")),
         Bug("temperature forgotten", ("likeness",)),
         Bug("one way twice", ("columns", "logits.T", "objective returns")),
-        Bug("one way only", ("objective returns", "output")),
+        Bug("one way only", ("objective returns", "F.cross_entropy(logits.T")),
     ),
     *ports(
         "loss/distilled, optax",

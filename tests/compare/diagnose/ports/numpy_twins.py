@@ -180,7 +180,7 @@ PORTS = (
         Bug("acausal", ("kept", "told", "ys", "x in")),
         Bug("input not paced", ("driven", "db_u")),
         Bug("rates made in float32", ("rates", "exponent", "gap", "np.exp", "da in"), SLIP),
-        Bug("nothing passed through", ("selective_scan returns", "respond returns", "output")),
+        Bug("nothing passed through", ("selective_scan returns", "respond returns", "u * d")),
     ),
     *ports(
         "twins/experts, JAX",

@@ -161,7 +161,7 @@ def buckets_in_jax(bug):
     return bend
 
 
-ANGLES = ("phase", "whole", "spun", "q_embed", "turn")
+ANGLES = ("phase", "whole", "spun", "q_embed", "inv_freq")
 PORTS = (
     *ports(
         "rotary/halves, complex NumPy",
@@ -180,7 +180,7 @@ PORTS = (
         gptj,
         matrices,
         normal((2, STEPS, SIZE + 4)),
-        Bug("size of the whole head", ("angle", "theta", "rotation")),
+        Bug("size of the whole head", ("angle in", "turns in", "turned in")),
         Bug("sine and cosine swapped", ("turned", "turns", "blocks", "c in", "rotation")),
         Bug("transposed", ("turned", "turns", "blocks", "rotation")),
         Bug("the last channels turned", ("turned", "project returns", "torch.cat")),
