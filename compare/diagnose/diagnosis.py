@@ -142,7 +142,7 @@ class Judgement:
             elif layout in ("turned", "order"):
                 orders.append(output.name)
             else:
-                return "bug", f"{output.name} differs as much in float64: {_say_sizes(output)}"
+                return "bug", f"it does not shrink in float64: {_say_sizes(output)}"
         if orders:
             return "other order", f"{', '.join(orders)} holds the same numbers in another order"
         return self._verdict_in_float32(worst)
@@ -156,8 +156,10 @@ class Judgement:
         for side in (self.left, self.right):
             if side.side.framework == "jax" and (said := self._compiled(side)):
                 return "only compiled", said
-        exacts = f"{worst.left_noise:.2g} and {worst.right_noise:.2g} from its own float64"
-        return "same function", f"{_say_sizes(worst)}, where each is {exacts}"
+        return "same function", (
+            f"{_say_sizes(worst)}; from its own float64 the left is {worst.left_noise:.1e} and "
+            f"the right {worst.right_noise:.1e}"
+        )
 
     def _say_not_finite(self, side: Observed, name: str) -> str:
         look32 = side.float32.look
@@ -293,4 +295,4 @@ def _layout(a: np.ndarray, b: np.ndarray, allowed: float) -> str | None:
 
 def _say_sizes(output: Output) -> str:
     """Say how far an output is apart in both dtypes."""
-    return f"{output.float64:.2g} apart in float64, {output.float32:.2g} in float32"
+    return f"{output.name} is {output.float64:.1e} apart in float64, {output.float32:.1e} in float32"

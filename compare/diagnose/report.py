@@ -18,7 +18,7 @@ Verdict = Literal[
 ]
 HEADINGS: dict[str, str] = {
     "same function": "SAME FUNCTION, the difference is rounding",
-    "bug": "BUG",
+    "bug": "BUG, the difference is not rounding",
     "other order": "OTHER ORDER: the same numbers, arranged otherwise",
     "float32 within float64": "FLOAT32 WITHIN FLOAT64",
     "not finite": "NOT FINITE in float32",

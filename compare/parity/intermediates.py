@@ -15,7 +15,7 @@ import numpy as np
 
 from compare.expected.bounds import ARITHMETIC, Bounded, error_ratio, exact
 from compare.expected.exact import expect_intermediates, expect_loss, hold, stack
-from compare.parity.capture import capture_intermediates
+from compare.parity.capture import PROJECTIONS, capture_by_value, capture_intermediates
 from compare.parity.hints import find_hint
 from shared.data.levels import in_form
 
@@ -89,6 +89,10 @@ def judge(
     model = implementation.from_params(batch.params, case.form, case.dtype, case.device)
     images = in_form(batch.images, case.form)
     seen = capture_intermediates(implementation, model, images)
+    is_named = hasattr(implementation, "intermediates") or seen.keys() & set(PROJECTIONS)
+    if not is_named:  # its functions or variables are called otherwise
+        expected = {name: bounded.value for name, bounded in carried.items()}
+        seen = capture_by_value(implementation, model, images, expected) | seen
     result = implementation.evaluate(
         model, images, batch.labels, batch_size=len(images), accuracy="micro"
     )

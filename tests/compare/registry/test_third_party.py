@@ -36,9 +36,17 @@ def test_trace_judges_every_intermediate_of_it_and_says_what_it_has_not(make_tin
     assert "rich" in found["versions"]
 
 
-def test_trace_says_that_it_saw_nothing_on_the_way(make_tiny, capsys):
-    """The functions are called otherwise than `attend...`: logits and loss are judged alone."""
+def test_trace_finds_intermediates_by_their_numbers(make_tiny):
+    """The functions are called otherwise than `attend...`."""
     name = make_tiny(("def forward(", "def mix("), ("[forward(", "[mix("))
+    assert trace_tiny(name, "--json", "trace.json") == 0
+    for case in json.loads(Path("trace.json").read_text())["cases"]:
+        assert [each["name"] for each in case["intermediates"]] == list(INTERMEDIATES)
+
+
+def test_trace_says_that_it_saw_nothing_on_the_way(make_tiny, capsys):
+    """The implementation gives no intermediates: logits and loss are judged alone."""
+    name = make_tiny(also="def intermediates(model, images):\n    return {}\n")
     assert trace_tiny(name) == 0
     out = capsys.readouterr().out
     assert "Every intermediate" not in out
