@@ -1,11 +1,13 @@
 """`python -m compare [VERB]`: the verbs, of which `run` is the default."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from shared.cli import run_main
 from shared.errors import UserError
+from shared.training.processes import check_one_process
 
 VERBS = {
     "run": "train side by side, evaluate everywhere, and say whether they agree (default)",
@@ -21,6 +23,7 @@ VERBS = {
 
 def main(args: Sequence[str]) -> int:
     """Hand the options to the verb's own module."""
+    check_one_process(os.environ, "python -m compare")
     if args and not args[0].startswith("-"):
         verb, *options = args
         if verb not in VERBS:

@@ -17,7 +17,10 @@ Residuals = tuple[Array, Array, Array, Array, Array]
 
 
 def attend_in_blocks(query: Array, key: Array, value: Array) -> Array:
-    """Compute softmax(query keyᵀ) value; all are [batch, steps, channels]."""
+    """Compute softmax(query keyᵀ) value; all are [batch, steps, channels].
+
+    JAX refuses forward mode of a custom_vjp, as in jax.jvp: take the vectorized form for it.
+    """
     samples = (query, key, value)
     return jax.lax.map(lambda sample: attend_sample(*sample), samples, batch_size=BLOCK)
 

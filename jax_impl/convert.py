@@ -12,9 +12,9 @@ from jax import Array
 
 from jax_impl.forms import ATTENTION, attend_histogram
 from jax_impl.model import SelfAttentionModel
-from shared.data.levels import LevelImages, to_levels, to_pixels
+from shared.data.levels import LevelImages, read_images, to_levels, to_pixels
 from shared.errors import UserError, check_choice
-from shared.params import PARAM_NAMES, check_batch, check_params
+from shared.params import PARAM_NAMES, check_batch, read_params
 
 DTYPES = ("float32", "float64", "bfloat16")
 DEVICES = ("cpu", "cuda")
@@ -23,6 +23,7 @@ Images = Any  # an array, or LevelImages of arrays
 
 def find_device(name: str) -> jax.Device:
     """Return the device called "cpu" or "cuda"; raise UserError if it is not there."""
+    check_choice("device", name, DEVICES)
     try:
         return jax.local_devices(backend=name)[0]
     except RuntimeError:
@@ -48,7 +49,7 @@ def from_params(
     device: str = "cpu",
 ) -> SelfAttentionModel:
     """Build the model that holds a copy of `params`, once their names and shapes are checked."""
-    sizes = check_params(params)
+    params, sizes = read_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
     check_choice("dtype", dtype, DTYPES)
     to = {"dtype": dtype, "device": find_device(device)}
@@ -63,8 +64,7 @@ def from_params(
 def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
     """Copy the parameters out as NumPy arrays: `nnx.state()` itself aliases the live ones."""
     arrays = (model.K, model.Q, model.V, np.asarray(model.out.kernel).T, model.out.bias)
-    copies = (np.array(array, order="C") for array in arrays)  # as a file would give them back
-    return dict(zip(PARAM_NAMES, copies, strict=True))
+    return dict(zip(PARAM_NAMES, map(to_numpy, arrays), strict=True))
 
 
 def to_batch(
@@ -76,6 +76,7 @@ def to_batch(
     """
     channels, features = len(model.K), model.out.in_features
     size = (features // channels, channels)
+    images = read_images(images)
     labels = check_batch(images.shape, labels, size, model.out.out_features)
     (device,) = model.K.devices()
 
@@ -91,3 +92,9 @@ def to_batch(
     indices = copy(x.indices)  # [batch, steps]
     counts = copy(x.counts, dtype)  # [batch, levels]
     return LevelImages(indices, counts, copy(x.levels, dtype)), targets
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Copy an array's numbers to NumPy, which has no bfloat16: float32 holds it exactly."""
+    dtype = np.float32 if array.dtype == jnp.bfloat16 else array.dtype
+    return np.array(array, dtype, order="C")  # as a file would give them back

@@ -22,7 +22,14 @@ from jax_impl.model import SelfAttentionModel
 from jax_impl.train import evaluate, mean_loss
 from shared.config import Config
 from shared.data.load import Split
-from shared.training.processes import Process, check_share
+from shared.training.processes import (
+    SECONDS_OF_SILENCE,
+    SECONDS_TO_MEET,
+    Process,
+    check_share,
+    meeting,
+    try_port,
+)
 from shared.training.records import AdamState
 
 __all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
@@ -36,11 +43,17 @@ def join(process: Process, device: str) -> None:
     own = process.local_rank if device == "cuda" and process.local_size > 1 else None
     # torchrun listens at its port, and the next may hold a connection: half lies below all that
     # systems choose for connections (32768 and up), and every process finds the same.
-    jax.distributed.initialize(
-        *(f"{process.host}:{process.port // 2}", process.size, process.rank, own),
-        cluster_detection_method="deactivate",
-        shutdown_timeout_seconds=SECONDS_TO_WAIT,
-    )
+    port = process.port // 2
+    with meeting(process, port):
+        if process.is_first:
+            try_port(port)  # at one that is taken, JAX crashes now and then
+        jax.distributed.initialize(
+            *(f"{process.host}:{port}", process.size, process.rank, own),
+            cluster_detection_method="deactivate",
+            initialization_timeout=SECONDS_TO_MEET,
+            heartbeat_timeout_seconds=SECONDS_OF_SILENCE,
+            shutdown_timeout_seconds=SECONDS_TO_WAIT,
+        )
 
 
 def leave() -> None:

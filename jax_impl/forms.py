@@ -16,7 +16,7 @@ from jax.nn import dot_product_attention, softmax
 
 from jax_impl.blocks import attend_in_blocks
 from jax_impl.model import attend_looped, attend_vectorized
-from shared.data.levels import MODERATE_SCORE, LevelImages
+from shared.data.levels import MODERATE_SCORE, LevelImages, check_levels
 
 jax.tree_util.register_dataclass(LevelImages)  # so that jit takes it as it takes an array
 
@@ -52,6 +52,7 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
         attended = sum of exp(score) * value / sum of exp(score)    over all keys
     so it is enough to sum over the levels, each counted c times.
     """
+    check_levels(x)
     query = x.levels @ Q  # [levels, channels]
     key = x.levels @ K  # [levels, channels]
     value = x.levels @ V  # [levels, channels]

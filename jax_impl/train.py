@@ -12,13 +12,14 @@ from flax import nnx
 from jax import Array
 from optax import softmax_cross_entropy_with_integer_labels as cross_entropy
 
-from jax_impl.convert import Images, computing_in, from_params, to_batch, to_params
+from jax_impl.convert import Images, computing_in, from_params, to_batch, to_numpy, to_params
 from jax_impl.metrics import measure_accuracy
 from jax_impl.model import SelfAttentionModel
-from shared.config import Config
-from shared.data.batches import batches_in_order
+from shared.config import ACCURACIES, Config
+from shared.data.batches import batches_in_order, check_rows
 from shared.data.levels import LevelImages
 from shared.data.load import Split
+from shared.errors import check_choice
 from shared.training.records import AdamState, Evaluation
 
 
@@ -78,10 +79,11 @@ class Training:
         Returns the loss, in nats, and the accuracy of each before its step: [steps].
         """
         with computing_in(self.dtype):
+            batches = check_rows(batches, len(self.labels))
             rows = jnp.array(batches, device=self.labels.device)  # [steps, batch]
             losses, logits = self.train_steps(rows)
             accuracies = measure_accuracy(logits, self.labels[rows], self.accuracy)  # [steps]
-            return np.array(losses), np.array(accuracies)
+            return to_numpy(losses), to_numpy(accuracies)
 
     def train_steps(self, batches: Array) -> tuple[Array, Array]:
         """Take the steps in this process alone."""
@@ -134,6 +136,7 @@ def evaluate(
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    check_choice("accuracy", accuracy, ACCURACIES)
     with computing_in(model.K.dtype.name):
         x, targets = to_batch(model, images, labels)
         batches = batches_in_order(len(targets), batch_size)
@@ -142,7 +145,7 @@ def evaluate(
         return Evaluation(
             loss=cross_entropy(logits, targets).mean().item(),
             accuracy=measure_accuracy(logits[None], targets[None], accuracy).item(),
-            logits=np.array(logits),
+            logits=to_numpy(logits),
         )
 
 

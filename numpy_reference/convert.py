@@ -8,9 +8,9 @@ import numpy as np
 
 from numpy_reference.forms import ATTENTION, attend_histogram
 from numpy_reference.model import SelfAttentionModel
-from shared.data.levels import LevelImages, to_levels, to_pixels
+from shared.data.levels import LevelImages, read_images, to_levels, to_pixels
 from shared.errors import UserError, check_choice
-from shared.params import PARAM_NAMES, check_batch, check_params
+from shared.params import PARAM_NAMES, check_batch, read_params
 
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu",)
@@ -31,7 +31,7 @@ def from_params(
     device: str = "cpu",
 ) -> SelfAttentionModel:
     """Build the model that holds a copy of `params`, once their names and shapes are checked."""
-    sizes = check_params(params)
+    params, sizes = read_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
     check_choice("dtype", dtype, DTYPES)
     find_device(device)
@@ -56,6 +56,7 @@ def to_batch(
     """
     channels, (outputs, features) = len(model.K), model.out_weight.shape
     size = (features // channels, channels)
+    images = read_images(images)
     labels = check_batch(images.shape, labels, size, outputs)
     copy = partial(np.array, dtype=model.K.dtype)
     targets = np.array(labels)  # [batch]

@@ -5,8 +5,10 @@ import numpy as np
 from numpy_reference.convert import to_batch
 from numpy_reference.metrics import cross_entropy, measure_accuracy
 from numpy_reference.model import SelfAttentionModel
+from shared.config import ACCURACIES
 from shared.data.batches import batches_in_order
 from shared.data.levels import LevelImages
+from shared.errors import check_choice
 from shared.training.records import Evaluation
 
 
@@ -19,6 +21,7 @@ def evaluate(
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    check_choice("accuracy", accuracy, ACCURACIES)
     x, targets = to_batch(model, images, labels)
     batches = batches_in_order(len(targets), batch_size)
     logits = np.concat([model(x[rows]) for rows in batches])  # [n, outputs]

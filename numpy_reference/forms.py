@@ -13,7 +13,7 @@ from numpy import ndarray as Array
 
 from numpy_reference.blocks import attend_in_blocks
 from numpy_reference.model import attend_looped, attend_vectorized, softmax
-from shared.data.levels import MODERATE_SCORE, LevelImages
+from shared.data.levels import MODERATE_SCORE, LevelImages, check_levels
 
 
 def attend_blocked(x: Array, K: Array, Q: Array, V: Array) -> Array:
@@ -34,6 +34,7 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
         attended = sum of exp(score) * value / sum of exp(score)    over all keys
     so it is enough to sum over the levels, each counted c times.
     """
+    check_levels(x)
     query = x.levels @ Q  # [levels, channels]
     key = x.levels @ K  # [levels, channels]
     value = x.levels @ V  # [levels, channels]

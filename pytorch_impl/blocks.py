@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, softmax
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
+
+from shared.errors import UserError
 
 # Samples in a block: at 784 steps in float32 its two tables take 20 MB, which a cache can hold.
 BLOCK = 4
@@ -19,10 +20,19 @@ BLOCK = 4
 
 def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Compute softmax(query keyᵀ) value; all are [batch, steps, channels]."""
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        return attend_plainly(query, key, value)
+    if torch.jit.is_tracing() or torch.compiler.is_exporting():  # type: ignore[attr-defined]
+        return attend_plainly(query, key, value)
     # One piece of memory for both passes: taken and given back by each, the heap grows and shrinks
     # with it, and the system clears it every time.
     attended: Tensor = AttentionInBlocks.apply(query, key, value, make_tables(query))
     return attended
+
+
+def attend_plainly(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Compute the same in one piece: what is written by hand cannot be transformed itself."""
+    return softmax(query @ key.mT, dim=-1) @ value
 
 
 def blocks_of(batch: Tensor) -> list[slice]:
@@ -70,10 +80,25 @@ class AttentionInBlocks(Function):
         ctx.save_for_backward(query, key, value, output)
 
     @staticmethod
-    @once_differentiable
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
+        """Attend over one more axis, as torch.func.vmap asks for."""
+        return torch.func.vmap(attend_plainly, in_dims[:3])(*inputs[:3]), 0
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        """Raise UserError: PyTorch would take the derivative of what is returned here for 0."""
+        raise UserError(
+            "The blocked form has no derivative in forward mode: take the vectorized form, which "
+            "computes the same."
+        )
+
+    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Compute the gradient by query, key and value from that by attended."""
         query, key, value, attended = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradient is to be differentiated itself
+            pull_back = torch.func.vjp(attend_plainly, query, key, value)[1]
+            return *pull_back(gradient), None
         by_query, by_key, by_value = (torch.empty_like(x) for x in (query, key, value))
         # A row of the softmax's gradient takes off sum(weights * by_weights), which is this sum.
         shift = (gradient * attended).sum(dim=-1, keepdim=True)  # [batch, steps, 1]

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from pytorch_impl.forms import ATTENTION, attend_histogram
 from pytorch_impl.model import SelfAttentionModel
-from shared.data.levels import LevelImages, to_levels, to_pixels
+from shared.data.levels import LevelImages, read_images, to_levels, to_pixels
 from shared.errors import UserError, check_choice
-from shared.params import check_batch, check_params
+from shared.params import check_batch, read_params
 
 DTYPES = ("float32", "float64", "bfloat16")
 DEVICES = ("cpu", "cuda")
@@ -21,6 +21,7 @@ Images = Any  # a tensor, or LevelImages of tensors
 
 def find_device(name: str) -> torch.device:
     """Return the device called "cpu" or "cuda"; raise UserError if it is not there."""
+    check_choice("device", name, (*DEVICES, "meta"))  # meta: shapes without numbers
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("PyTorch finds no 'cuda' device here: use --device cpu.")
     return torch.device(name)
@@ -33,7 +34,7 @@ def from_params(
     device: str = "cpu",
 ) -> SelfAttentionModel:
     """Build the model that holds a copy of `params`, once their names and shapes are checked."""
-    sizes = check_params(params)
+    params, sizes = read_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
     check_choice("dtype", dtype, DTYPES)
     to = {"dtype": getattr(torch, dtype), "device": find_device(device)}
@@ -58,6 +59,7 @@ def to_batch(
     """
     channels, features = len(model.K), model.out.in_features
     size = (features // channels, channels)
+    images = read_images(images)
     labels = check_batch(images.shape, labels, size, model.out.out_features)
     copy = partial(torch.tensor, dtype=model.K.dtype, device=model.K.device)
     targets = torch.tensor(labels, device=model.K.device)  # [batch]

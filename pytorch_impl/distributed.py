@@ -5,21 +5,27 @@ in a step, the mean of their gradients, and so all stay the same and as one proc
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
+from threading import Event, Thread
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from pytorch_impl import train
 from pytorch_impl.train import evaluate, train_steps
 from shared.config import Config
 from shared.data.load import Split
-from shared.training.processes import Process, check_share
+from shared.training.heartbeats import watch_others
+from shared.training.processes import SECONDS_TO_MEET, Process, check_share, meeting
 from shared.training.records import AdamState
 
 __all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
+
+leaving = Event()  # set once no process needs the others any more
 
 
 def join(process: Process, device: str) -> None:
@@ -27,12 +33,18 @@ def join(process: Process, device: str) -> None:
     if device == "cuda":
         torch.cuda.set_device(process.local_rank)
     backend = {"cpu": "gloo", "cuda": "nccl"}[device]
-    dist.init_process_group(backend, rank=process.rank, world_size=process.size)
+    timeout = timedelta(seconds=SECONDS_TO_MEET)
+    with meeting(process, process.port):
+        store, rank, size = next(rendezvous("env://", timeout=timeout))
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    own = store.clone()  # a connection that no other thread waits on
+    Thread(target=watch_others, args=(process, own.add, leaving), daemon=True).start()
 
 
 def leave() -> None:
     """Part from the other processes, once all have come so far."""
     dist.barrier()
+    leaving.set()
     dist.destroy_process_group()
 
 

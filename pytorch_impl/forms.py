@@ -7,12 +7,13 @@ takes LevelImages for x. docs/performance.md says what each is good for.
 from collections.abc import Callable
 from math import sqrt
 
+import torch
 from torch import Tensor, softmax
 from torch.nn.functional import scaled_dot_product_attention
 
 from pytorch_impl.blocks import attend_in_blocks
 from pytorch_impl.model import attend_looped, attend_vectorized
-from shared.data.levels import MODERATE_SCORE, LevelImages
+from shared.data.levels import MODERATE_SCORE, LevelImages, check_levels
 
 
 def attend_blocked(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
@@ -42,6 +43,7 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
         attended = sum of exp(score) * value / sum of exp(score)    over all keys
     so it is enough to sum over the levels, each counted c times.
     """
+    check_levels(x)
     query = x.levels @ Q  # [levels, channels]
     key = x.levels @ K  # [levels, channels]
     value = x.levels @ V  # [levels, channels]
@@ -51,11 +53,24 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
     largest = scaled.detach().abs().amax(dim=0) @ key.detach().abs().amax(dim=0)  # []
     is_moderate = largest <= MODERATE_SCORE  # []
     # Looking at the number makes a GPU finish first, once a step.
-    average = average_by_one_table if is_moderate else average_by_table_each
+    average = average_by_one_table if is_surely(is_moderate) else average_by_table_each
     by_level = average(scores, x.counts, value)  # [batch, levels, channels]
     indices = x.indices.long()[:, :, None].expand(-1, -1, len(V))  # [batch, steps, channels]
     attended = by_level.gather(dim=1, index=indices)  # [batch, steps, channels]
     return attended
+
+
+def is_surely(condition: Tensor) -> bool:
+    """Tell whether a condition holds; where nobody can look at it, it does not.
+
+    torch.func.vmap has several of them, torch.export and the device "meta" have none.
+    """
+    if torch.compiler.is_exporting():
+        return False
+    try:
+        return bool(condition)
+    except RuntimeError:
+        return False
 
 
 def average_by_one_table(scores: Tensor, counts: Tensor, value: Tensor) -> Tensor:

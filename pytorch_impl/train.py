@@ -11,10 +11,11 @@ from torch.optim import Adam, Optimizer
 from pytorch_impl.convert import Images, from_params, to_batch, to_numpy, to_params
 from pytorch_impl.metrics import measure_accuracy
 from pytorch_impl.model import SelfAttentionModel
-from shared.config import Config
-from shared.data.batches import batches_in_order
+from shared.config import ACCURACIES, Config
+from shared.data.batches import batches_in_order, check_rows
 from shared.data.levels import LevelImages
 from shared.data.load import Split
+from shared.errors import check_choice
 from shared.training.records import AdamState, Evaluation
 
 
@@ -63,6 +64,7 @@ class Training:
 
         Returns the loss, in nats, and the accuracy of each before its step: [steps].
         """
+        batches = check_rows(batches, len(self.labels))
         rows = torch.tensor(batches, device=self.labels.device)  # [steps, batch]
         losses, logits = self.train_steps(rows)
         accuracies = measure_accuracy(logits, self.labels[rows], self.accuracy)  # [steps]
@@ -110,6 +112,7 @@ def evaluate(
     accuracy: str = "micro",
 ) -> Evaluation:
     """Compute the loss (nats), the accuracy and the logits of a whole split, batch by batch."""
+    check_choice("accuracy", accuracy, ACCURACIES)
     x, targets = to_batch(model, images, labels)
     batches = batches_in_order(len(targets), batch_size)
     logits = model.out.bias.new_empty(len(targets), model.out.out_features)  # [n, outputs]

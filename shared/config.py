@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from shared.errors import UserError
 
 Attention = Literal["looped", "vectorized", "blocked", "builtin", "histogram"]
+Accuracy = Literal["micro", "macro"]
+ACCURACIES: tuple[str, ...] = get_args(Accuracy)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class EvaluationConfig:
     is by far the fastest, and holds for --normalization global alone."""
     eval_batch_size: int = 32
     """Images per batch when evaluating: bounds the memory, never changes the result."""
-    accuracy: Literal["micro", "macro"] = "micro"
+    accuracy: Accuracy = "micro"
     """"micro": the fraction of images that are right. "macro": the mean over the classes, taken
     batch by batch in training, as the original does."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -36,6 +38,9 @@ class EvaluationConfig:
     """Where PyTorch and JAX compute; NumPy always computes on the CPU."""
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
+                raise UserError(bad_option(name, getattr(self, name), " or ".join(get_args(kind))))
         if self.eval_batch_size < 1:
             raise UserError(bad_option("eval_batch_size", self.eval_batch_size, "1 or more"))
         if self.attention == "histogram" and self.normalization != "global":

@@ -17,13 +17,15 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize, safe_open
 from safetensors.numpy import save
 
 from shared.errors import UserError
 
 T = TypeVar("T")
 SHA256 = "sha256"  # the key of the metadata that holds the checksum of all else in the file
+# What safetensors calls a dtype, and what NumPy does: F32 is f4.
+DTYPES = {f"{kind}{8 * size}": f"{kind.lower()}{size}" for kind in "FIU" for size in (1, 2, 4, 8)}
 LONGEST = 200  # characters of a reason: what a file says of itself can be a book
 
 
@@ -182,14 +184,25 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise UserError(f"There is no checkpoint {path}: give a .safetensors file of a run folder.")
     try:
         with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
+        tensors = deserialize(path.read_bytes())
+        arrays = {name: _to_numpy(name, **tensor) for name, tensor in sorted(tensors)}
     except (SafetensorError, OSError, TypeError) as error:
         raise UserError(f"{path} is not a readable safetensors file: {error}.") from error
     expected = metadata.pop(SHA256, None)
     if expected is not None and checksum(arrays, metadata) != expected:
         raise UserError(f"The checkpoint {path} is damaged: its checksum is not that of its data.")
     return arrays, metadata
+
+
+def _to_numpy(name: str, dtype: str, shape: list[int], data: bytearray) -> np.ndarray:
+    """Return the numbers of a tensor in a file; bfloat16, which NumPy has not, becomes float32."""
+    if dtype == "BF16":  # the first 16 bits of a float32
+        bits = np.frombuffer(data, np.uint16).astype(np.uint32) << 16
+        return bits.view(np.float32).reshape(shape)
+    if dtype not in DTYPES:
+        raise TypeError(f"{name} has dtype {dtype}, which is not read here")
+    return np.frombuffer(data, DTYPES[dtype]).reshape(shape)
 
 
 def checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.arrays import is_floating, to_array, to_floats
 from shared.errors import UserError
 from shared.files import load_arrays, save_arrays
 
@@ -39,28 +40,40 @@ def initial_params(
     return params
 
 
-def check_params(params: Mapping[str, np.ndarray]) -> tuple[int, int, int]:
+def check_params(params: Mapping[str, Any]) -> tuple[int, int, int]:
     """Check names, shapes, dtypes and values; return num_steps, num_channels and num_outputs.
 
-    Raises UserError, which names the parameter. The frameworks do not do this alike: Flax's
-    `nnx.update` takes a wrong shape or an unknown name in silence.
+    Raises UserError, which names the parameter.
     """
-    missing = [name for name in PARAM_NAMES if name not in params]
-    unknown = [name for name in params if name not in PARAM_NAMES]
+    _, sizes = read_params(params)
+    return sizes
+
+
+def read_params(params: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], tuple[int, int, int]]:
+    """Return the parameters as float32 or float64 arrays, once checked, and their sizes.
+
+    What is one already is not copied. Raises UserError, which names the parameter. The frameworks
+    do not do this alike: Flax's `nnx.update` takes a wrong shape or an unknown name in silence.
+    """
+    names = list(params) if isinstance(params, Mapping) else []
+    missing = [name for name in PARAM_NAMES if name not in names]
+    unknown = [str(name) for name in names if name not in PARAM_NAMES]
     if missing or unknown:
         raise UserError(
             f"The parameters must be {', '.join(PARAM_NAMES)}; "
             f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
         )
+    arrays = {}
     for name in PARAM_NAMES:
-        array = np.asarray(params[name])
-        if not np.issubdtype(array.dtype, np.floating):
+        array = to_array(params[name], f"Parameter {name}")
+        if not is_floating(array.dtype):
             raise UserError(
                 f"Parameter {name} has dtype {array.dtype}: give floating-point numbers."
             )
-        if not np.isfinite(array).all():
+        arrays[name] = to_floats(array)
+        if not np.isfinite(arrays[name]).all():
             raise UserError(f"Parameter {name} holds NaN or infinity: it cannot be used.")
-    return _check_shapes({name: np.shape(params[name]) for name in PARAM_NAMES})
+    return arrays, _check_shapes({name: array.shape for name, array in arrays.items()})
 
 
 def _check_shapes(found: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
@@ -92,16 +105,16 @@ def check_batch(
     """Check that images are [batch, steps, channels] of a model, and labels [batch] its classes.
 
     Returns the labels as int64, of whatever whole numbers they were, and no copy of what is int64
-    already. Raises UserError. The
-    frameworks do not do this alike: PyTorch raises for most labels out of range but leaves out
-    -100, optax makes NaN of some, and JAX reads the last class for others.
+    already. Raises UserError. The frameworks do not do this alike: PyTorch raises for most labels
+    out of range but leaves out -100, optax makes NaN of some, and JAX reads the last class for
+    others.
     """
     if len(images_shape) != 3 or tuple(images_shape[1:]) != image_shape:
         expected = ", ".join(str(size) for size in image_shape)
         raise UserError(f"The images have shape {tuple(images_shape)}: give [batch, {expected}].")
     if not images_shape[0]:
         raise UserError("There are no images: give at least one.")
-    labels = np.asarray(labels)
+    labels = to_array(labels, "The labels")
     if labels.shape != (images_shape[0],):
         raise UserError(
             f"The labels have shape {labels.shape}: give [{images_shape[0]}], one per image."
@@ -115,18 +128,18 @@ def check_batch(
 
 
 def save_params(
-    path: Path, params: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+    path: Path, params: Mapping[str, Any], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write the parameters, once checked, and `metadata` to `path`; UserError says what failed."""
-    check_params(params)
-    save_arrays(path, params, metadata)
+    arrays, _ = read_params(params)
+    save_arrays(path, arrays, metadata)
 
 
 def load_params(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read parameters and metadata; UserError says what is wrong with the file."""
-    params, metadata = load_arrays(path)
+    arrays, metadata = load_arrays(path)
     try:
-        check_params(params)
+        params, _ = read_params(arrays)
     except UserError as error:
         raise UserError(f"The checkpoint {path} does not fit: {error}") from error
     return params, metadata

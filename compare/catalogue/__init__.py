@@ -9,7 +9,10 @@ from compare.catalogue.layers import LAYERS
 from compare.catalogue.numbers import NUMBERS
 from compare.catalogue.optimizer import OPTIMIZER
 from compare.catalogue.plant import plant
+from compare.catalogue.ported import PORTED
 from compare.catalogue.records import Bug
+from compare.catalogue.reports import REPORTS
+from compare.catalogue.saved import SAVED
 from compare.catalogue.scale import SCALE
 from compare.catalogue.training import TRAINING
 
@@ -23,6 +26,9 @@ BUGS: tuple[Bug, ...] = (
     *OPTIMIZER,
     *EPOCHS,
     *DATA,
+    *SAVED,
+    *PORTED,
+    *REPORTS,
     *COMPARATOR,
 )
 

@@ -142,4 +142,34 @@ COMPARATOR = (
         "max([1.0, nan]) is 1.0 and max([nan, 1.0]) is nan: it depends on the order.",
         "https://docs.python.org/3/library/functions.html#max",
     ),
+    _bug(
+        "smallest_error_instead_of_the_largest",
+        "The smallest of the errors is held against the bound",
+        "parity/comparison.py",
+        "float(np.max(ratio))",
+        "float(np.min(ratio))",
+        "A ratio that should be below 1 is looked for by its best value: one right number among "
+        "thousands is enough.",
+        f"{GITHUB}/huggingface/transformers/issues/17780",
+    ),
+    _bug(
+        "one_loss_is_compared_with_itself",
+        "The losses of two trainings are one and the same array",
+        "parity/verdict.py",
+        "relative_difference(a.step_losses, b.step_losses)",
+        "relative_difference(a.step_losses, a.step_losses)",
+        "Two names of one letter each, on one line.",
+        f"{GITHUB}/SeleniumHQ/selenium/pull/116",
+        f"{GITHUB}/diofant/diofant/issues/1350",
+    ),
+    _bug(
+        "standing_still_passes",
+        "Two trainings agree that never took a step",
+        "parity/verdict.py",
+        "largest_parameter_difference(epoch.params, params) > TRAJECTORY_TOLERANCE",
+        "largest_parameter_difference(epoch.params, params) >= 0",
+        "Whoever compares two ends does not look at the start, and nothing is as equal as two "
+        "trainings of rate 0.",
+        f"{GITHUB}/NVIDIA-NeMo/Automodel/issues/3701",
+    ),
 )

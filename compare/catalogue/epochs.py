@@ -182,12 +182,12 @@ EPOCHS = (
         title="A label that is no class is taken, and made into something",
         package="jax_impl",
         file="convert.py",
-        right="from shared.params import PARAM_NAMES, check_batch, check_params\n",
-        wrong="from shared.params import PARAM_NAMES, check_params\n"
+        right="from shared.params import PARAM_NAMES, check_batch, read_params\n",
+        wrong="from shared.params import PARAM_NAMES, read_params\n"
         "\n"
         "\n"
         "def check_batch(images_shape, labels, image_shape, outputs):\n"
-        '    """Take any label, as optax does."""\n'
+        "    return np.asarray(labels)  # any label, as optax does\n"
         "\n"
         "\n",
         why="PyTorch raises, so a port from it checks nothing. In JAX an index past the end is "
@@ -206,6 +206,64 @@ EPOCHS = (
         why="Many scripts have two splits and call the second by either name. The best parameters "
         "are then chosen by what they are to be tested on.",
         sources=("https://scikit-learn.org/stable/common_pitfalls.html#data-leakage",),
+        check="epochs",
+        form="histogram",
+    ),
+    Bug(
+        name="validation_accuracy_always_micro",
+        title="Validation takes the default accuracy, whichever was asked for",
+        package="shared",
+        file="training/loop.py",
+        right="            accuracy=config.accuracy,\n",
+        wrong="",
+        why="The option reaches the training's metric; the validation's is made elsewhere, and has "
+        "a default.",
+        sources=("https://github.com/IGNF/myria3d/issues/130",),
+        check="epochs",
+        form="histogram",
+    ),
+    Bug(
+        name="jax_timed_without_waiting",
+        title="JAX gives its steps back before they are done, and so they take no time",
+        package="jax_impl",
+        file="train.py",
+        right="return np.array(losses), np.array(accuracies)",
+        wrong="return losses, accuracies",
+        why="JAX returns at once what it computes later. Whoever looks at the clock then, as the "
+        "benchmark does, measures how long it took to ask.",
+        sources=(
+            "https://github.com/gchq/coreax/issues/470",
+            "https://github.com/gbionics/jaxsim/pull/344",
+            "https://docs.jax.dev/en/latest/async_dispatch.html",
+        ),
+        check="epochs",
+        form="histogram",
+    ),
+    Bug(
+        name="seconds_of_the_last_part",
+        title="An epoch's seconds are those of its last part",
+        package="shared",
+        file="training/loop.py",
+        right="self.seconds += time.perf_counter() - began",
+        wrong="self.seconds = time.perf_counter() - began",
+        why="An epoch of one part, as every small test has, takes as long either way.",
+        sources=("https://github.com/NVIDIA/DeepLearningExamples/pull/879",),
+        check="reports",
+        form="histogram",
+    ),
+    Bug(
+        name="samples_are_batches",
+        title="Samples per second are batches per second",
+        package="shared",
+        file="training/loop.py",
+        right="samples=batches.size,",
+        wrong="samples=len(batches),",
+        why="The loop counts batches, and its rate is that of its rounds. Both frameworks' are, so "
+        "their ratio is right.",
+        sources=(
+            "https://github.com/apache/mxnet/issues/431",
+            "https://github.com/instructlab/training/issues/392",
+        ),
         check="epochs",
         form="histogram",
     ),

@@ -15,7 +15,12 @@ from unittest.mock import patch
 from compare.catalogue.records import Bug
 
 # A package that imports nothing by itself: what is asked of it afterwards.
-PARTS = {"compare": ("parity.comparison", "parity.checks", "parity.verdict", "trace.command")}
+PARTS = {
+    "compare": (
+        *("parity.comparison", "parity.checks", "parity.verdict", "trace.command"),
+        *("bench.command", "bench.rows", "run.report"),
+    )
+}
 
 
 def plant(bug: Bug, *, _keep: bool = False) -> ModuleType:
@@ -79,12 +84,17 @@ def _import_anew(package: str, module: str, path: Path, text: str) -> ModuleType
         with _set_aside(module):
             return finder.load()
     with _set_aside(package), _registered_once(package), finder:
-        planted = import_module(package)
-        for name in PARTS.get(package, ()):
-            import_module(f"{package}.{name}")
+        planted = import_whole(package)
         if not finder.is_used:
             raise ValueError(f"importing {package} does not read {path.name}")
         return planted
+
+
+def import_whole(package: str) -> ModuleType:
+    """Import a package and, where it imports nothing by itself, what is asked of it."""
+    for name in PARTS.get(package, ()):
+        import_module(f"{package}.{name}")
+    return import_module(package)
 
 
 class _OneFile(MetaPathFinder):

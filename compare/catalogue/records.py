@@ -1,6 +1,16 @@
 """What the catalogue says of a bug: where it stands, why people write it, and who must notice."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the same mistake is made once more, as in a port line by line."""
+
+    package: str
+    file: str
+    right: str
+    wrong: str
 
 
 @dataclass(frozen=True)
@@ -22,3 +32,9 @@ class Bug:
     form: str = "vectorized"  # a form of attention in which it shows
     equivalent: str = ""  # where it computes the same all the same: the proof
     small: str = ""  # why float64 does not show it as 1,000 bounds, and which check does show it
+    ported: tuple[Place, ...] = ()  # planted there too, so that the frameworks still agree
+
+    def everywhere(self) -> list["Bug"]:
+        """Return the bug at each place that it is planted in."""
+        own = replace(self, ported=())
+        return [own, *(replace(own, **asdict(place)) for place in self.ported)]

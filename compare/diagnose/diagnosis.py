@@ -295,4 +295,5 @@ def _layout(a: np.ndarray, b: np.ndarray, allowed: float) -> str | None:
 
 def _say_sizes(output: Output) -> str:
     """Say how far an output is apart in both dtypes."""
-    return f"{output.name} is {output.float64:.1e} apart in float64, {output.float32:.1e} in float32"
+    gaps = f"{output.float64:.1e} apart in float64, {output.float32:.1e} in float32"
+    return f"{output.name} is {gaps}"

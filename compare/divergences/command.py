@@ -43,6 +43,9 @@ BUG_SUBJECTS = {
     "optimizer": "In the optimiser",
     "epochs": "In batches and reports",
     "data": "In data and first parameters",
+    "saved": "In what is saved and resumed",
+    "ported": "In every framework at once",
+    "reports": "In reports",
     "comparator": "In the comparison itself",
 }
 
@@ -174,7 +177,7 @@ def show_bug(bug: Bug, mutant: FoundBug | None) -> dict[str, Any]:
     right, wrong = whole_lines(bug)
     return {
         "bug": bug,
-        "where": f"{bug.package}/{bug.file}",
+        "where": [f"{place.package}/{place.file}" for place in bug.everywhere()],
         "right": [f"-{line}" for line in right.splitlines()],
         "wrong": [f"+{line}" for line in wrong.splitlines()],
         "measured": None if mutant is None else say_measured(bug, mutant),

@@ -13,25 +13,18 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
-from unittest.mock import patch
 
-import numpy as np
 from rich.progress import track
 
-from compare.catalogue import BUGS, Bug, plant
+from compare.catalogue import BUGS, Bug
+from compare.catalogue.plant import import_whole
 from compare.compiled import compiling_into
 from compare.machine import limit_threads, num_threads
 from compare.mutants.report import Tried, merge, print_mutants, to_json
-from compare.mutants.train import can_be_trained, measure_accuracy
-from compare.parity import training
+from compare.mutants.trying import put_to_shared, ratio_of, try_bug
 from compare.parity.checks import CHECKS
-from compare.parity.common import draw_problems
-from compare.parity.comparator import check_comparator
-from compare.parity.comparison import Comparison, largest
-from compare.parity.data import check_data
-from compare.parity.forward import enormous
-from compare.parity.intermediates import Batch, Case, bound_intermediates, first_break, judge
+from compare.parity.comparison import largest
+from compare.parity.intermediates import Case
 from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_implementations
 from shared.cli import make_console, parse_options
@@ -39,8 +32,6 @@ from shared.config import bad_option
 from shared.errors import UserError, check_choice
 from shared.files import check_writable, write_json
 
-LOOP = "training/loop.py"  # of shared: the loop around every training
-NAMES = {package: name for name, package in PACKAGES.items()}
 # The checks that are quick to put, and so put for every seed; the others for one in so many.
 EVERY_SEED = ("intermediates", "logits", "inputs")
 OTHERS_EVERY = 97  # a prime, so that every case has its turn
@@ -134,60 +125,6 @@ def choose_bugs(names: Sequence[str]) -> list[Bug]:
     return [by_name[name] for name in names] or list(BUGS)
 
 
-def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
-    """Plant a bug and put to it, in float64, every check that is about what it changes."""
-    try:
-        planted = plant(bug)
-    except ModuleNotFoundError as error:
-        return Tried(bug.name, {}, None, missing=str(error.name))
-    if bug.file == LOOP:
-        return try_loop(bug, planted)
-    if bug.package == "shared":
-        changed = {planted.__name__.removeprefix("shared."): planted}
-        return Tried(bug.name, {"data": _ratio(check_data(changed))}, None)
-    if bug.package == "compare":
-        return Tried(bug.name, {"comparator": _ratio(check_comparator(planted))}, None)
-    case = Case(NAMES[bug.package], bug.form, "float64")
-    ratios = {
-        check.name: _ratio(check.put(case, planted))
-        for check in CHECKS
-        if hasattr(planted, check.needs)
-    }
-    trains = train_epochs > 0 and can_be_trained(bug)
-    accuracy = measure_accuracy(bug, train_epochs) if trains else None
-    return Tried(bug.name, ratios, trace_bug(case, planted), accuracy=accuracy)
-
-
-def try_loop(bug: Bug, planted: ModuleType) -> Tried:
-    """Put the checks of training to PyTorch, trained by a loop with a bug."""
-    found, _ = load_implementations(["pytorch"])
-    case = Case("pytorch", bug.form, "float64")
-    with patch.object(training, "train", planted.train):
-        ratios = {
-            check.name: _ratio(check.put(case, found["pytorch"]))
-            for check in CHECKS
-            if check.needs == "Training"
-        }
-    return Tried(bug.name, ratios, None)
-
-
-def trace_bug(case: Case, planted: ModuleType) -> str | None:
-    """Return the first intermediate that breaks, if one does, in ordinary or enormous scores."""
-    several, _, of_few_levels = draw_problems(0, batch=7)
-    for problem in (of_few_levels, enormous(of_few_levels), enormous(several)):
-        batch = Batch(*problem)
-        try:
-            with np.errstate(all="ignore"):
-                found = first_break(
-                    judge(case, planted, batch, bound_intermediates(batch, case.dtype))
-                )
-        except Exception:  # the checks say what was raised
-            return None
-        if found is not None:
-            return found.name
-    return None
-
-
 def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
     """Put the checks to correct code, a case by turns for each seed: the largest ratio by check."""
     found, _ = load_implementations(list(PACKAGES))
@@ -198,13 +135,13 @@ def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
         for name, implementation in found.items()
         if form in implementation.ATTENTION
     ]
-    ratios = [{"data": _ratio(check_data({}, seeds[0]))}]
+    ratios = [put_to_shared(import_whole("compare"), {}, seeds[0])]
     for seed in seeds:
         case, implementation = cases[seed % len(cases)]
         for check in CHECKS:
             is_due = check.name in EVERY_SEED or seed % OTHERS_EVERY == 0
             if is_due and hasattr(implementation, check.needs) and case.dtype in check.dtypes:
-                ratios.append({check.name: _ratio(check.put(case, implementation, seed))})
+                ratios.append({check.name: ratio_of(check.put(case, implementation, seed))})
     return merge_largest(ratios)
 
 
@@ -242,9 +179,3 @@ def say_false_alarms(honest: Mapping[str, float]) -> list[str]:
         for name, ratio in honest.items()
         if not ratio <= 1
     ]
-
-
-def _ratio(checks: Iterable[Comparison]) -> float:
-    """Give the largest error over its bound; what compares nothing has not been met."""
-    ratios = [check.error_ratio for check in checks]
-    return largest(ratios) if ratios else float("inf")

@@ -149,4 +149,6 @@ CHECKS = (
 CHECKED = {check.name: check.says for check in CHECKS} | {
     "comparator": "the comparator fails what is wrong, whatever its kind, and passes what is right",
     "data": "pixels, labels, statistics and first parameters are what `shared` says they are",
+    "saved": "what is saved, resumed and kept as best is what was trained, in every process",
+    "reports": "times, rates, medians, ratios and bits are what NumPy makes of the same numbers",
 }

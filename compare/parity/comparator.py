@@ -5,6 +5,7 @@ known to overlook: NaN, errors that cancel, an axis more, one number among many.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from types import ModuleType, SimpleNamespace
@@ -19,7 +20,9 @@ from compare.expected.bounds import exact
 from compare.expected.problems import make_dataset, make_problem
 from compare.parity.common import Comparisons
 from compare.parity.comparison import must
+from compare.parity.saved import finish_epoch
 from shared.config import Config
+from shared.training.records import Epoch
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -74,9 +77,46 @@ def check_comparator(compare: ModuleType) -> Comparisons:
         yield must(f"a loss of {wrong_loss} fails", "a run", not _run_passes(compare, spoilt))
     largest = compare.parity.comparison.largest([1.0, np.nan, 2.0])
     yield must("NaN is the largest", "checks", bool(np.isnan(largest)))
+    yield from _check_trainings(compare)
     for shape in ((5, 1), (1, 5), (1,), (), (0,)):  # alike where broadcast, and not the same
         passed = _passes(partial(_ones_pass, compare, shape))
         yield must(f"shape {shape} against (5,) fails", "checks", not passed)
+
+
+def _check_trainings(compare: ModuleType) -> Comparisons:
+    """Fail two trainings that part in a loss alone or in a parameter alone, or that stand still."""
+    start = make_problem().params
+    right = finish_epoch(1, 0.3, 0.3, 0.5)
+    losses = right.step_losses.astype(np.float64)
+    still = replace(right, params=start)
+    yield must("the same training passes", "a run", _training_passes(compare, right, right))
+    for what, one, other in (
+        ("a loss a millionth off", right, replace(right, step_losses=losses + 1e-6)),
+        ("a loss that is NaN", right, replace(right, step_losses=losses * np.nan)),
+        ("V a millionth off", right, replace(right, params=_moved(right, 1e-6))),
+        ("V that is NaN", right, replace(right, params=_moved(right, np.nan))),
+        ("parameters that stand still", still, still),
+    ):
+        yield must(f"{what}: fails", "a run", not _training_passes(compare, one, other))
+
+
+def _moved(epoch: Epoch, by: float) -> dict[str, np.ndarray]:
+    return epoch.params | {"V": epoch.params["V"].astype(np.float64) + by}
+
+
+def _training_passes(compare: ModuleType, *epochs: Epoch) -> bool:
+    """Judge epochs that are given, as if each had been trained."""
+    problem, verdict = make_problem(), compare.parity.verdict
+    trainers = {
+        name: SimpleNamespace(ATTENTION=("vectorized",), epoch=epoch)
+        for name, epoch in zip("ab", epochs, strict=True)
+    }
+    judge = partial(
+        verdict.check_float64_training,
+        *(trainers, problem.params, make_dataset(problem), Config(batch_size=2)),
+    )
+    with patch.object(verdict, "train", lambda trainer, *_: iter([trainer.epoch])):
+        return _passes(lambda: bool(verdict.Parity(judge()).passed))
 
 
 def _spoil(change: Change, **numbers: float) -> Any:

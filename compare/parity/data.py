@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 import numpy as np
 
@@ -11,8 +13,12 @@ from compare.parity.common import Comparisons
 from compare.parity.comparison import hold_against, must
 from shared.data.digits import Digits
 
-MODULES = ("data.batches", "data.load", "data.normalization", "data.sample", "params")
+MODULES = (
+    *("data.batches", "data.levels", "data.load", "data.mnist", "data.normalization"),
+    *("data.sample", "params"),
+)
 NUM_IMAGES, NUM_PIXELS = 53, 784
+MNIST_SIZES = {"train": 50_000, "validation": 10_000, "test": 10_000}
 
 
 def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons:
@@ -21,7 +27,10 @@ def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons:
     yield from _check_normalization(shared["data.normalization"], seed)
     yield from _check_splits(shared["data.load"], seed)
     yield from _check_sample(shared["data.sample"])
+    yield from _check_mnist(shared["data.mnist"])
+    yield from _check_levels(shared["data.levels"], seed)
     yield from _check_batches(shared["data.batches"], seed)
+    yield from _check_parts(shared["data.batches"])
     yield from _check_first_params(shared["params"], seed)
 
 
@@ -128,6 +137,62 @@ def _check_batches(batches: ModuleType, seed: int) -> Comparisons:
         yield from _check_draws(batches, sampling, seed)
 
 
+def _check_mnist(mnist: ModuleType) -> Comparisons:
+    """Cut 60,000 into two splits that share no image, each image with its own label.
+
+    Every image here is its own number, in bytes, and every label follows from that.
+    """
+
+    def number(count: int, offset: int) -> Digits:
+        numbers = np.arange(offset, offset + count)
+        pixels = numbers[:, None] // (1, 256, 65_536) % 256
+        return Digits(pixels.astype(np.uint8), label(numbers))
+
+    def label(numbers: np.ndarray) -> np.ndarray:
+        return numbers * 7 // 3 % 10
+
+    cached = {"train": number(60_000, 0), "test": number(10_000, 60_000)}
+    with (
+        patch.object(mnist, "cache_path", lambda: Path(__file__)),  # which is there
+        patch.object(mnist, "read_cache", lambda _: cached),
+    ):
+        splits = mnist.load_mnist()
+    numbers = {name: split.pixels @ np.array([1, 256, 65_536]) for name, split in splits.items()}
+    for name, size in MNIST_SIZES.items():
+        yield must(f"size of {name}", "MNIST", len(numbers[name]) == size)
+        same = np.array_equal(splits[name].labels, label(numbers[name]))
+        yield must(f"{name} images have their own labels", "MNIST", same)
+    seen = np.sort(np.concat([numbers["train"], numbers["validation"]]))
+    yield must("no image is in two splits", "MNIST", np.array_equal(seen, np.arange(60_000)))
+    same = np.array_equal(numbers["test"], np.arange(60_000, 70_000))
+    yield must("the test split is the original one", "MNIST", same)
+
+
+def _check_levels(levels: ModuleType, seed: int) -> Comparisons:
+    """Tell 256 levels apart and no more, and count each of them, up to all 784 pixels."""
+    indices = np.concat([draw_pixels(seed), np.full((1, NUM_PIXELS), 255, np.uint8)])
+    table = np.random.default_rng(seed).normal(size=(256, 2)).astype(np.float32)
+    counts = levels.level_images(indices, table).counts
+    expected = [np.count_nonzero(indices == level, axis=1) for level in range(256)]
+    yield must("counts of levels", "draws", np.array_equal(counts, np.stack(expected, axis=1)))
+    every = np.arange(256, dtype=np.float32).reshape(1, 256, 1)
+    found = levels.find_levels(every)
+    yield must("256 levels", "find_levels", np.array_equal(levels.to_pixels(found), every))
+
+
+def _check_parts(batches: ModuleType) -> Comparisons:
+    """Evaluate every sample once, a short last batch too; go on within an epoch where it stood."""
+    rows = [np.arange(23)[batch] for batch in batches.batches_in_order(23, 5)]
+    yield must(
+        "each sample is evaluated once", "23 of 5", np.array_equal(np.concat(rows), np.arange(23))
+    )
+    epoch = np.arange(26).reshape(13, 2)
+    for taken in (0, 3, 5, 13):
+        left = np.concat([epoch[:0], *batches.in_parts(epoch, taken, 5)])
+        same = np.array_equal(left, epoch[taken:])
+        yield must("an epoch goes on where it stood", f"after {taken} of 13 steps", same)
+
+
 def _check_draws(batches: ModuleType, sampling: str, seed: int) -> Comparisons:
     """Draw every sample sooner or later, from all of the data at once, and of each seed anew."""
 
@@ -149,7 +214,7 @@ def _check_draws(batches: ModuleType, sampling: str, seed: int) -> Comparisons:
 
 def _check_first_params(params: ModuleType, seed: int) -> Comparisons:
     """Uniform within one over the root of the inputs, and no two parameters from one draw."""
-    drawn = params.initial_params(num_steps=97, num_channels=7, num_outputs=11, seed=seed)
+    drawn = params.initial_params(num_steps=97, num_channels=7, num_outputs=53, seed=seed)
     for name, array in drawn.items():
         inputs = 97 * 7 if name.startswith("out.") else 7
         within = np.abs(array).max() <= (1 + 1e-6) / inputs**0.5

@@ -3,7 +3,8 @@
 A run has one channel by default. With one, a missing scale changes nothing, nor do key and query
 that are swapped (docs/divergences.md). So whatever the sizes of a run, its implementations also
 compute a small problem of three channels in float64: logits and loss, and a few steps of Adam,
-whose first moments hold the gradient by every parameter.
+whose first moments hold the gradient by every parameter. An implementation that resumed also shows
+that it trains in two pieces as in one: in float32 a state that is partly lost looks like drift.
 """
 
 from types import ModuleType
@@ -15,7 +16,7 @@ from compare.parity.common import Comparisons, draw_problems, evaluate, expect_e
 from compare.parity.comparison import Comparison, hold_against
 from compare.parity.forward import check_intermediates
 from compare.parity.intermediates import Case
-from compare.parity.training import check_adam_steps
+from compare.parity.training import check_adam_steps, check_resume
 from compare.registry.contract import can_train, config_for, dtypes_of
 from shared.config import Config
 
@@ -25,14 +26,25 @@ def judge_formula(name: str, implementation: ModuleType, config: Config) -> list
 
     If it is wrong, the intermediates that are come first.
     """
-    own = config_for(implementation, config)
-    dtype = "float64" if "float64" in dtypes_of(implementation) else own.dtype
-    case = Case(name, own.attention, dtype, own.device)
+    case = judged_case(name, implementation, config)
     comparisons = Check("formula", "", check_formula).put(case, implementation)
     if all(each.passed for each in comparisons):
         return comparisons
     intermediates = Check("intermediates", "", check_intermediates).put(case, implementation)
     return [each for each in intermediates if not each.passed] + comparisons
+
+
+def judge_resume(name: str, implementation: ModuleType, config: Config) -> list[Comparison]:
+    """Judge whether an implementation goes on from a saved state, as it runs with `config`."""
+    case = judged_case(name, implementation, config)
+    return Check("resume", "", check_resume).put(case, implementation)
+
+
+def judged_case(name: str, implementation: ModuleType, config: Config) -> Case:
+    """Return the case in which an implementation is judged: float64 where it has that."""
+    own = config_for(implementation, config)
+    dtype = "float64" if "float64" in dtypes_of(implementation) else own.dtype
+    return Case(name, own.attention, dtype, own.device)
 
 
 def check_formula(case: Case, implementation: ModuleType, seed: int) -> Comparisons:

@@ -1,12 +1,13 @@
 """The verdict of a run: do the implementations compute the same function, and train alike?
 
-Three questions are judged.
+Four questions are judged.
 
 1. On the same parameters, do the logits and the loss of every implementation lie within the
    rounding bound (compare/expected/bounds.py) of the exact ones (compare/expected/exact.py)?
 2. Trained in float64 from the same start on the same batches, do loss and parameters stay
    together, and did they move? There rounding is 1e-16 and any difference of method shows.
 3. Does each compute the formula at three channels too (compare/parity/formula.py)?
+4. If the run was resumed, is a training in two pieces the same as in one (likewise there)?
 
 Another is only reported, as "drift": how far apart the runs ended in their own dtype. There one
 rounding, amplified over hundreds of steps, is not to be told from a small difference of method.

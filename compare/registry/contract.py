@@ -44,7 +44,7 @@ class Implementation(Protocol):
         """
 
     def to_params(self, model: Any) -> dict[str, np.ndarray]:
-        """Copy the parameters out, in the model's dtype."""
+        """Copy the parameters out, in the model's dtype: float32 for bfloat16."""
 
     def evaluate(
         self,
@@ -58,11 +58,11 @@ class Implementation(Protocol):
         """Compute the logits, the mean loss and the accuracy of all images.
 
         `images` are float32 [n, steps, channels], or LevelImages in the form "histogram" alone;
-        `labels` are int64 [n]. At most `batch_size` images are computed at once, which changes no
-        result. `accuracy` is "micro" or "macro", as in shared.config. The logits [n, outputs]
-        are a NumPy array of the model's dtype, the loss is in nats. A NaN or infinite pixel makes
-        NaN of its image's logits, and of the loss. Raises ValueError for images of another shape
-        and for labels outside 0 to outputs - 1.
+        `labels` are int64 [n]. At most `batch_size` images are computed at once, which changes
+        results by rounding alone. `accuracy` is "micro" or "macro", as in shared.config. The
+        logits [n, outputs] are a NumPy array of the model's dtype (float32 for bfloat16), the loss
+        is in nats. A NaN or infinite pixel makes NaN of its image's logits, and of the loss. Raises
+        ValueError for images of another shape and for labels outside 0 to outputs - 1.
         """
 
 

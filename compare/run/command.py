@@ -13,7 +13,7 @@ from rich.console import Console
 
 import numpy_reference
 from compare.page import write_after_run
-from compare.parity.formula import judge_formula
+from compare.parity.formula import judge_formula, judge_resume
 from compare.parity.verdict import Parity, check_float64_training, check_same_params, measure_drift
 from compare.registry.contract import (
     Implementation,
@@ -128,8 +128,10 @@ def _compare(
         )
     ]
     formulas = {name: judge_formula(name, each, config) for name, each in implementations.items()}
+    resumed = comparable if config.resume is not None else {}
     comparisons = [
         *chain.from_iterable(formulas.values()),
+        *chain.from_iterable(judge_resume(name, each, config) for name, each in resumed.items()),
         *check_float64_training(comparable, params, data, config),
         *comparisons,
     ]

@@ -1,9 +1,11 @@
 """Which samples stand in which batch: decided here with NumPy, never inside a framework."""
 
 from math import ceil
+from typing import Any
 
 import numpy as np
 
+from shared.arrays import to_array
 from shared.errors import UserError
 
 STEPS_AT_ONCE = 125  # between two looks at the training: divides MNIST's 3,125 batches of 16
@@ -36,10 +38,28 @@ def count_batches(num_samples: int, batch_size: int) -> int:
 
 def batches_in_order(num_samples: int, batch_size: int) -> list[slice]:
     """Return the slices of batches in order, for evaluation; the last may be short."""
-    if batch_size < 1:
-        raise UserError(f"The batch size is {batch_size}: give 1 or more.")
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise UserError(f"The batch size is {batch_size}: give a whole number, 1 or more.")
     starts = range(0, num_samples, batch_size)
     return [slice(start, min(start + batch_size, num_samples)) for start in starts]
+
+
+def check_rows(batches: Any, num_samples: int) -> np.ndarray:
+    """Check that batches are indices of samples, [steps, batch], and return them as int64.
+
+    Raises UserError. The frameworks do not do this alike: JAX reads the last sample for an index
+    out of range, and PyTorch takes uint8 for a mask.
+    """
+    rows = to_array(batches, "The batches")
+    if rows.ndim != 2 or not rows.size or not np.issubdtype(rows.dtype, np.integer):
+        raise UserError(
+            f"The batches have shape {rows.shape} and dtype {rows.dtype}: give whole numbers, "
+            "[steps, batch]."
+        )
+    wrong = rows[(rows < 0) | (rows >= num_samples)]
+    if wrong.size:
+        raise UserError(f"A batch holds sample {wrong[0]}: give 0 to {num_samples - 1}.")
+    return rows.astype(np.int64, copy=False)
 
 
 def in_parts(batches: np.ndarray, taken: int, checkpoint_every: int) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.arrays import is_floating, to_array, to_floats
 from shared.errors import UserError
 
 MAX_LEVELS = 256  # what one byte can tell apart
@@ -73,9 +74,31 @@ def find_levels(images: np.ndarray) -> LevelImages:
     return level_images(indices.reshape(images.shape[:2]).astype(np.uint8), levels)
 
 
+def read_images(images: Any) -> Any:
+    """Return images as LevelImages, if they are, else as a float32 or float64 array.
+
+    What is one already is not copied. Raises UserError for what is no array of real numbers.
+    """
+    if isinstance(images, LevelImages):
+        return images
+    array = to_array(images, "The images")
+    if not is_floating(array.dtype) and array.dtype.kind not in "biu":
+        raise UserError(f"The images have dtype {array.dtype}: give real numbers.")
+    return to_floats(array)
+
+
 def to_levels(images: np.ndarray | LevelImages) -> LevelImages:
     """Return images [n, steps, channels] as LevelImages, whichever of the two they are."""
     return images if isinstance(images, LevelImages) else find_levels(images)
+
+
+def check_levels(x: Any) -> None:
+    """Raise UserError unless images are LevelImages, as the form "histogram" takes them."""
+    if not isinstance(x, LevelImages):
+        raise UserError(
+            "The histogram form takes images by their grey levels: give it LevelImages, as "
+            "shared.data.levels.find_levels makes them, or choose another form, such as vectorized."
+        )
 
 
 def to_pixels(images: np.ndarray | LevelImages) -> np.ndarray:
@@ -85,4 +108,5 @@ def to_pixels(images: np.ndarray | LevelImages) -> np.ndarray:
 
 def in_form(images: np.ndarray | LevelImages, attention: str) -> Any:
     """Return images as a form of attention takes them: LevelImages for "histogram" alone."""
+    images = read_images(images)
     return to_levels(images) if attention == "histogram" else to_pixels(images)

@@ -97,19 +97,20 @@ def _train_together(
     process: Process,
 ) -> int:
     """Train in this process among others; the first does all else that there is to do."""
+    check_share(config.batch_size, process.size)  # before any other is waited for
     distributed.join(process, config.device)
     check_share(config.batch_size, distributed.count_devices(config.device))
     status = 0
     if process.is_first:
         status = _train_and_test(implementation, distributed, name, config)
     else:
-        _train_along(distributed, name, config)
+        train_along(distributed, name, config)
     if status == 0:
         distributed.leave()
     return status
 
 
-def _train_along(distributed: ModuleType, name: str, config: Config) -> None:
+def train_along(distributed: ModuleType, name: str, config: Config) -> None:
     """Train for the first process, which evaluates for all, from where it does."""
     data, start = load_config_data(config), None
     data = replace(data, validation=data.validation.first(1))

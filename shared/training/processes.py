@@ -6,15 +6,19 @@ variables: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTE
 
 import os
 import signal
+import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from shared.errors import Stopped, UserError
 
 # What the libraries that move gradients say of a process that is gone, in PyTorch and JAX alike.
 SIGNS_OF_LOSS = ("gloo", "nccl", "connection", "unavailable", "heartbeat")
+SECONDS_TO_MEET = 300  # from the first process that starts to the last
+SECONDS_OF_SILENCE = 60  # without a heartbeat, after which a process counts as lost
 
 
 class Process(NamedTuple):
@@ -56,6 +60,16 @@ def find_process(environment: Mapping[str, str]) -> Process | None:
     return Process(rank, size, local_rank, local_size, found["MASTER_ADDR"], port)
 
 
+def check_one_process(environment: Mapping[str, str], command: str) -> None:
+    """Raise UserError where a launcher started several processes of a command for one."""
+    size = environment.get("WORLD_SIZE", "1")
+    if size != "1":
+        raise UserError(
+            f"{command} runs in one process, and WORLD_SIZE is {size!r}: start it without torchrun "
+            "(only pytorch_impl and jax_impl train in several processes), or unset WORLD_SIZE."
+        )
+
+
 def check_share(batch_size: int, devices: int) -> None:
     """Raise UserError unless so many devices can each take as many rows of every batch.
 
@@ -66,6 +80,27 @@ def check_share(batch_size: int, devices: int) -> None:
             f"The batch size is {batch_size}, which {devices} devices cannot share evenly: give a "
             f"multiple of {devices}."
         )
+
+
+@contextmanager
+def meeting(process: Process, port: int) -> Iterator[None]:
+    """Turn what is raised while the processes meet at a port into a UserError."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        why = str(error).split("\n")[0].rstrip(". ")
+        raise UserError(
+            f"{say_process(process)} has not met the others at {process.host}, port {port} "
+            f"({why}): start all of them within {SECONDS_TO_MEET} seconds, or choose another "
+            "--master-port for torchrun."
+        ) from error
+
+
+def try_port(port: int) -> None:
+    """Raise OSError unless this process could listen at a port: another program may do so."""
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    socket.create_server(("", port), family=family, dualstack_ipv6=dual).close()
 
 
 def run_or_leave(process: Process, run: Callable[[], int]) -> None:
@@ -107,6 +142,11 @@ def is_loss(error: Exception) -> bool:
 def say_loss(process: Process) -> str:
     """Say that another process is gone, and what that means."""
     return (
-        f"Process {process.rank} of {process.size} has lost another one, which has ended or cannot "
-        "be reached, so the run ends here; what process 0 finished is kept in its run folder."
+        f"{say_process(process)} has lost another one, which has ended or cannot be reached, so "
+        "the run ends here; what process 0 finished is kept in its run folder."
     )
+
+
+def say_process(process: Process) -> str:
+    """Say which process of how many this one is."""
+    return f"Process {process.rank} of {process.size}"

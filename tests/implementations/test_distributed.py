@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,10 +20,12 @@ from shared.config import Config
 from shared.data.load import load_data
 from shared.params import initial_params, load_params
 from shared.training.loop import train
+from shared.training.processes import SECONDS_OF_SILENCE
 from shared.training.resume import find_state
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS_TO_NOTICE = 10
+# torchrun waits half a minute for a stopped process to end before it kills it.
+SECONDS_TO_NOTICE = {signal.SIGKILL: 10, signal.SIGSTOP: SECONDS_OF_SILENCE + 30 + 15}
 SOAK = pytest.mark.soak
 CASES = [
     pytest.param(name, n, marks=() if n == 2 else SOAK) for name in TRAINERS for n in (1, 2, 4)
@@ -32,6 +35,7 @@ EPOCHS = 3
 OPTIONS = ("--epochs", str(EPOCHS), "--dtype", "float64")
 TIMES = ("train_seconds", "samples_per_second")
 LOST = "has lost another one, which has ended or cannot be reached"
+SILENT = f"has shown no sign of life for {SECONDS_OF_SILENCE} seconds"
 # JAX's coordinator runs in process 0. When it is gone, a thread of JAX's aborts every process, and
 # may do so before Python has the error to report.
 LOST_IN_JAX = "This most likely indicates that another task died"
@@ -149,35 +153,79 @@ def find_process(launcher: int, rank: int) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize(
-    ("name", "rank"),
+    ("name", "rank", "sent", "says"),
     [
-        ("pytorch", 1),
-        pytest.param("pytorch", 0, marks=SOAK),
-        pytest.param("jax", 1, marks=SOAK),
-        pytest.param("jax", 0, marks=SOAK),
+        ("pytorch", 1, signal.SIGKILL, f"Process 0 of 2 {LOST}"),
+        pytest.param("pytorch", 0, signal.SIGKILL, f"Process 1 of 2 {LOST}", marks=SOAK),
+        pytest.param("jax", 1, signal.SIGKILL, f"Process 0 of 2 {LOST}", marks=SOAK),
+        pytest.param("jax", 0, signal.SIGKILL, f"{LOST}|{LOST_IN_JAX}", marks=SOAK),
+        pytest.param("pytorch", 1, signal.SIGSTOP, f"process 1 {SILENT}", marks=SOAK),
+        pytest.param("pytorch", 0, signal.SIGSTOP, f"process 0 {SILENT}", marks=SOAK),
+        pytest.param("jax", 1, signal.SIGSTOP, r"stopped sending heartbeats\):\n1\n", marks=SOAK),
+        pytest.param("jax", 0, signal.SIGSTOP, LOST_IN_JAX, marks=SOAK),
     ],
 )
-def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
-    name: str, rank: int, tmp_path: Path
+def test_a_process_that_is_killed_or_stopped_ends_the_run_with_a_sentence(
+    name: str, rank: int, sent: signal.Signals, says: str, tmp_path: Path
 ):
     import_or_skip(name)
     process = torchrun(2, f"{name}_impl", "--epochs", "100000", cwd=tmp_path)
     try:
         wait_for_first_epoch(process)
         others = [find_process(process.pid, n) for n in (0, 1)]
-        os.kill(others[rank], signal.SIGKILL)
+        os.kill(others[rank], sent)
         start = time.monotonic()
-        _, errors = process.communicate(timeout=60)
-        assert time.monotonic() - start < SECONDS_TO_NOTICE
+        _, errors = process.communicate(timeout=200)
+        assert time.monotonic() - start < SECONDS_TO_NOTICE[sent]
         assert process.returncode != 0
-        said = [f"error: Process {1 - rank} of 2 {LOST}"]
-        said += [LOST_IN_JAX] if (name, rank) == ("jax", 0) else []
-        assert any(sentence in errors for sentence in said), errors
+        assert re.search(says, errors), errors
         assert not any(Path(f"/proc/{other}").exists() for other in others)
         load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
     finally:
         process.kill()
         process.communicate()
+
+
+def listen_somewhere() -> socket.socket:
+    """Listen at a port of which the double is a port too, as another program might."""
+    for port in range(20_000, 30_000):
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError:
+            continue
+    raise AssertionError("no port is free")
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize(
+    ("batch_size", "says"),
+    [
+        (15, "The batch size is 15, which 2 devices cannot share evenly"),
+        (16, "Process 0 of 2 has not met the others at 127.0.0.1, port "),
+    ],
+    ids=["uneven share", "port in use"],
+)
+def test_what_hinders_a_run_is_said_before_any_other_process_is_there(
+    name: str, batch_size: int, says: str, tmp_path: Path
+):
+    import_or_skip(name)
+    ranks = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    with listen_somewhere() as server:
+        port = server.getsockname()[1] * (1 if name == "pytorch" else 2)
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "PYTHONPATH": str(ROOT)}
+        process = subprocess.run(
+            [sys.executable, "-m", f"{name}_impl", "--batch-size", str(batch_size)],
+            cwd=tmp_path,
+            env=os.environ | ranks | place,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    (error,) = re.findall("^error: .*", process.stderr, re.MULTILINE)
+    assert error.startswith(f"error: {says}")
+    assert process.returncode == 2
+    assert "Traceback" not in process.stderr
+    assert not list(tmp_path.iterdir()), "nothing is written"
 
 
 @SOAK

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import PACKAGES, import_or_skip
+from kinds import FLOATS, NO_NUMBERS
 
 from compare.expected.problems import make_problem
 from shared.errors import UserError
@@ -72,7 +73,7 @@ def without(name: str) -> dict[str, np.ndarray]:
     return {key: array for key, array in make_problem().params.items() if key != name}
 
 
-def replaced(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
+def replaced(name: str, array: Any) -> dict[str, np.ndarray]:
     return make_problem().params | {name: array}
 
 
@@ -95,70 +96,56 @@ def test_wrong_parameters_are_refused_by_name(implementation, wrong: str):
         implementation.from_params(params)
 
 
-@pytest.mark.parametrize("shape", [(2, 7), (2, 3, 7), (2, 7, 1), (1, 2, 7, 3)])
-def test_images_of_a_wrong_shape_are_refused(implementation, shape: tuple[int, ...]):
-    model = implementation.from_params(make_problem().params)
-    with pytest.raises(UserError, match=r"images have shape .*: give \[batch, 7, 3\]"):
-        implementation.evaluate(model, np.zeros(shape, np.float32), np.zeros(2, int))
+@pytest.mark.parametrize("kind", FLOATS)
+def test_floating_point_numbers_of_any_kind_are_parameters(implementation, kind: str):
+    # Whole, so that the smallest dtype holds them too.
+    params = {name: np.round(array) for name, array in make_problem().params.items()}
+    given = {name: FLOATS[kind](array) for name, array in params.items()}
+    for dtype in ("float32", "float64"):
+        found = implementation.to_params(implementation.from_params(given, dtype=dtype))
+        for name, array in params.items():
+            assert found[name].dtype == dtype
+            np.testing.assert_array_equal(found[name], array)
+
+
+NO_PARAMS = {
+    **NO_NUMBERS,
+    "int64": (np.int64, "has dtype int64: give floating-point numbers"),
+    "None": (lambda _: None, "has dtype object: give floating-point numbers"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_PARAMS)
+def test_what_is_no_parameter_is_refused_alike(implementation, kind: str):
+    convert, sentence = NO_PARAMS[kind]
+    with pytest.raises(UserError, match=f"Parameter V {sentence.replace('have', 'has')}"):
+        implementation.from_params(replaced("V", convert(make_problem().params["V"])))
+
+
+@pytest.mark.parametrize("params", [None, [1.0], "KQV", {1: 2.0}])
+def test_what_is_no_dict_of_parameters_is_refused_alike(implementation, params: Any):
+    with pytest.raises(UserError, match=r"parameters must be K, Q, V, out.weight, out.bias; miss"):
+        implementation.from_params(params)
 
 
 @pytest.mark.parametrize(
-    "kind",
+    ("options", "sentence"),
     [
-        np.uint8,
-        np.int8,
-        np.int32,
-        np.uint64,
-        np.ndarray.tolist,
-        lambda labels: labels.astype(">i4"),
+        (
+            {"attention": "flash"},
+            "attention 'flash' is not known here: choose looped or vectorized",
+        ),
+        *(
+            ({"dtype": dtype}, f"dtype '{dtype}' is not known here: choose float32 or float64")
+            for dtype in ("int32", "complex64", "float16", "float31")
+        ),
+        ({"device": "gpu"}, "'gpu'.*(choose cpu or cuda|use --device cpu)"),
+        ({"device": None}, "None.*(choose cpu or cuda|use --device cpu)"),
     ],
 )
-def test_whole_numbers_of_any_dtype_are_labels(implementation, kind: Any):
-    problem = make_problem()
-    model = implementation.from_params(problem.params)
-    expected = implementation.evaluate(model, problem.images, problem.labels)
-    found = implementation.evaluate(model, problem.images, kind(problem.labels))
-    assert (found.loss, found.accuracy) == (expected.loss, expected.accuracy)
-    if hasattr(implementation, "loss_and_gradients"):
-        for labels in (problem.labels, kind(problem.labels)):
-            loss, _ = implementation.loss_and_gradients(model, problem.images, labels)
-            assert loss == pytest.approx(expected.loss, rel=1e-6)
-
-
-@pytest.mark.parametrize("dtype", ["int32", "complex64", "float16", "float31"])
-def test_a_dtype_that_is_not_computed_in_is_refused(implementation, dtype: str):
-    with pytest.raises(UserError, match=f"dtype '{dtype}' is not known here: choose float32 or"):
-        implementation.from_params(make_problem().params, dtype=dtype)
-
-
-def test_no_images_are_refused(implementation):
-    problem = make_problem()
-    model = implementation.from_params(problem.params)
-    with pytest.raises(UserError, match="There are no images: give at least one"):
-        implementation.evaluate(model, problem.images[:0], problem.labels[:0])
-
-
-@pytest.mark.parametrize(
-    ("labels", "sentence"),
-    [
-        (np.zeros((2, 1), int), r"labels have shape \(2, 1\): give \[2\], one per image"),
-        (np.zeros(3, int), r"labels have shape \(3,\): give \[2\]"),
-        (np.zeros(2), "labels have dtype float64: give whole numbers"),
-        (np.array([0, 5]), "A label is 5: give labels from 0 to 4"),
-    ],
-)
-def test_labels_of_another_kind_are_refused_alike(implementation, labels, sentence: str):
-    problem = make_problem()
-    model = implementation.from_params(problem.params)
+def test_a_model_that_there_is_none_of_is_refused(implementation, options: dict, sentence: str):
     with pytest.raises(UserError, match=sentence):
-        implementation.evaluate(model, problem.images, labels)
-
-
-def test_an_unknown_form_is_refused(implementation):
-    with pytest.raises(
-        UserError, match=r"attention 'flash' is not known here: choose looped or vectorized"
-    ):
-        implementation.from_params(make_problem().params, attention="flash")
+        implementation.from_params(make_problem().params, **options)
 
 
 def test_numpy_has_no_builtin_form_and_no_gpu():

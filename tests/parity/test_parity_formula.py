@@ -1,6 +1,7 @@
 """What a run says of the form it trains: a bug that one channel hides fails the verdict."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +11,12 @@ from conftest import import_or_skip
 
 from compare.catalogue import BUGS, Bug, plant
 from compare.expected.problems import make_dataset, make_problem
-from compare.parity.formula import judge_formula
+from compare.parity.comparison import must
+from compare.parity.formula import judge_formula, judge_resume
 from compare.parity.verdict import Parity, check_float64_training
+from compare.run import command
 from shared.config import Config
+from shared.data.load import Dataset, load_data
 
 HIDDEN = [bug for bug in BUGS if bug.form == "histogram" and bug.equivalent]
 
@@ -32,6 +36,35 @@ def test_a_bug_that_one_channel_hides_fails_and_its_intermediate_is_named(bug: B
     parity = Parity(judge_formula("it", plant(bug), Config()))
     assert not parity.passed
     assert parity.verdict.startswith(f"Parity FAILS: {bug.intermediate} of it histogram in float64")
+
+
+def test_an_implementation_that_resumes_as_it_should_passes(trainer):
+    parity = Parity(judge_resume("it", trainer, Config()))
+    assert parity.passed, parity.verdict
+
+
+def test_a_state_that_is_partly_lost_on_resume_fails_a_resumed_run():
+    import_or_skip("pytorch")
+    (bug,) = (bug for bug in BUGS if bug.name == "adam_counts_anew_after_a_resume")
+    parity = Parity(judge_resume("it", plant(bug), Config()))
+    assert parity.verdict.startswith(
+        "Parity FAILS: Adam's step of it histogram in float64 on cpu, resumed after 3 steps"
+    )
+
+
+def test_a_run_that_was_resumed_is_asked_and_one_that_was_not_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    import_or_skip("pytorch")
+    sample = load_data("sample")
+    few = Dataset(*(split.first(64) for split in (sample.train, sample.validation, sample.test)))
+    monkeypatch.setattr(command, "load_config_data", lambda _: few)
+    monkeypatch.setattr(command, "write_after_run", lambda *_: None)
+    monkeypatch.setattr(command, "judge_resume", lambda *_: [must("Adam's step", "here", False)])
+    options = ["--implementations", "pytorch", "--runs-dir", str(tmp_path), "--epochs"]
+    assert command.main([*options, "1"]) == 0
+    assert command.main([*options, "2", "--resume", str(tmp_path / "latest")]) == 1
+    assert "Parity FAILS: Adam's step of here is wrong." in capsys.readouterr().out
 
 
 def test_the_hidden_bugs_are_three():

@@ -87,6 +87,23 @@ def test_the_cache_holds_the_digits_of_the_original_files(prepared, split: str, 
     assert sorted_rows(found.pixels, found.labels) == sorted_rows(images, labels)
 
 
+@pytest.mark.soak
+def test_the_two_splits_share_no_digit_of_the_original_and_leave_none_out(prepared, monkeypatch):
+    from shared.data import mnist
+
+    cache, _ = prepared
+    monkeypatch.setattr(mnist, "cache_path", lambda: next(cache.rglob("mnist.npz")))
+    splits, folder = mnist.load_mnist(), mnist_dir_or_skip()
+    parts = [sorted_rows(*splits[name]) for name in ("train", "validation")]
+    images = read_idx(folder / "train-images-idx3-ubyte.gz").reshape(-1, 784)
+    labels = read_idx(folder / "train-labels-idx1-ubyte.gz")
+    assert [len(part) for part in parts] == [50_000, 10_000]
+    assert sorted(parts[0] + parts[1]) == sorted_rows(images, labels)
+    for name in ("train", "validation"):  # and every class is in both, as in a random half
+        counts = np.bincount(splits[name].labels, minlength=10)
+        assert counts.min() > 0.07 * counts.sum()
+
+
 def sorted_rows(pixels: np.ndarray, labels: np.ndarray) -> list[bytes]:
     return sorted(bytes([label]) + row.tobytes() for row, label in zip(pixels, labels, strict=True))
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from compare.__main__ import VERBS, main
 from shared.errors import UserError
-from shared.training.processes import Process, check_share, find_process, is_loss
+from shared.training.processes import Process, check_share, find_process, is_loss, meeting
 
 ENVIRONMENT = {
     "RANK": "3",
@@ -49,6 +50,22 @@ def test_an_uneven_share_is_refused():
     for devices in (3, 5, 32):
         with pytest.raises(UserError, match=f"batch size is 16, which {devices} devices cannot"):
             check_share(16, devices)
+
+
+@pytest.mark.parametrize("args", [[], ["--epochs", "1"], *([verb] for verb in VERBS)])
+def test_a_command_for_one_process_is_refused_in_several(args: list[str], monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="compare runs in one process, and WORLD_SIZE is '2'"):
+        main([*args, "--help"])  # which would end at once
+
+
+def test_what_a_library_raises_while_processes_meet_is_one_sentence():
+    process = find_process(ENVIRONMENT)
+    expected = r"^Process 3 of 4 has not met the others at 10\.0\.0\.1, port 14750 \(in use\): "
+    with pytest.raises(UserError, match=expected), meeting(process, 14750):
+        raise RuntimeError("in use.\nC++ stack")
+    with pytest.raises(ValueError, match="a bug"), meeting(process, 14750):
+        raise ValueError("a bug")
 
 
 def test_a_lost_connection_is_told_from_an_error():

@@ -5,6 +5,7 @@ from compare.catalogue.divergences.attention import ATTENTION
 from compare.catalogue.divergences.dtypes import DTYPES
 from compare.catalogue.divergences.gradients import GRADIENTS
 from compare.catalogue.divergences.layers import LAYERS
+from compare.catalogue.divergences.metrics import METRICS
 from compare.catalogue.divergences.records import Divergence, Results
 from compare.catalogue.divergences.run import missing_library, run_divergence
 from compare.catalogue.divergences.training import TRAINING
@@ -13,7 +14,8 @@ from compare.catalogue.divergences.training import TRAINING
 SUBJECTS: dict[str, tuple[Divergence, ...]] = {
     "Attention": ATTENTION,
     "Layers": LAYERS,
-    "Losses, metrics and optimisers": TRAINING,
+    "Losses and optimisers": TRAINING,
+    "Metrics": METRICS,
     "Gradients": GRADIENTS,
     "Arrays": ARRAYS,
     "Numbers": DTYPES,

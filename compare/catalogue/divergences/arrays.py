@@ -124,6 +124,34 @@ ARRAYS = (
         bugs=("one_seed_for_every_draw",),
     ),
     Divergence(
+        name="key_of_another_version",
+        title="The same JAX key gives other numbers in another version",
+        what="JAX 0.5.0 turned on `jax_threefry_partitionable`, which changes every number drawn "
+        "from a key. Under `shard_map` each device draws the same numbers from one key, so an "
+        "array drawn in parts depends on the number of devices. Reports from GPUs and TPUs say so "
+        "of `jit` with shardings too; on a CPU that was not seen. PyTorch: two generators with one "
+        "seed. JAX: one key, with the flag on and off:",
+        pytorch="generators = (torch.Generator().manual_seed(0) for _ in range(2))\n"
+        "[torch.rand(2, generator=generator) for generator in generators]",
+        jax="def draw(partitionable):\n"
+        "    with jax.threefry_partitionable(partitionable):\n"
+        "        return jax.random.uniform(jax.random.key(0), (2,))\n"
+        "jax.config.jax_threefry_partitionable, draw(True), draw(False)",
+        expect=lambda r: bool(
+            np.array_equal(r.pytorch[0], r.pytorch[1])
+            and r.jax[0] is True
+            and np.abs(r.jax[1] - r.jax[2]).max() > 0.1
+        ),
+        size=lambda r: f"first numbers {r.jax[1][0]:.3f} and {r.jax[2][0]:.3f}",
+        detect="Draw two numbers in both versions.",
+        fix="Store the arrays, not the key; `JAX_THREEFRY_PARTITIONABLE=0` draws the old numbers.",
+        sources=(
+            "https://github.com/jax-ml/jax/discussions/18480",
+            "https://github.com/jax-ml/jax/issues/21232",
+            "https://github.com/jax-ml/jax/issues/40232",
+        ),
+    ),
+    Divergence(
         name="compiled_constants",
         title="A compiled function keeps the values that it closed over",
         what="`jit` reads a variable of the outside once, when it traces. What is assigned later, "
@@ -163,6 +191,33 @@ ARRAYS = (
         ),
         bugs=("snapshot_aliases_the_model", "model_aliases_its_start"),
         libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="transposed_in_a_file",
+        title="safetensors 0.8.0 writes a transposed NumPy array scrambled",
+        what="It writes the memory in the order in which it lies, under the shape of the "
+        "transpose, without a warning. safetensors.torch refuses such a tensor; a JAX array is "
+        "written correctly. A Flax kernel that is transposed in NumPy becomes such an array. [[0, "
+        "1, 2], [3, 4, 5]], transposed, written and read:",
+        pytorch="from safetensors.torch import load, save\n"
+        'load(save({"x": torch.arange(6).reshape(2, 3).T}))["x"]',
+        jax="from safetensors.flax import load, save\n"
+        'load(save({"x": jnp.arange(6).reshape(2, 3).T}))["x"]',
+        numpy="from safetensors.numpy import load, save\n"
+        'load(save({"x": np.arange(6).reshape(2, 3).T}))["x"]',
+        expect=lambda r: (
+            isinstance(r.pytorch, Raised)
+            and r.jax.tolist() == [[0, 3], [1, 4], [2, 5]]
+            and r.numpy.tolist() == [[0, 1], [2, 3], [4, 5]]
+        ),
+        size=lambda r: f"{int((r.numpy != r.jax).sum())} of {r.jax.size} numbers in another place",
+        detect="Read back what was written, and compare.",
+        fix="`np.ascontiguousarray` before saving.",
+        sources=(
+            "https://github.com/safetensors/safetensors/issues/825",
+            "https://github.com/MinishLab/model2vec/pull/341",
+        ),
+        libraries=("safetensors", "torch", "jax"),
     ),
     Divergence(
         name="resize",

@@ -123,6 +123,23 @@ DTYPES = (
         bugs=("tf32_product", "bfloat16_product"),
     ),
     Divergence(
+        name="tf32_convolutions",
+        title="PyTorch allows TF32 in convolutions, but not in matmul",
+        what="By default cuDNN, and so every convolution and recurrent layer, may use TF32 on "
+        "recent NVIDIA GPUs. A check of matmul alone does not see it. JAX has one setting for "
+        "products and convolutions. PyTorch: whether cuDNN and whether matmul may use TF32:",
+        pytorch="torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32",
+        jax="jax.config.jax_default_matmul_precision",
+        expect=lambda r: r.pytorch == (True, False) and r.jax is None,
+        size=lambda r: "5e-4 of the operands on a GPU, nothing on a CPU",
+        detect="An error near 5e-4 behind a convolution, on a GPU only.",
+        fix="`torch.backends.cudnn.allow_tf32 = False`; in JAX as above.",
+        sources=(
+            "https://docs.pytorch.org/docs/stable/notes/cuda.html",
+            "https://github.com/pytorch/pytorch/issues/107514",
+        ),
+    ),
+    Divergence(
         name="jit_rounds_otherwise",
         title="Compiled and uncompiled JAX differ in the last bit",
         what="A compiler fuses and reorders, and so rounds otherwise. PyTorch without compiling "

@@ -30,7 +30,7 @@ LAYERS = (
     ),
     Divergence(
         name="linear_start",
-        title="A linear layer starts 1.7 times as wide in Flax, and without bias",
+        title="A linear layer starts with 1.7 times larger weights in Flax, and a bias of 0",
         what="PyTorch: uniform in ±1 / sqrt(inputs), the bias too. Flax: a truncated normal of "
         "deviation 1 / sqrt(inputs), and a bias of 0.",
         pytorch="torch.manual_seed(0)\nlayer = nn.Linear(1000, 1000)\n"
@@ -51,9 +51,59 @@ LAYERS = (
         libraries=("torch", "jax", "flax"),
     ),
     Divergence(
+        name="packed_projection",
+        title="nn.MultiheadAttention's projections start 1.4 times narrower than Flax's",
+        what="PyTorch draws the query, key and value projections as one matrix, and Xavier's rule "
+        "then counts three times as many outputs as each has. Flax draws three matrices. PyTorch: "
+        "the deviation of the packed matrix, and of one drawn by itself:",
+        pytorch="torch.manual_seed(0)\n"
+        "packed = nn.MultiheadAttention(64, num_heads=4).in_proj_weight\n"
+        "packed.std(), nn.init.xavier_uniform_(torch.empty(64, 64)).std()",
+        jax="layer = nnx.MultiHeadAttention(num_heads=4, in_features=64, rngs=nnx.Rngs(0))\n"
+        "layer.query.kernel[...].std()",
+        expect=lambda r: 1.35 < r.jax / r.pytorch[0] < 1.5 and 0.95 < r.jax / r.pytorch[1] < 1.05,
+        size=lambda r: f"{r.jax / r.pytorch[0]:.3f} times, sqrt(2) in theory",
+        detect="The deviation of fresh weights.",
+        fix="`nn.init.xavier_uniform_(layer.in_proj_weight, gain=2**0.5)`, or start both from the "
+        "same arrays.",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/166378",
+            "https://github.com/pytorch/pytorch/pull/171361",
+        ),
+        libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="tied_weights",
+        title="load_state_dict(assign=True) unties weights that two layers share",
+        what="It gives each layer a new parameter, and the two differ after the next step. Without "
+        "`assign`, PyTorch copies into the shared parameter, as nnx.update does. Whether two "
+        "layers still share their weight, in PyTorch without and with `assign`:",
+        pytorch="model = nn.Sequential(*(nn.Linear(2, 2, bias=False) for _ in range(2)))\n"
+        "model[1].weight = model[0].weight\n"
+        "kept, shared = model.state_dict(), []\n"
+        "for assign in (False, True):\n"
+        "    model.load_state_dict(kept, assign=assign)\n"
+        "    shared.append(model[0].weight is model[1].weight); result = shared",
+        jax="layers = [nnx.Linear(2, 2, use_bias=False, rngs=nnx.Rngs(0)) for _ in range(2)]\n"
+        "layers[1].kernel = layers[0].kernel\n"
+        "model = nnx.List(layers)\n"
+        "nnx.update(model, jax.tree.map(jnp.copy, nnx.state(model)))\n"
+        "model[0].kernel is model[1].kernel",
+        expect=lambda r: r.pytorch == (True, False) and r.jax is True,
+        size=lambda r: "one parameter became two",
+        detect="Count `model.parameters()` before and after loading.",
+        fix="Load without `assign`, or tie the weights again before the optimiser is made.",
+        sources=(
+            "https://github.com/pytorch/pytorch/issues/188346",
+            "https://github.com/TransformerLensOrg/TransformerLens/issues/1725",
+        ),
+        libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
         name="layer_norm",
         title="LayerNorm adds 1e-5 to the variance in PyTorch, 1e-6 in Flax",
-        what="Where an input hardly varies, that is all there is.",
+        what="The smaller the variance of the input, the more it matters. The variance itself is "
+        "computed in another way too: see the entry on E[x²] - E[x]².",
         pytorch="nn.LayerNorm(2)(torch.tensor([0.0, 0.01]))",
         jax="nnx.LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([0.0, 0.01]))",
         expect=lambda r: 0.05 < r.jax[1] / r.pytorch[1] - 1 < 0.4,

@@ -1,4 +1,4 @@
-"""Divergences of losses, metrics, optimisers and schedules."""
+"""Divergences of losses, optimisers and schedules."""
 
 import numpy as np
 
@@ -65,73 +65,10 @@ TRAINING = (
         libraries=("torch", "jax", "optax"),
     ),
     Divergence(
-        name="accuracy_by_class",
-        title="TorchMetrics' accuracy is a mean over classes, Flax' over samples",
-        what="MulticlassAccuracy averages by class (macro) unless told otherwise; nnx.metrics."
-        "Accuracy counts samples. Four guesses of class 0, three of them right:",
-        pytorch="from torchmetrics.classification import MulticlassAccuracy\n"
-        "metric = MulticlassAccuracy(3)\n"
-        "metric(torch.tensor([0, 0, 0, 0]), torch.tensor([0, 0, 0, 1]))",
-        jax="metric, guesses = nnx.metrics.Accuracy(), jnp.array([0, 0, 0, 0])\n"
-        "metric.update(logits=jax.nn.one_hot(guesses, 3), labels=jnp.array([0, 0, 0, 1]))\n"
-        "metric.compute()",
-        expect=lambda r: r.pytorch == 0.5 and r.jax == 0.75,
-        size=lambda r: f"{r.pytorch:.0%} against {r.jax:.0%}",
-        detect="Classes of unequal size.",
-        fix='`MulticlassAccuracy(n, average="micro")`.',
-        sources=(
-            "https://github.com/Lightning-AI/torchmetrics/issues/2320",
-            "https://github.com/microsoft/hi-ml/pull/671",
-        ),
-        bugs=("macro_for_micro", "absent_classes_count"),
-        libraries=("torch", "torchmetrics", "jax", "flax"),
-    ),
-    Divergence(
-        name="mean_of_nan",
-        title="TorchMetrics' mean leaves NaN out",
-        what="MeanMetric drops NaN with a warning (`nan_strategy`). A training whose loss is NaN "
-        "now and then reports a good mean; Flax' Average reports NaN.",
-        pytorch="from torchmetrics import MeanMetric\nmetric = MeanMetric()\n"
-        'metric.update(torch.tensor([1.0, float("nan"), 3.0]))\nmetric.compute()',
-        jax="metric = nnx.metrics.Average()\n"
-        "metric.update(values=jnp.array([1.0, jnp.nan, 3.0]))\nmetric.compute()",
-        expect=lambda r: bool(r.pytorch == 2 and np.isnan(r.jax)),
-        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        detect="One NaN among the losses.",
-        fix='`MeanMetric(nan_strategy="disable")`, or "error".',
-        sources=("https://github.com/Lightning-AI/torchmetrics/issues/1897",),
-        bugs=("nan_left_out_of_the_mean",),
-        libraries=("torch", "torchmetrics", "jax", "flax"),
-    ),
-    Divergence(
-        name="metric_of_all_processes",
-        title="A TorchMetrics metric is that of all processes together",
-        what="Among several processes `compute` waits for all of them and merges what they hold. "
-        "Called in the first alone, which evaluates for all, it waits for ever; called in all of "
-        "them on the same images, it counts every image several times. Flax' metrics know of no "
-        "processes. Here two functions stand in for the other process.",
-        pytorch="from torchmetrics import MeanMetric\n"
-        "theirs = iter(torch.tensor([12.0, 2.0]))  # the other's sum and count\n"
-        "gather = lambda mine, group: [mine, next(theirs)]\n"
-        "metric = MeanMetric(distributed_available_fn=lambda: True, dist_sync_fn=gather)\n"
-        "metric.update(torch.tensor([1.0, 3.0]))\nmetric.compute()",
-        jax="metric = nnx.metrics.Average()\nmetric.update(values=jnp.array([1.0, 3.0]))\n"
-        "metric.compute()",
-        expect=lambda r: bool(r.pytorch == 4 and r.jax == 2),
-        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        detect="A run in several processes that stands still at an epoch's end.",
-        fix="`sync_on_compute=False`, given when the metric is made: set later, it is not heeded.",
-        sources=(
-            "https://github.com/Lightning-AI/torchmetrics/issues/938",
-            "https://lightning.ai/docs/torchmetrics/v1.4.0/references/metric.html",
-        ),
-        libraries=("torch", "torchmetrics", "jax", "flax"),
-    ),
-    Divergence(
         name="adam_epsilon",
         title="optax' Adam has two epsilons",
         what="`eps` stands beside the root, as PyTorch's does, `eps_root` inside. With ordinary "
-        "gradients nothing tells; here the gradient is as small as the epsilon.",
+        "gradients they agree; here the gradient is as small as the epsilon.",
         pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
         "torch.optim.Adam([w], lr=1.0, eps=1e-8).step()\nw",
         jax="adam = optax.adam(1.0, eps=0.0, eps_root=1e-16)\n"
@@ -192,7 +129,7 @@ TRAINING = (
     Divergence(
         name="weight_decay_default",
         title="AdamW decays by 1e-2 in PyTorch and by 1e-4 in optax",
-        what="The default, in libraries that call it by the same name.",
+        what="The default of `weight_decay` differs.",
         pytorch='torch.optim.AdamW([torch.zeros(1)]).defaults["weight_decay"]',
         jax='import inspect\ninspect.signature(optax.adamw).parameters["weight_decay"].default',
         expect=lambda r: r.pytorch == 1e-2 and r.jax == 1e-4,
@@ -265,22 +202,5 @@ TRAINING = (
         ),
         bugs=("schedule_off_by_one",),
         libraries=("torch", "jax", "optax"),
-    ),
-    Divergence(
-        name="masked_average",
-        title="Flax's Average counts a mask before it is broadcast",
-        what="A mask of one column beside values of two counts half of what it lets through. The "
-        "average of 1, 2, 3 and 4:",
-        pytorch="values = torch.tensor([[1.0, 2.0], [3.0, 4.0]])\n"
-        "mask = torch.tensor([[True], [True]])\nvalues[mask.expand(2, 2)].mean()",
-        jax="average = nnx.metrics.Average()\n"
-        "values, mask = jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([[True]] * 2)\n"
-        "average.update(values=values, mask=mask)\naverage.compute()",
-        expect=lambda r: r.pytorch == 2.5 and r.jax == 5.0,
-        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        detect="A mask whose shape is not that of the values.",
-        fix="`jnp.broadcast_to(mask, values.shape)` before it is given.",
-        sources=("https://github.com/google/flax/issues/5588",),
-        libraries=("torch", "jax", "flax"),
     ),
 )

@@ -130,8 +130,8 @@ def test_the_page_holds_every_divergence_and_every_bug_and_names_its_versions():
     for bug in BUGS:
         assert f"\n#### {bug.name}\n" in page
         assert all(f"]({source})" in page for source in bug.sources)
-    versions = r"flax [\d.]+, jax [\d.]+, numpy [\d.]+, optax [\d.]+, torch [\d.]+, torchmetrics"
-    assert re.search(versions, page)
+    libraries = ("flax", "jax", "numpy", "optax", "safetensors", "torch", "torchmetrics")
+    assert re.search(", ".join(rf"{library} [\d.]+" for library in libraries), page)
     assert page.count("Seen with ") == len(DIVERGENCES)
     assert "\n\n\n" not in page
     assert not re.search(r"[ \t]\n", page)
