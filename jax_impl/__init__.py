@@ -1,5 +1,6 @@
 """The model in JAX and Flax NNX."""
 
+import shared.startup  # noqa: F401 - or a library that is missing is a traceback
 from jax_impl.convert import DEVICES, DTYPES, find_device, from_params, to_params
 from jax_impl.eager import eagerly
 from jax_impl.forms import ATTENTION

@@ -1,5 +1,6 @@
 """The model in plain NumPy: forward only, the arbiter."""
 
+import shared.startup  # noqa: F401 - or a library that is missing is a traceback
 from numpy_reference.convert import DEVICES, DTYPES, find_device, from_params, to_params
 from numpy_reference.evaluate import evaluate
 from numpy_reference.forms import ATTENTION

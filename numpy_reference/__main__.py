@@ -17,7 +17,7 @@ from shared.params import load_params
 from shared.training.alone import describe, evaluate_params
 
 # What a checkpoint says of the digits it was trained on is the default of these options.
-FROM_CHECKPOINT = ("data", "mnist_dir", "normalization", "accuracy", "attention")
+FROM_CHECKPOINT = ("data", "normalization", "accuracy", "attention")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The model in PyTorch."""
 
+import shared.startup  # noqa: F401 - or a library that is missing is a traceback
 from pytorch_impl.convert import DEVICES, DTYPES, find_device, from_params, to_params
 from pytorch_impl.forms import ATTENTION
 from pytorch_impl.model import SelfAttentionModel

@@ -1,8 +1,10 @@
 """What every command line has in common: options from a dataclass, errors as sentences."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,10 +12,12 @@ import tyro
 from rich.console import Console
 
 from shared.config import PRESETS, AnyConfig
-from shared.errors import Stopped, UserError
+from shared.errors import UserError, find_ending
+from shared.files import check_writable
 from shared.training.resume import check_unchanged, resumed_config
 
 Options = TypeVar("Options")
+WRITTEN = ("json", "figure", "output", "svg")  # options that name a file to write
 
 
 def parse_options(
@@ -23,8 +27,14 @@ def parse_options(
     prog: str,
     description: str,
 ) -> Options:
-    """Read the command line on top of `default`, a dataclass, which also makes the --help."""
-    return tyro.cli(
+    """Read the command line on top of `default`, a dataclass, which also makes the --help.
+
+    Raises UserError, before any work is done, for a file that could not be written at its end.
+    """
+    for arg in args:
+        if any("\ud800" <= each <= "\udfff" for each in arg):  # bytes that Python could not decode
+            raise UserError(f"{arg!r} is not in UTF-8: rename it.")
+    options = tyro.cli(
         type(default),
         default=default,
         prog=prog,
@@ -32,6 +42,10 @@ def parse_options(
         args=list(args),
         config=(tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes),
     )
+    for name in WRITTEN:
+        if (path := getattr(options, name, None)) is not None:
+            check_writable(path)
+    return options
 
 
 def complete_flag(args: Sequence[str], flag: str) -> list[str]:
@@ -103,18 +117,25 @@ def make_console() -> Console:
 
 def run_main(main: Callable[[Sequence[str]], int]) -> None:
     """Run a command and exit: 2 and a sentence for bad input, 130 after Ctrl-C, 143 if stopped."""
+    for stream in (sys.stdout, sys.stderr):  # a name, or a terminal, need not be of UTF-8
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        status = main(sys.argv[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 2
-    except Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        status = 143  # 128 + SIGTERM, what a shell reports of a process that it ended
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        status = 130
-    except BrokenPipeError:  # the reader of our output has left: `| head`
-        sys.stderr.close()
-        status = 141
+        status: int | str | None
+        try:
+            status = main(sys.argv[1:])
+        except SystemExit as exited:  # --help, or an option that tyro refuses
+            status = exited.code
+        sys.stdout.flush()
+    except BaseException as error:
+        ending = find_ending(error)
+        if ending is None:
+            raise
+        status, sentence = ending
+        if sentence:
+            print(sentence, file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # or Python tries again at its exit, and says that it cannot
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)

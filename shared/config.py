@@ -7,6 +7,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from shared.errors import UserError
 
+LARGEST = 10**9  # number of anything: more channels are no size of an array
 Attention = Literal["looped", "vectorized", "blocked", "builtin", "histogram"]
 Accuracy = Literal["micro", "macro"]
 ACCURACIES: tuple[str, ...] = get_args(Accuracy)
@@ -41,8 +42,7 @@ class EvaluationConfig:
         for name, kind in get_type_hints(type(self)).items():
             if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
                 raise UserError(bad_option(name, getattr(self, name), " or ".join(get_args(kind))))
-        if self.eval_batch_size < 1:
-            raise UserError(bad_option("eval_batch_size", self.eval_batch_size, "1 or more"))
+        check_count("eval_batch_size", self.eval_batch_size)
         if self.attention == "histogram" and self.normalization != "global":
             raise UserError(
                 f"--attention histogram does not hold for --normalization {self.normalization}: "
@@ -87,8 +87,7 @@ class Config(EvaluationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("num_channels", "epochs", "batch_size", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UserError(bad_option(name, getattr(self, name), "1 or more"))
+            check_count(name, getattr(self, name))
         for name in ("learning_rate", "nats_per_bit"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(bad_option(name, getattr(self, name), "a positive number"))
@@ -104,6 +103,13 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 def bad_option(name: str, found: object, expected: str) -> str:
     """Say in one sentence what is wrong with the option for the field `name`."""
     return f"--{name.replace('_', '-')} is {found}: give {expected}."
+
+
+def check_count(name: str, found: int, least: int = 1) -> None:
+    """Raise UserError unless the field `name` holds a number of things that there can be."""
+    if not least <= found <= LARGEST:
+        expected = f"{least} or more" if found < least else f"{LARGEST} or less"
+        raise UserError(bad_option(name, found, expected))
 
 
 PRESETS = {

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
-from safetensors import SafetensorError, deserialize, safe_open
+from safetensors import deserialize, safe_open
 from safetensors.numpy import save
 
 from shared.errors import UserError
@@ -26,7 +26,9 @@ T = TypeVar("T")
 SHA256 = "sha256"  # the key of the metadata that holds the checksum of all else in the file
 # What safetensors calls a dtype, and what NumPy does: F32 is f4.
 DTYPES = {f"{kind}{8 * size}": f"{kind.lower()}{size}" for kind in "FIU" for size in (1, 2, 4, 8)}
-LONGEST = 200  # characters of a reason: what a file says of itself can be a book
+# Whole numbers in a file, no larger than float64, and so JavaScript, holds exactly.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+CountFrom1 = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def replacing(path: Path, *, previous: Path | None = None) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Raise UserError unless `path` can be written: a file's name in a folder that is there."""
+    """Raise UserError unless `path` can be written: a file's name in a folder that lets one."""
     if not path.name:
         raise UserError(f"Could not write {str(path)!r}: give the name of a file.")
     try:
@@ -76,6 +78,9 @@ def check_writable(path: Path) -> None:
             raise UserError(f"Could not write {path}: there is no folder {folder}.")
         if path.is_dir():
             raise UserError(f"Could not write {path}: it is a folder.")
+        place = path if is_device(path) else Path(os.path.realpath(path)).parent
+        if not os.access(place, os.W_OK):
+            raise UserError(f"Could not write {path}: Permission denied.")
     except OSError as error:
         raise UserError(f"Could not write {path}: {error.strerror}.") from error
 
@@ -132,11 +137,17 @@ def _without_nan(value: Any) -> Any:
 
 def read_json(path: Path, kind: type[T], advice: str) -> T:
     """Read a JSON file of a type; UserError says what is wrong in it and where, then `advice`."""
+    return decode_json(read_file(path, advice), kind, str(path), advice)
+
+
+def read_file(path: Path, advice: str) -> bytes:
+    """Read a regular file; UserError, followed by `advice`, if it may not be read or is none."""
     try:
-        content = path.read_bytes()
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UserError(f"Could not read {path}: it is no regular file; {advice}.")
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"Could not read {path}: {error.strerror}; {advice}.") from error
-    return decode_json(content, kind, str(path), advice)
 
 
 def decode_json(content: bytes, kind: type[T], where: str, advice: str) -> T:
@@ -147,10 +158,7 @@ def decode_json(content: bytes, kind: type[T], where: str, advice: str) -> T:
     try:
         return msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
     except (ValueError, RecursionError) as error:
-        reason = str(error)
-        if len(reason) > LONGEST:
-            reason = f"{reason[: LONGEST // 2]}...{reason[-LONGEST // 2 :]}"
-        raise UserError(f"{where} cannot be read: {reason}; {advice}.") from error
+        raise UserError(f"{where} cannot be read: {error}; {advice}.") from error
 
 
 def _decode_path(kind: type, found: Any) -> Any:
@@ -174,23 +182,34 @@ def save_arrays(
         temporary.write_bytes(content)
 
 
-def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def load_arrays(
+    path: Path, *, from_elsewhere: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read arrays and metadata, the checksum held against them; a file from elsewhere has none.
 
     Raises UserError, which names the file and what is wrong with it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no checkpoint {path}: give a .safetensors file of a run folder.")
     try:
+        if not path.is_file():
+            raise FileNotFoundError
+        path.open("rb").close()  # safetensors does not say why a file may not be read
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
         tensors = deserialize(path.read_bytes())
         arrays = {name: _to_numpy(name, **tensor) for name, tensor in sorted(tensors)}
-    except (SafetensorError, OSError, TypeError) as error:
+    except FileNotFoundError as error:
+        raise UserError(
+            f"There is no checkpoint {path}: give a .safetensors file of a run folder."
+        ) from error
+    except OSError as error:
+        raise UserError(f"Could not read {path}: {error.strerror}; make it readable.") from error
+    except Exception as error:  # whatever a crafted header makes safetensors and NumPy raise
         raise UserError(f"{path} is not a readable safetensors file: {error}.") from error
     expected = metadata.pop(SHA256, None)
-    if expected is not None and checksum(arrays, metadata) != expected:
+    if expected is None and from_elsewhere:
+        return arrays, metadata
+    if checksum(arrays, metadata) != expected:
         raise UserError(f"The checkpoint {path} is damaged: its checksum is not that of its data.")
     return arrays, metadata
 

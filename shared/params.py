@@ -137,7 +137,7 @@ def save_params(
 
 def load_params(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read parameters and metadata; UserError says what is wrong with the file."""
-    arrays, metadata = load_arrays(path)
+    arrays, metadata = load_arrays(path, from_elsewhere=True)
     try:
         params, _ = read_params(arrays)
     except UserError as error:

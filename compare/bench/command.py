@@ -29,7 +29,7 @@ from shared.cli import complete_flag, make_console, parse_options
 from shared.config import Config
 from shared.data.load import Dataset
 from shared.errors import UserError
-from shared.files import check_writable, write_json
+from shared.files import write_json
 from shared.training.alone import load_config_data
 
 # Below this, other programs count as idle.
@@ -50,8 +50,6 @@ def main(args: Sequence[str]) -> int:
     )
     config.check()
     console = make_console()
-    check_writable(config.json)
-    check_writable(config.figure)
     implementations, asked = load_timed(config, console)
     jobs = choose_jobs(implementations, asked, config)
     data = load_config_data(

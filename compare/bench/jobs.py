@@ -1,6 +1,5 @@
 """One job to time or to weigh: a form of an implementation, forward or in training steps."""
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 
 from compare.records.bench import Phase
 from compare.registry.contract import Implementation, Trainer
-from shared.config import Config
+from shared.config import LARGEST, Config
 from shared.data.load import Dataset, Split
 from shared.training.alone import draw_config_params
 from shared.training.loop import train
@@ -49,7 +48,7 @@ class Job:
             "device": self.device,
             "num_channels": self.num_channels,
         }
-        return Config(epochs=sys.maxsize, learning_rate=LEARNING_RATE, **settings)
+        return Config(epochs=LARGEST, learning_rate=LEARNING_RATE, **settings)
 
 
 def prepare(job: Job, implementation: ModuleType, data: Dataset) -> Run:

@@ -6,7 +6,6 @@ compare.bench.jobs.Job as JSON, and prints the bytes.
 
 import ctypes
 import gc
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from compare.registry.implementations import load_implementations, load_third_pa
 from shared.config import Config
 from shared.data.load import load_data
 from shared.errors import UserError
+from shared.files import decode_json, to_json
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -51,7 +51,7 @@ def measure_memory(job: Job) -> int:
     # times as long where another program computes too, and the memory is the same.
     environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"PYTHONPATH": search_path()}
     process = subprocess.run(
-        [sys.executable, "-m", "compare.bench.memory", json.dumps(asdict(job))],
+        [sys.executable, "-m", "compare.bench.memory", to_json(asdict(job))],
         env=environment,
         capture_output=True,
         text=True,
@@ -106,7 +106,7 @@ def _status_bytes(name: str) -> int:
 
 def main(args: Sequence[str]) -> int:
     """Run the job given as JSON and print the bytes it added at its peak."""
-    job = Job(**json.loads(args[0]))
+    job = decode_json(args[0].encode(), Job, "The job", "give the fields of compare.bench.jobs.Job")
     if job.module is None:
         implementations, _ = load_implementations([job.implementation])
     else:

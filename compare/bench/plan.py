@@ -20,7 +20,7 @@ from compare.registry.implementations import (
     load_present,
     say_what_lacks,
 )
-from shared.config import Attention, Config, bad_option
+from shared.config import Attention, Config, check_count
 from shared.data.batches import STEPS_AT_ONCE
 from shared.errors import UserError
 
@@ -75,11 +75,8 @@ class BenchConfig:
             *(("batch-sizes", sizes), ("rounds", rounds)),
             *(("images", (self.images,)), ("num-channels", (self.num_channels,))),
         ):
-            if any(number < 1 for number in numbers):
-                raise UserError(bad_option(name, min(numbers), "1 or more"))
-        for path in (self.json, self.figure):
-            if not path.parent.is_dir():
-                raise UserError(f"There is no folder {path.parent} to write {path.name} into.")
+            for number in numbers:
+                check_count(name, number)
 
     @property
     def num_rounds(self) -> int:

@@ -227,7 +227,7 @@ EPOCHS = (
         title="JAX gives its steps back before they are done, and so they take no time",
         package="jax_impl",
         file="train.py",
-        right="return np.array(losses), np.array(accuracies)",
+        right="return to_numpy(losses), to_numpy(accuracies)",
         wrong="return losses, accuracies",
         why="JAX returns at once what it computes later. Whoever looks at the clock then, as the "
         "benchmark does, measures how long it took to ask.",

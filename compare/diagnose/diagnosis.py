@@ -4,6 +4,7 @@ import numpy as np
 
 from compare.diagnose.execute import Inputs, Side, run
 from compare.diagnose.gradients import compare_gradients
+from compare.diagnose.narrow import find_narrow
 from compare.diagnose.observed import (
     CannotTell,
     Observed,
@@ -231,33 +232,27 @@ class Judgement:
                     "other order",
                     f"{parting.right} holds the numbers of {parting.left}",
                 )
-            noise = max(self.noise(parting.left), self.noise(parting.right))
-            narrow = self._first_narrow(parting)
             hints = explain(parting, self.matches, self.left, self.right)
-            if narrow and verdict == "bug" and found[0] < OF_FLOAT32_SIZE * noise:
-                side, value = narrow
-                verdict = "float32 within float64"
-                sentence = (
-                    f"in a float64 run {side.side.name} computes {value} in {value.dtype}, and the "
-                    f"difference, {found[0]:.2g}, is of that size"
-                )
-            elif verdict == "bug" and not hints and found[0] < AS_FLOAT32_ROUNDS * noise:
-                verdict = "float32 within float64"
-                sentence = (
-                    f"the first difference in float64, {found[0]:.2g}, is as large as float32 "
-                    "rounds: something on the way to it computes in float32"
+            if verdict == "bug":
+                noise = max(self.noise(parting.left), self.noise(parting.right))
+                said = self._say_float32(found[0], noise, is_explained=bool(hints))
+                verdict, sentence = (
+                    ("float32 within float64", said) if said else (verdict, sentence)
                 )
         hints += explain_params(self.left.side, self.right.side)
         return verdict, sentence, hints
 
-    def _first_narrow(self, parting: Parting) -> tuple[Observed, Value] | None:
-        """Return the first array of fewer than 64 bits in a float64 run that has no equal."""
-        solid = {id(v) for m in self.matches if m.is_solid for v in (m.left, m.right)}
-        for side in (self.right, self.left):
-            for value in side.values:
-                is_narrow = value.dtype in ("float32", "bfloat16", "float16")
-                if is_narrow and value.parents and not value.is_plain and id(value) not in solid:
-                    return side, value
+    def _say_float32(self, gap: float, noise: float, *, is_explained: bool) -> str | None:
+        """Say that a difference in float64 is one of float32, where that is what shows."""
+        if gap < OF_FLOAT32_SIZE * noise:
+            narrow = find_narrow((self.right, self.left), self.matches, dict(self.inputs))
+            if narrow and not (is_explained and gap > OF_FLOAT32_SIZE * FLOAT32_U):
+                return f"in a float64 run {narrow}, and the difference, {gap:.1e}, is of that size"
+        if not is_explained and gap < AS_FLOAT32_ROUNDS * FLOAT32_U:
+            return (
+                f"the first difference in float64, {gap:.1e}, is as large as float32 rounds: "
+                "something on the way to it computes in float32"
+            )
         return None
 
     def _less_exact(self) -> str | None:

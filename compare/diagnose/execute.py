@@ -139,8 +139,8 @@ def run(
     """
     with computing(side.framework, dtype, seed):
         program = rebuild(side.program, lambda array: cast(array, dtype, side.framework))
-        args = {name: _input(array, dtype, side.framework) for name, array in inputs.items()}
-        call = _bind(program, args)
+        args = {name: input_for(array, dtype, side.framework) for name, array in inputs.items()}
+        call = bind(program, args)
         if compiled:
             return Ran(output_arrays(_compile(program, args)))
         if store is None:
@@ -201,7 +201,8 @@ def cast(array: Any, dtype: str, framework: str) -> Any:
     return array.astype("float32").astype(dtype)
 
 
-def _input(array: np.ndarray, dtype: str, framework: str) -> Any:
+def input_for(array: np.ndarray, dtype: str, framework: str) -> Any:
+    """Return an input as an array of a framework: floats in a dtype, whole numbers as they are."""
     value = cast(array, dtype, "numpy") if is_floating(array) else array.copy()
     if framework == "torch":
         return sys.modules["torch"].from_numpy(np.array(value))
@@ -219,7 +220,8 @@ def split_inputs(program: Any, names: Mapping[str, Any]) -> tuple[tuple[str, ...
     return tuple(names), all(name in parameters for name in names)
 
 
-def _bind(program: Any, args: Mapping[str, Any]) -> Any:
+def bind(program: Any, args: Mapping[str, Any]) -> Any:
+    """Return the call of a program with its inputs, by name where it takes them by name."""
     _, by_name = split_inputs(program, args)
     if by_name:
         return lambda: program(**args)
@@ -233,7 +235,7 @@ def _compile(program: Any, args: Mapping[str, Any]) -> Any:
 
     def whole(arrays: list[Any], given: Mapping[str, Any]) -> Any:
         following = iter(arrays)
-        out = _bind(rebuild(program, lambda _: next(following)), given)()
+        out = bind(rebuild(program, lambda _: next(following)), given)()
         return dict(leaves(out, "output"))
 
     return jax.jit(whole)(held, dict(args))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnose.execute import Inputs, Side, _bind, _input, cast, computing
+from compare.diagnose.execute import Inputs, Side, bind, cast, computing, input_for
 from compare.diagnose.params import group_params, params_of
 from compare.look.match import aligned, layout_of, tolerance
 from compare.look.rebuild import arrays_of, is_floating, rebuild
@@ -92,7 +92,7 @@ def _judge(left: list[Pair], right: list[Pair]) -> str | None:
 
 def _gradients(side: Side, inputs: Inputs, dtype: str) -> Gradients:
     with computing(side.framework, dtype, 0, gradients=True):
-        given = {name: _input(array, dtype, side.framework) for name, array in inputs.items()}
+        given = {name: input_for(array, dtype, side.framework) for name, array in inputs.items()}
         floating = {name: array for name, array in given.items() if is_floating(array)}
         compute = _by_torch if side.framework == "torch" else _by_jax
         return compute(side, given, floating, dtype)
@@ -134,7 +134,7 @@ def _by_torch(
     for array in floating.values():
         array.requires_grad_()
     total = _project(
-        _bind(program, given)(), lambda a: torch.from_numpy(a).to(getattr(torch, dtype))
+        bind(program, given)(), lambda a: torch.from_numpy(a).to(getattr(torch, dtype))
     )
     total.backward()
     params = [copies.get(id(array)) for array in original]
@@ -157,7 +157,7 @@ def _by_jax(
     def whole(arrays: list[Any], its: Mapping[str, Any]) -> Any:
         following = iter(arrays)
         program = rebuild(side.program, lambda _: next(following))
-        return _project(_bind(program, {**given, **its})(), lambda a: jax.numpy.asarray(a, dtype))
+        return _project(bind(program, {**given, **its})(), lambda a: jax.numpy.asarray(a, dtype))
 
     params, by_input = jax.grad(whole, argnums=(0, 1))(held, dict(floating))
     return ({name: to_numpy(g) for name, g in by_input.items()}, [to_numpy(g) for g in params])  # type: ignore[misc]

@@ -68,6 +68,9 @@ def find_parting(
         kept = [v for v in lost[: 2 * NEAR] if not _is_taken(v, params, matches, own)]
         lost[:] = kept or lost
     first, second = _pair(lost_left, lost_right, biases)
+    if first is None or second is None:  # nothing of its own on one side but its output
+        first = first or _first_unequal(outputs[0], {id(m.left) for m in solid})
+        second = second or _first_unequal(outputs[1], {id(m.right) for m in solid})
     return Parting(_last_common(first, second, solid), first, second)
 
 
@@ -87,6 +90,13 @@ def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) ->
             healed.add(id(value))
         if any(id(child) in reaches for child in after):
             reaches.add(id(value))
+    well = equal | healed
+    reaches |= {
+        id(whole)
+        for whole in values
+        if any(id(piece) in reaches for piece in whole.pieces)
+        and not any(id(piece) in well for piece in whole.pieces)
+    }
     return [
         value
         for value in values
@@ -97,6 +107,12 @@ def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) ->
         and not value.is_param
         and (not has_outputs or id(value) in reaches)
     ]
+
+
+def _first_unequal(values: Iterable[Value], equal: set[int]) -> Value | None:
+    """Return the first output that has no equal; the first if all have, and the other side more."""
+    outputs = list(values)
+    return next((v for v in outputs if id(v) not in equal), outputs[0] if outputs else None)
 
 
 def _is_taken(

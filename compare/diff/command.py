@@ -23,7 +23,7 @@ from compare.code.sources import (
 from compare.diff.columns import WIDTHS, column_lines, columns_that_fit
 from compare.registry.implementations import PACKAGES
 from shared.cli import make_console, parse_options
-from shared.config import Attention, bad_option
+from shared.config import Attention, bad_option, check_count
 from shared.errors import UserError, check_choice
 from shared.files import replacing
 
@@ -49,8 +49,8 @@ class DiffConfig:
         if names is not None and not 2 <= len(names) == len(set(names)):
             found = " ".join(names) or "empty"
             raise UserError(bad_option("implementations", found, "two or three different ones"))
-        if self.width is not None and self.width < 1:
-            raise UserError(bad_option("width", self.width, "1 or more"))
+        if self.width is not None:
+            check_count("width", self.width)
 
 
 def main(args: Sequence[str]) -> int:

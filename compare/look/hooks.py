@@ -63,11 +63,10 @@ def _torch_modules(look: Look, program: Any) -> Iterator[None]:
         kind = type(module).__name__
 
         def before(_: Any, args: Any, kwargs: Any, path: str = path, kind: str = kind) -> None:
-            look.see("module", f"{path or kind} input", kind, (*args, *kwargs.values()))
+            look.enter_module(path, kind, (*args, *kwargs.values()))
 
         def after(_: Any, args: Any, kw: Any, out: Any, path: str = path, kind: str = kind) -> None:
-            parents = look.nodes_of((*args, *kw.values()))
-            look.see("module", path or f"{kind} output", kind, out, parents)
+            look.leave_module(path, kind, out)
 
         undo += [
             module.register_forward_pre_hook(before, with_kwargs=True),
@@ -107,11 +106,12 @@ def _operations(look: Look) -> Iterator[None]:
 @contextmanager
 def _linen_modules(look: Look) -> Iterator[None]:
     def see(following: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if context.method_name != "__call__":
+            return following(*args, **kwargs)
+        path, kind = ".".join(context.module.path), type(context.module).__name__
+        look.enter_module(path, kind, (*args, *kwargs.values()))
         out = following(*args, **kwargs)
-        if context.method_name == "__call__":
-            path, kind = ".".join(context.module.path), type(context.module).__name__
-            parents = look.nodes_of((*args, *kwargs.values()))
-            look.see("module", path or f"{kind} output", kind, out, parents)
+        look.leave_module(path, kind, out)
         return out
 
     with sys.modules["flax.linen"].intercept_methods(see):
@@ -129,10 +129,9 @@ def _nnx_modules(look: Look, program: Any) -> Iterator[None]:
     def wrap(kind: Any, original: Any) -> Any:
         def call(this: Any, *args: Any, **kwargs: Any) -> Any:
             path = modules.get(id(this)) or kind.__name__  # transforms make copies
-            look.see("module", f"{path} input", kind.__name__, (*args, *kwargs.values()))
+            look.enter_module(path, kind.__name__, (*args, *kwargs.values()))
             out = original(this, *args, **kwargs)
-            parents = look.nodes_of((*args, *kwargs.values()))
-            look.see("module", path, kind.__name__, out, parents)
+            look.leave_module(path, kind.__name__, out)
             return out
 
         return call

@@ -57,6 +57,7 @@ class Look:
         self.groups: dict[tuple[Any, ...], list[Value]] = {}
         self.frames: dict[int, _Frame] = {}
         self.serial = 0
+        self.scopes: dict[str, list[Value]] = {}  # what was seen within each module, by its path
         self.digests: dict[int, tuple[Any, Any, str]] = {}
 
     def _digest(self, leaf: Any) -> str | None:
@@ -120,6 +121,17 @@ class Look:
                         self.groups.setdefault(key, []).append(known)
             found.append(known)
         return found
+
+    def enter_module(self, path: str, kind: str, args: Any) -> None:
+        """See the inputs of a module; what is new comes from what its parent has seen so far."""
+        around = self.scopes.get(path.rpartition(".")[0], []) if path else []
+        self.scopes[path] = self.see("module", f"{path or kind} input", kind, args, around)
+
+    def leave_module(self, path: str, kind: str, out: Any) -> None:
+        """See the outputs of a module, which come from what was seen within it."""
+        found = self.see("module", path or f"{kind} output", kind, out, self.scopes.get(path, []))
+        if path:
+            self.scopes.setdefault(path.rpartition(".")[0], []).extend(found)
 
     def twin_of(self, value: Value) -> Value | None:
         """Return what this run has of what another run of the same program has seen."""
@@ -211,6 +223,7 @@ class Look:
             whole = Value(digest, array.shape, last.dtype, last.order, self.store)
             whole.sightings.append(("local", f"{name}, {len(pieces)} times", where))
             whole.parents.update(distinct)
+            whole.from_input = last.from_input
             whole.pieces = tuple(distinct)
             self.values[digest] = whole
 
@@ -227,6 +240,7 @@ class _Frame:
 
     def look_at_locals(self, frame: FrameType) -> None:
         """See the variables that were bound anew, or changed in place, since the last line."""
+        loaded = self.loaded_now(frame)  # before the names are bound anew
         fresh = [
             (name, value)
             for name, value in frame.f_locals.items()
@@ -234,7 +248,7 @@ class _Frame:
         ]
         if not fresh:
             return
-        parents = self.loaded_now(frame) | self.pending
+        parents = loaded | self.pending
         where = f"{place_of(frame).rsplit(':', 1)[0]}:{self.line}"
         function = frame.f_code.co_qualname.replace("<locals>.", "")
         for name, value in fresh:

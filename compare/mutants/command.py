@@ -28,9 +28,9 @@ from compare.parity.intermediates import Case
 from compare.registry.contract import FORMS
 from compare.registry.implementations import PACKAGES, load_implementations
 from shared.cli import make_console, parse_options
-from shared.config import bad_option
-from shared.errors import UserError, check_choice
-from shared.files import check_writable, write_json
+from shared.config import check_count
+from shared.errors import check_choice
+from shared.files import write_json
 
 # The checks that are quick to put, and so put for every seed; the others for one in so many.
 EVERY_SEED = ("intermediates", "logits", "inputs")
@@ -58,8 +58,7 @@ class MutantsConfig:
 
     def __post_init__(self) -> None:
         for name in ("seeds", "train_epochs", "jobs"):
-            if getattr(self, name) < 0:
-                raise UserError(bad_option(name, getattr(self, name), "0 or more"))
+            check_count(name, getattr(self, name), least=0)
 
 
 def main(args: Sequence[str]) -> int:
@@ -76,8 +75,6 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
-    if config.json is not None:
-        check_writable(config.json)
     chosen = choose_bugs(config.bugs)
     jobs = config.jobs or num_threads()
     starts = range(0, config.seeds, SEEDS_AT_ONCE)

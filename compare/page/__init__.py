@@ -1,22 +1,13 @@
 """`python -m compare page`: one HTML file of a run, that needs no network and no server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 from rich.console import Console
 
 from shared.data.load import Dataset
-from shared.errors import UserError
-
-
-def main(args: Sequence[str]) -> int:
-    """Write the page of a run and say where it is."""
-    try:
-        from compare.page.command import main as write
-    except ModuleNotFoundError as error:
-        raise UserError(f"The page {_needs(error)}.") from error
-    return write(args)
+from shared.errors import UserError, say_missing
 
 
 def write_after_run(
@@ -31,12 +22,7 @@ def write_after_run(
 
         console.print(f"Page: {write_page(folder, data, implementations)}")
     except ModuleNotFoundError as error:
-        console.print(f"No page was written: it {_needs(error)}.", style="yellow")
+        console.print(f"No page was written: it {say_missing(error)}.", style="yellow")
     except Exception as error:  # whatever it is, the run must not be lost to it
         said = str(error) if isinstance(error, UserError) else repr(error)
         console.print(f"No page was written: {said}", style="yellow")
-
-
-def _needs(error: ModuleNotFoundError) -> str:
-    library = str(error.name).split(".")[0]
-    return f"needs {library}, which is not installed: python -m pip install {library}"

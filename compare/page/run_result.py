@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from compare.records.result import Result, read_result
+from shared.config import Config
 from shared.data.digits import NUM_CLASSES, NUM_PIXELS
 from shared.errors import UserError
 from shared.params import check_params, load_params
@@ -34,16 +35,22 @@ def read_run(folder: Path) -> Run:
     best = {name: load_params(folder / f"{name}-best.safetensors")[0] for name in names}
     if not best:
         raise UserError(f"{folder} holds no parameters: nothing was trained in this run.")
-    _check_sizes(folder, best, result.config.num_channels)
+    _check_kind(folder, best, result.config)
     losses = read_step_losses(folder)
     losses = {name: losses[name] for name in names if name in losses}
     return Run(folder, result, best, losses)
 
 
-def _check_sizes(folder: Path, best: Mapping[str, Mapping[str, np.ndarray]], channels: int) -> None:
-    """Raise UserError unless all parameters are a model's of the run's digits."""
-    expected = (NUM_PIXELS, channels, NUM_CLASSES)
+def _check_kind(folder: Path, best: Mapping[str, Mapping[str, np.ndarray]], config: Config) -> None:
+    """Raise UserError unless all parameters are a model's of the run's digits, in its dtype."""
+    expected = (NUM_PIXELS, config.num_channels, NUM_CLASSES)
     for name, params in best.items():
+        dtypes = {array.dtype.name for array in params.values()}
+        if dtypes != {config.dtype}:
+            raise UserError(
+                f"{folder / name}-best.safetensors is in {' and '.join(sorted(dtypes))}, but the "
+                f"run's result.json speaks of {config.dtype}: they are not of one run."
+            )
         if (sizes := check_params(params)) != expected:
             raise UserError(
                 f"{folder / name}-best.safetensors is a model of {sizes[0]} pixels, {sizes[1]} "

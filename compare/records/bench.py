@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from shared.config import Attention
-from shared.files import read_json
-from shared.training.metrics import Name
+from shared.files import Count, CountFrom1, read_json
+from shared.training.metrics import Name, Positive
 
 Phase = Literal["forward", "step"]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
 Rounds = Annotated[list[Positive], msgspec.Meta(min_length=1)]
 
 
@@ -21,7 +20,7 @@ class Row:
 
     implementation: Name
     form: Attention
-    batch_size: Annotated[int, msgspec.Meta(ge=1)]
+    batch_size: CountFrom1
     phase: Phase
     ms_per_sample: Positive  # milliseconds, the median over the rounds
     ms_lowest: Positive
@@ -33,9 +32,9 @@ class Row:
     ratio_to_loop: Positive | None  # the median over the rounds
     ratio_rounds: Rounds | None
     compile_seconds: float  # what the first pass took longer than the later ones
-    peak_bytes: int | None  # added to a process at its peak; None where not measured
-    operations: int  # that a batch must take, see compare/machine.py
-    bytes: int  # that a batch must move
+    peak_bytes: Count | None  # added to a process at its peak; None where not measured
+    operations: Count  # that a batch must take, see compare/machine.py
+    bytes: Count  # that a batch must move
     floor_ms_per_sample: Positive | None  # None on a device that was not measured
     times_floor: Positive | None
 
@@ -48,7 +47,7 @@ class Machine:
     copy_bandwidth: Positive  # bytes per second
     platform: str
     cpu: str | None  # None where it is not known
-    threads: int
+    threads: Count
     cores_of_others: float | None  # that other programs kept busy; None where it is not known
 
 
@@ -60,7 +59,7 @@ class Bench:
     machine: Machine
     device: str
     dtype: str
-    num_channels: int
+    num_channels: Count
     versions: dict[str, str]
     config: dict[str, Any]  # see BenchConfig
     quick: bool

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from shared.files import read_json
+from shared.files import Count, read_json
 from shared.training.metrics import Fraction
 
 
@@ -43,7 +43,7 @@ class Found(TypedDict):
     passed: bool
     failures: list[str]
     versions: dict[str, str]
-    seeds: int
+    seeds: Count
     honest: dict[str, float | None]
     headroom: dict[str, FoundHeadroom]
     bugs: dict[str, FoundBug]

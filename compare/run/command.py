@@ -31,7 +31,7 @@ from shared.config import Config
 from shared.data.batches import epoch_batches
 from shared.data.load import Dataset
 from shared.errors import UserError
-from shared.files import check_writable, write_json
+from shared.files import write_json
 from shared.training.alone import draw_config_params, evaluate_params, load_config_data
 from shared.training.metrics import TestLine
 from shared.training.progress import training_progress, watch_steps
@@ -73,8 +73,6 @@ def main(args: Sequence[str]) -> int:
         raise UserError("Nothing here can train: choose pytorch or jax with --implementations.")
     data = load_config_data(config)
     epoch_batches(len(data.train.labels), config.batch_size)  # or this is the time to say so
-    if config.json is not None:
-        check_writable(config.json)
     run = RunFolder(config, config.name)
     console.print(
         f"{len(data.train.labels):,} training images, attention {config.attention}, "

@@ -25,10 +25,10 @@ from compare.registry.contract import Implementation, check_device, device_of, d
 from compare.registry.implementations import load_present, say_what_lacks
 from compare.registry.versions import library_versions
 from shared.cli import make_console, parse_options
-from shared.config import Attention, Config, bad_option
+from shared.config import Attention, Config, bad_option, check_count
 from shared.data.load import load_data
 from shared.errors import UserError
-from shared.files import check_writable, replacing, write_json
+from shared.files import replacing, write_json
 from shared.params import initial_params, load_params
 
 Results = Mapping[Case, Sequence[Judged]]
@@ -70,8 +70,7 @@ class TraceConfig:
         if self.figure is not None and self.figure.suffix not in (".png", ".svg"):
             raise UserError(bad_option("figure", self.figure, "a name that ends in .png or .svg"))
         for name in ("num_channels", "images"):
-            if getattr(self, name) < 1:
-                raise UserError(bad_option(name, getattr(self, name), "1 or more"))
+            check_count(name, getattr(self, name))
 
 
 def main(args: Sequence[str]) -> int:
@@ -86,8 +85,6 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     console = make_console()
-    for path in filter(None, (config.json, config.figure)):
-        check_writable(path)
     implementations = load_present(config.implementations, console, config.implementation)
     for name, implementation in implementations.items():
         check_device(implementation, config.device)

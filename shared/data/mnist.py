@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 from filelock import FileLock
@@ -28,6 +29,7 @@ from shared.files import checksum, replacing
 SPLIT_SEED = 46525
 NUM_TRAIN = 50_000
 TFDS_SPLITS = {"train": 60_000, "test": 10_000}
+LARGEST_CACHE = 2 * 70_000 * NUM_PIXELS  # bytes, unpacked: twice what the pixels take
 
 
 def load_mnist(mnist_dir: Path | None = None) -> dict[str, Digits]:
@@ -86,9 +88,13 @@ def read_cache(path: Path) -> dict[str, Digits]:
     """Read the cache; UserError if it is not, byte for byte, what was written."""
     advice = "delete it, and it is made again"
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise ValueError("it is no regular file")
         # Opened here, since NumPy forgets to close what it cannot read; and as what it must be,
         # since np.load takes a single array, and a pickle, for one too.
         with path.open("rb") as raw, NpzFile(raw, allow_pickle=False) as file:
+            if sum(member.file_size for member in ZipFile(raw).infolist()) > LARGEST_CACHE:
+                raise ValueError("it holds more than MNIST has")
             arrays = {name: file[name] for name in file.files}
         expected = str(arrays.pop("sha256"))
         found = checksum(arrays)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import log
 from types import ModuleType
 from typing import Any
@@ -14,33 +15,26 @@ from shared.cli import make_console, parse_config
 from shared.config import Config, EvaluationConfig
 from shared.data.batches import epoch_batches
 from shared.data.load import Dataset, Split, load_data
-from shared.errors import UserError
 from shared.params import initial_params
 from shared.training.loop import train
 from shared.training.metrics import TestLine
 from shared.training.processes import Process, check_share, find_process, run_or_leave
 from shared.training.progress import training_progress, watch_steps
 from shared.training.records import Epoch, Evaluation
-from shared.training.resume import check_has_checkpoint, find_folder, find_state
+from shared.training.resume import check_fits, check_has_checkpoint, find_folder, find_state
 from shared.training.runs import RunFolder
 from shared.training.stopping import stopping_at_sigterm
 from shared.training.watched import explaining_out_of_memory, steps_left, train_watched
 
 
 def load_config_data(config: Config) -> Dataset:
-    """Load the digits that a config asks for; UserError where memory cannot hold them."""
-    try:
-        return load_data(
-            config.data,
-            normalization=config.normalization,
-            num_channels=config.num_channels,
-            mnist_dir=config.mnist_dir,
-        )
-    except MemoryError as error:
-        raise UserError(
-            f"The images do not fit into memory ({error}): give a smaller --num-channels than "
-            f"{config.num_channels}."
-        ) from error
+    """Load the digits that a config asks for."""
+    return load_data(
+        config.data,
+        normalization=config.normalization,
+        num_channels=config.num_channels,
+        mnist_dir=config.mnist_dir,
+    )
 
 
 def check_before_training(implementation: ModuleType, config: Config, data: Dataset) -> None:
@@ -115,7 +109,11 @@ def train_along(distributed: ModuleType, name: str, config: Config) -> None:
     data, start = load_config_data(config), None
     data = replace(data, validation=data.validation.first(1))
     if config.resume is not None:
-        start, _ = find_state(find_folder(config.resume), config.resume_from or name)
+        start, _ = find_state(
+            find_folder(config.resume),
+            config.resume_from or name,
+            partial(check_fits, data=data, config=config),
+        )
     for _ in train(distributed, draw_config_params(config), data, config, start=start):
         pass
 

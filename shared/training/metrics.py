@@ -9,10 +9,20 @@ import msgspec
 import numpy as np
 
 from shared.errors import UserError
-from shared.files import decode_json, load_arrays, save_arrays, to_json, write_text
+from shared.files import (
+    Count,
+    CountFrom1,
+    decode_json,
+    load_arrays,
+    read_file,
+    save_arrays,
+    to_json,
+    write_text,
+)
 from shared.training.records import Epoch
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
 # Of an implementation, as its module: it becomes part of a file's name.
 Name = Annotated[str, msgspec.Meta(pattern=r"^\w+(\.\w+)*\Z", max_length=100)]
 STEP_LOSSES = "step-losses.safetensors"
@@ -23,13 +33,13 @@ ADVICE = "remove that line, or the run"
 class EpochNumbers:
     """The numbers of a finished epoch; a loss is None where it was NaN or infinite."""
 
-    epoch: Annotated[int, msgspec.Meta(ge=1)]
+    epoch: CountFrom1
     train_loss: float | None  # nats per image
     train_accuracy: Fraction
     val_loss: float | None
     val_accuracy: Fraction
-    train_seconds: float
-    samples_per_second: float
+    train_seconds: Positive
+    samples_per_second: Positive
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class TestLine(_Line):
 
     test_loss: float | None  # nats per image
     test_accuracy: Fraction
-    tested_epoch: int | None = None  # whose parameters were tested, in a run of one implementation
+    tested_epoch: Count | None = None  # whose parameters were tested, in a run of one alone
     params_of: Name | None = None  # likewise, in a run of several: by which implementation
 
 
@@ -71,13 +81,8 @@ def read_metrics(path: Path, *, skip_damaged: bool = False) -> list[EpochLine | 
     Raises UserError for a line that cannot be read, or leaves it out with `skip_damaged`.
     """
     lines: list[EpochLine | TestLine] = []
-    try:
-        texts = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return lines
-    except OSError as error:
-        raise UserError(f"Could not read {path}: {error.strerror}; make it readable.") from error
-    for number, text in enumerate(texts, start=1):
+    content = read_file(path, "make it readable") if path.exists() else b""
+    for number, text in enumerate(content.splitlines(), start=1):
         try:
             lines.append(_decode_line(text, f"Line {number} of {path}"))
         except UserError:
@@ -109,10 +114,14 @@ def save_step_losses(folder: Path, losses: Mapping[str, np.ndarray]) -> None:
 def read_step_losses(folder: Path) -> dict[str, np.ndarray]:
     """Read what `save_step_losses` wrote, in float64; nothing where there is no such file."""
     path = folder / STEP_LOSSES
-    if not path.is_file():
+    if not path.exists():
         return {}
     arrays, _ = load_arrays(path)
     for name, array in arrays.items():
-        if array.ndim != 1 or array.size == 0 or array.dtype.kind != "f":
-            raise UserError(f"{path} does not hold the losses of steps: {name!r} is {array.shape}.")
+        is_right = array.ndim == 1 and array.size and array.dtype.kind == "f"
+        if not (is_right and np.isfinite(array).all()):
+            raise UserError(
+                f"{path} does not hold the losses of steps: {name!r} is {array.shape} of "
+                f"{array.dtype}, which must be finite numbers."
+            )
     return {name: array.astype(np.float64) for name, array in arrays.items()}

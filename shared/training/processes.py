@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from shared.errors import Stopped, UserError
+from shared.errors import UserError, find_ending
 
 # What the libraries that move gradients say of a process that is gone, in PyTorch and JAX alike.
 SIGNS_OF_LOSS = ("gloo", "nccl", "connection", "unavailable", "heartbeat")
@@ -113,27 +113,17 @@ def run_or_leave(process: Process, run: Callable[[], int]) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         status = run()
-    except UserError as error:
-        status = 2
-        print(f"error: {error}", file=sys.stderr)
-    except Stopped as stopped:
-        status = 143
-        print(f"{stopped}", file=sys.stderr)
-    except KeyboardInterrupt:
-        status = 130
-    except Exception as error:
-        status = 1
-        if is_loss(error):
-            print(f"error: {say_loss(process)}", file=sys.stderr)
-        else:
-            traceback.print_exc()
+    except (Exception, KeyboardInterrupt) as error:
+        ending = (1, f"error: {say_loss(process)}") if is_loss(error) else find_ending(error)
+        status, sentence = ending or (1, "".join(traceback.format_exception(error)).rstrip())
+        print(sentence, file=sys.stderr)
     if status:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
 
 
-def is_loss(error: Exception) -> bool:
+def is_loss(error: BaseException) -> bool:
     """Tell whether an error says that another process cannot be reached any more."""
     said = str(error).lower()
     return isinstance(error, RuntimeError | OSError) and any(sign in said for sign in SIGNS_OF_LOSS)

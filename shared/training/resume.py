@@ -1,5 +1,7 @@
 """`--resume RUN`: find a run's checkpoints, the options it was begun with, and where to go on."""
 
+import os
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -42,26 +44,38 @@ def find_folder(given: Path) -> Path:
 def saved_names(folder: Path) -> list[str]:
     """Name the implementations that have a checkpoint in a run folder."""
     endings = (SUFFIX, previous_path(Path(SUFFIX)).name)
+    files = [name for name in os.listdir(folder) if not name.startswith(".")]
     return sorted(
-        {path.name.removesuffix(end) for end in endings for path in folder.glob(f"[!.]*{end}")}
+        {name.removesuffix(end) for end in endings for name in files if name.endswith(end)}
     )
 
 
-def find_state(folder: Path, name: str) -> tuple[TrainingState, str | None]:
+def find_state(
+    folder: Path, name: str, check: Callable[[TrainingState], None] = lambda state: None
+) -> tuple[TrainingState, str | None]:
     """Read the newest good checkpoint, and say what is wrong if it is not the newest.
 
-    Raises UserError if there is none, or none that is good.
+    `check` raises UserError for a state that is not good. Raises UserError if there is none that
+    is. What may not be read is no worse than it was: it is to be made readable.
     """
     newest = checkpoint_path(folder, name)
     try:
-        return load_state(newest), None
+        return _load_good(newest, check), None
     except UserError as error:
         previous = previous_path(newest)
-        if not previous.is_file():
+        if isinstance(error.__cause__, PermissionError) or not previous.exists():
             raise
-        reason = str(error)
-    state = load_state(previous)
-    return state, f"{reason} Going on from the one before it, {previous}."
+        state = _load_good(previous, check)
+        return state, f"{error} Going on from the one before it, {previous}."
+
+
+def _load_good(path: Path, check: Callable[[TrainingState], None]) -> TrainingState:
+    state = load_state(path)
+    try:
+        check(state)
+    except UserError as error:
+        raise UserError(f"The checkpoint {path} is not of this run: {error}") from error
+    return state
 
 
 def resumed_config(config_type: type[AnyConfig], given: Path, source: str | None) -> AnyConfig:
@@ -114,20 +128,21 @@ def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
     found = (*start.params["out.weight"].shape[1:], *start.params["K"].shape)
     if found != (steps * channels, channels, channels):
         raise UserError(
-            f"The checkpoint's parameters are for {found[1]} channels and {found[0] // found[1]} "
-            f"pixels, the run's data has {channels} and {steps}: it is not of this run."
+            f"its parameters are for {found[1]} channels and {found[0] // found[1]} pixels, the "
+            f"run's data has {channels} and {steps}."
         )
     if start.params["K"].dtype != config.dtype:
-        raise UserError(
-            f"The checkpoint is in {start.params['K'].dtype}, the run in {config.dtype}: "
-            "it is not of this run."
-        )
+        raise UserError(f"it is in {start.params['K'].dtype}, the run in {config.dtype}.")
     taken = (start.epoch - 1) * batches + len(start.step_losses)
     if start.adam.step != taken or len(start.step_losses) > batches:
         raise UserError(
-            f"The checkpoint stands after {start.adam.step} steps, {len(start.step_losses)} of "
-            f"them in epoch {start.epoch}; an epoch has {batches}: it is not of this run."
+            f"it stands after {start.adam.step} steps, {len(start.step_losses)} of them in epoch "
+            f"{start.epoch}; an epoch has {batches}."
         )
+
+
+def check_epochs(start: TrainingState, config: Config) -> None:
+    """Raise UserError if fewer epochs are asked for than are done."""
     if start.epoch > config.epochs + 1:
         raise UserError(
             f"--epochs is {config.epochs}, and {start.epoch - 1} epochs are done: give at least "

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from shared.training.records import (
     tested_epoch,
 )
 from shared.training.resume import (
+    check_epochs,
     check_fits,
     checkpoint_path,
     find_folder,
@@ -98,8 +100,9 @@ class RunFolder:
         source = self.config.resume_from or name
         start, epochs = begin_training(params, self.config.dtype), []
         if self.config.resume is not None and source in saved_names(self.path):
-            start, problem = find_state(self.path, source)
-            check_fits(start, data, self.config)
+            fits = partial(check_fits, data=data, config=self.config)
+            start, problem = find_state(self.path, source, fits)
+            check_epochs(start, self.config)
             epochs = self._read_epochs(source, start, data)
             if problem is not None:
                 self._set_aside(checkpoint_path(self.path, source), problem)
@@ -161,8 +164,8 @@ class RunFolder:
             and line.epoch < start.epoch
         ]
         losses = self._step_losses.get(source, np.empty(0))[: len(lines) * batches]
-        is_whole = [line.epoch for line in lines] == list(range(1, start.epoch))
-        if not is_whole or len(losses) != len(lines) * batches:
+        is_whole = all(line.epoch == number for number, line in enumerate(lines, start=1))
+        if not is_whole or not len(lines) == start.epoch - 1 == len(losses) / batches:
             raise UserError(
                 f"{self.path} does not hold the numbers of all epochs of {source} before epoch "
                 f"{start.epoch}: start a new run."
@@ -193,10 +196,16 @@ class RunFolder:
         if epoch == start.epoch - 1 and not start.step_losses.size:
             return dict(start.params)
         for path in (self.params_path(source, which) for which in ("final", "best")):
-            if path.exists():
-                params, metadata = load_params(path)
-                if metadata.get("epoch") == str(epoch):
-                    return params
+            params, metadata = load_params(path) if path.exists() else ({}, {})
+            if metadata.get("epoch") != str(epoch):
+                continue
+            found, wanted = (
+                {key: (array.shape, array.dtype) for key, array in held.items()}
+                for held in (params, start.params)
+            )
+            if found != wanted:
+                raise UserError(f"{path} is not of the run's shapes and dtype: remove it.")
+            return params
         return {}
 
     def _set_aside(self, newest: Path, problem: str) -> None:
@@ -240,8 +249,10 @@ def _create(runs_dir: Path, name: str) -> Path:
     """Create a run folder and point `latest` at it."""
     if Path(name).name != name:
         raise UserError(bad_option("name", repr(name), "a name without a folder"))
-    stem = f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+    stem, latest = f"{datetime.now():%Y%m%d-%H%M%S}-{name}", runs_dir / "latest"
     try:
+        if latest.exists() and not latest.is_symlink():
+            raise UserError(f"{latest} is to be a link to the newest run, and is none: rename it.")
         runs_dir.mkdir(parents=True, exist_ok=True)
         path = _create_new_folder(runs_dir, stem)
         _point_latest(runs_dir, path.name)

@@ -7,12 +7,13 @@ of their own. What is read is checked against what the header says should be the
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
 from shared.errors import UserError
-from shared.files import load_arrays, save_arrays
+from shared.files import Count, CountFrom1, load_arrays, save_arrays
 from shared.params import PARAM_NAMES, check_params
 from shared.training.records import AdamState, TrainingState
 
@@ -25,9 +26,9 @@ STEPS = ("step_losses", "step_accuracies")
 @dataclass(frozen=True)
 class _Header:
     format: int
-    epoch: int
-    adam_step: int
-    seconds: float
+    epoch: CountFrom1
+    adam_step: Count
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
 
 
 def save_state(path: Path, state: TrainingState, *, previous: Path) -> None:
@@ -77,11 +78,11 @@ def _check_state(arrays: Mapping[str, np.ndarray], header: _Header) -> TrainingS
     if losses.ndim != 1 or losses.shape != accuracies.shape:
         shapes = f"{list(losses.shape)} and {list(accuracies.shape)}"
         raise UserError(f"step_losses and step_accuracies are {shapes}, not [steps]")
-    if not (np.isfinite(losses).all() and np.isfinite(accuracies).all()):
-        raise UserError("its losses or accuracies hold NaN or infinity")
+    if not (np.isfinite(losses).all() and ((accuracies >= 0) & (accuracies <= 1)).all()):
+        raise UserError("a loss is NaN or infinite, or an accuracy not from 0 to 1")
     if any((array < 0).any() for array in second.values()):
         raise UserError("Adam's second moment is negative")
-    if header.epoch < 1 or header.adam_step < len(losses) or not header.seconds >= 0:
+    if header.adam_step < len(losses) or (losses.size and not header.seconds):
         raise UserError(
             f"it says epoch {header.epoch}, step {header.adam_step} and {header.seconds} seconds"
         )

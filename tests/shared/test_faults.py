@@ -17,6 +17,7 @@ import pytest
 from conftest import TRAINERS, import_or_skip
 from resuming import DATA, PROBLEM, finish, interrupt, make_config
 
+from shared.cli import run_main
 from shared.config import Config
 from shared.data import mnist
 from shared.data.digits import Digits
@@ -238,11 +239,32 @@ def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):
     assert find_folder(tmp_path / "latest") == run.path
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
+def test_a_latest_that_is_no_link_is_left_alone(make, tmp_path: Path):
+    make(tmp_path / "latest")
+    with pytest.raises(UserError, match=r"latest is to be a link to .*, and is none: rename it"):
+        RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax")
+    assert [path.name for path in tmp_path.iterdir()] == ["latest"]
+
+
 def test_a_run_that_is_not_there_or_holds_nothing_is_a_sentence(tmp_path: Path):
     with pytest.raises(UserError, match="There is no run folder"):
         resumed_config(Config, tmp_path / "gone", None)
     with pytest.raises(UserError, match="holds no checkpoint to go on from"):
         resumed_config(Config, tmp_path, None)
+
+
+def test_a_run_folder_that_may_not_be_looked_into_is_a_sentence(
+    tmp_path: Path, monkeypatch, capsys
+):
+    def refuse(folder: Path) -> None:  # as the system does, but for root
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(sys, "argv", ["x"])
+    with pytest.raises(SystemExit, match="2"):
+        run_main(lambda args: resumed_config(Config, tmp_path, None).epochs)
+    assert capsys.readouterr().err == f"error: Could not use {tmp_path}: Permission denied.\n"
 
 
 def test_only_another_implementations_checkpoint_is_there(tmp_path: Path):

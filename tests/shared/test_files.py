@@ -77,6 +77,15 @@ def test_a_folder_that_is_not_there_is_found_out_before_anything_is_done(tmp_pat
     check_writable(tmp_path / "result.json")
 
 
+def test_a_folder_that_lets_nobody_write_is_found_out_before_anything_is_done(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # as for all but root
+    with pytest.raises(UserError, match=r"Could not write .*result\.json: Permission denied"):
+        check_writable(tmp_path / "result.json")
+    check_writable(Path("/dev/null"))
+
+
 def test_only_temporary_files_of_our_own_are_removed(tmp_path: Path):
     kept = (".git-credentials", ".my-notes.txt", ".1-2", "12-file", ".12x-file")
     for name in (*kept[:2], "12-file", ".12x-file", ".4711-metrics.jsonl"):

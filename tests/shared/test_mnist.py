@@ -1,6 +1,7 @@
 """Full MNIST: prepared through TensorFlow Datasets, cached, and refused when damaged."""
 
 import gzip
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from conftest import mnist_dir_or_skip
 
 from shared.data.digits import Digits
 from shared.data.idx import ORIGINALS, check_mnist_dir, read_idx
-from shared.data.mnist import read_cache, write_cache
+from shared.data.mnist import LARGEST_CACHE, read_cache, write_cache
 from shared.errors import UserError
 
 LOAD = """
@@ -146,6 +147,19 @@ def test_a_flipped_bit_anywhere_in_the_cache_is_found_or_harmless(small_cache: P
             assert np.array_equal(found["train"].pixels, good["train"].pixels)
             assert np.array_equal(found["test"].labels, good["test"].labels)
     assert refused > 100
+
+
+def test_a_cache_that_is_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "mnist.npz")
+    with pytest.raises(UserError, match=r"cannot be read \(it is no regular file\): delete it"):
+        read_cache(tmp_path / "mnist.npz")
+
+
+def test_a_cache_that_unpacks_without_end_is_refused(tmp_path: Path):
+    zeros = np.zeros(2 * LARGEST_CACHE, np.uint8)  # 200 MB, in a file of 0.2 MB
+    np.savez_compressed(tmp_path / "mnist.npz", sha256=np.array("0"), train_pixels=zeros)
+    with pytest.raises(UserError, match=r"cannot be read \(it holds more than MNIST has\)"):
+        read_cache(tmp_path / "mnist.npz")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path):

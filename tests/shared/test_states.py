@@ -1,5 +1,6 @@
 """The file of a training's state: what is damaged, or is none of this run, is found and named."""
 
+import json
 import pickle
 import re
 from dataclasses import replace
@@ -8,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from resuming import DATA, PROBLEM
+from safetensors.numpy import save
 
 from shared.config import Config
 from shared.errors import UserError
 from shared.files import load_arrays, save_arrays
+from shared.params import load_params
 from shared.training.records import begin_training
-from shared.training.resume import check_fits
-from shared.training.states import load_state, save_state
+from shared.training.resume import check_epochs, check_fits
+from shared.training.states import KEY, load_state, save_state
 
 CONFIG = Config(batch_size=5)  # four steps an epoch
 BEGUN = begin_training(PROBLEM.params, CONFIG.dtype)
@@ -28,6 +31,9 @@ def checkpoint(tmp_path: Path) -> Path:
     start = begin_training(PROBLEM.params, CONFIG.dtype)
     save_state(path, start, previous=tmp_path / "previous.safetensors")
     return path
+
+
+HEADER = '{"format": %s, "epoch": %s, "adam_step": %s, "seconds": %s}'
 
 
 def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
@@ -49,6 +55,10 @@ def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
         ({"step_losses": zeros(1, 1)}, "are [1, 1] and [0], not [steps]."),
         ({"step_losses": zeros(2)}, "step_losses and step_accuracies are [2] and [0], not"),
         ({"step_accuracies": np.zeros(0, "int64")}, "of several dtypes"),
+        ({"step_losses": zeros(1), "step_accuracies": zeros(1) + 2}, "an accuracy not from 0 to 1"),
+        ({"step_losses": zeros(1) + np.nan, "step_accuracies": zeros(1)}, "a loss is NaN or"),
+        ({"step_losses": zeros(1), "step_accuracies": zeros(1)}, "epoch 1, step 0 and 0.0 seconds"),
+        ({"\x1b[31m" + "n" * 9999: zeros(2)}, r"and has \x1b[31mnnn"),
     ],
 )
 def test_a_checkpoint_of_other_contents_says_which(checkpoint: Path, change: dict, sentence: str):
@@ -58,6 +68,60 @@ def test_a_checkpoint_of_other_contents_says_which(checkpoint: Path, change: dic
     with pytest.raises(UserError, match=r"jax-checkpoint.* is none of a training: ") as raised:
         load_state(checkpoint)
     assert sentence in str(raised.value)
+    assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ('{"format": 2, "more": ' + "[" * 100_000, "recursion depth"),
+        (HEADER % ("3", "1", "0", "0"), "its format is 3, not 2"),
+        (HEADER % ("2", "0", "0", "0"), ">= 1 - at `$.epoch`"),
+        (HEADER % ("2", "1" * 309, "0", "0"), "<= 9007199254740992 - at `$.epoch`"),
+        (HEADER % ("2", "1", "1" * 5000, "0"), "out of range - at `$.adam_step`"),
+        (HEADER % ("2", "1", "-1", "0"), ">= 0 - at `$.adam_step`"),
+        (HEADER % ("2", "1", "0", "1e999"), "out of range - at `$.seconds`"),
+        (HEADER % ("2", "1", "0", "-1"), ">= 0.0 - at `$.seconds`"),
+        (HEADER % ("2", "1", "0", '"\x1b[31m"'), "JSON is malformed"),
+    ],
+)
+def test_a_checkpoint_of_another_header_says_what_is_wrong(checkpoint: Path, header: str, why: str):
+    arrays, _ = load_arrays(checkpoint)
+    save_arrays(checkpoint, arrays, {KEY: header})
+    with pytest.raises(UserError, match=r"jax-checkpoint.* is none of a training: ") as raised:
+        load_state(checkpoint)
+    assert why in str(raised.value)
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "size"),
+    [
+        ("F8_E5M2", [1], 1),
+        ("F8_E4M3", [1], 1),
+        ("F4", [2], 1),
+        ("BF16", [1], 2),
+        ("F32", [1] * 65, 4),
+        ("F32", [0, 2**62, 8], 0),
+    ],
+)
+@pytest.mark.parametrize("read", [load_state, load_params])
+def test_arrays_that_numpy_cannot_hold_are_one_sentence(
+    read, dtype: str, shape: list[int], size: int, tmp_path: Path
+):
+    about = {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}
+    header = json.dumps({"\x1b[31m": about}).encode()
+    path = tmp_path / "crafted.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(UserError, match="is not a readable safetensors file"):
+        read(path)
+
+
+def test_a_checkpoint_without_a_checksum_is_damaged(checkpoint: Path):
+    arrays, metadata = load_arrays(checkpoint)
+    checkpoint.write_bytes(save(arrays, metadata))
+    with pytest.raises(UserError, match=r"jax-checkpoint.* is damaged: its checksum is not"):
+        load_state(checkpoint)
 
 
 def test_weights_alone_are_no_training(tmp_path: Path):
@@ -85,7 +149,7 @@ def test_every_cut_and_every_flipped_bit_of_a_checkpoint_is_found(checkpoint: Pa
         flipped[position] ^= 1 << position % 8
         for damaged in (content[:position], bytes(flipped)):
             checkpoint.write_bytes(damaged)
-            with pytest.raises(UserError, match="jax-checkpoint"):
+            with pytest.raises(UserError, match=r"jax-checkpoint"):
                 load_state(checkpoint)
     assert data_starts < len(content) - 1000
     checkpoint.write_bytes(content)
@@ -103,7 +167,7 @@ def test_a_number_of_adams_steps_that_is_not_the_epochs_does_not_fit(step: int):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"dtype": "float64"}, "The checkpoint is in float32, the run in float64"),
+        ({"dtype": "float64"}, "it is in float32, the run in float64"),
         ({"batch_size": 4}, "stands after 4 steps, 0 of them in epoch 2; an epoch has 5"),
     ],
 )
@@ -119,7 +183,7 @@ def test_a_checkpoint_of_other_shapes_does_not_fit():
 
 
 def test_fewer_epochs_than_are_done_are_refused():
-    state = begin_training(PROBLEM.params, CONFIG.dtype)
-    state = replace(state, epoch=5, adam=state.adam._replace(step=16))
+    state = replace(BEGUN, epoch=5, adam=BEGUN.adam._replace(step=16))
+    check_fits(state, DATA, CONFIG)
     with pytest.raises(UserError, match="--epochs is 3, and 4 epochs are done: give at least 4"):
-        check_fits(state, DATA, CONFIG)
+        check_epochs(state, CONFIG)

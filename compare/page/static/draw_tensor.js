@@ -94,9 +94,9 @@ function element(name, attributes = {}, ...children) {
 const NAMES = readData("names");
 
 function nameOf(implementation) {
-  return Object.hasOwn(NAMES, implementation) ? NAMES[implementation] : implementation;
+  return NAMES[implementation] ?? implementation;
 }
 
 function accentOf(implementation) {
-  return `var(--${Object.hasOwn(NAMES, implementation) ? implementation : "other"})`;
+  return `var(--${implementation in NAMES ? implementation : "other"})`;
 }

@@ -1,7 +1,13 @@
 // Everything begins here: read the data, start each section that there is, and the theme's switch.
 
 function readData(name) {
-  return JSON.parse(document.getElementById(`data-${name}`).textContent);
+  return JSON.parse(document.getElementById(`data-${name}`).textContent, withoutPrototype);
+}
+
+// A name from a file may be one that every object has, such as "constructor": these have none.
+function withoutPrototype(_, value) {
+  const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
+  return isObject ? Object.assign(Object.create(null), value) : value;
 }
 
 function startTheme() {

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from rich.console import Console
 
 from compare.machine import limit_threads, num_threads, search_path
-from shared.config import PRESETS, bad_option
+from shared.config import PRESETS, check_count
 from shared.errors import UserError
 from shared.files import make_folder
 from shared.training.metrics import TestLine, read_metrics
@@ -70,8 +70,7 @@ class ResultsConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("ablation_epochs", 1), ("seeds", 2), ("jobs", 0)):
-            if getattr(self, name) < least:
-                raise UserError(bad_option(name, getattr(self, name), f"{least} or more"))
+            check_count(name, getattr(self, name), least)
 
 
 @dataclass(frozen=True)

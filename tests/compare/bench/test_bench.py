@@ -244,7 +244,7 @@ def test_numpy_alone_is_drawn_by_its_forward_pass():
         ("--batch-sizes 16 0", "--batch-sizes is 0: give 1 or more."),
         ("--images -3", "--images is -3: give 1 or more."),
         ("--num-channels 0", "--num-channels is 0: give 1 or more."),
-        ("--json nowhere/b.json", "There is no folder nowhere to write b.json into."),
+        ("--json nowhere/b.json", "Could not write nowhere/b.json: there is no folder nowhere."),
         ("--implementations numpy --forms builtin", "numpy has no form builtin."),
         ("--implementations numpy --device cuda", "Nothing is left to time: use --device cpu"),
     ],

@@ -60,6 +60,7 @@ def spoil(**fields: Any) -> dict[str, Any]:
         (spoil(form="guess"), r"'guess' - at `\$\.rows\[0\]\.form`"),
         (spoil(form=[]), r"at `\$\.rows\[0\]\.form`"),
         (spoil(batch_size="16"), r"at `\$\.rows\[0\]\.batch_size`"),
+        (spoil(batch_size=10**309), r"<= 9007199254740992 - at `\$\.rows\[0\]\.batch_size`"),
     ],
 )
 def test_what_is_no_result_is_refused_in_one_sentence(content: Any, why: str, tmp_path: Path):

@@ -13,6 +13,7 @@ from conftest import PACKAGES, import_or_skip
 from page_runs import HOSTILE, MUTANTS, NAMES, draw_params, make_docs, make_run
 from rich.console import Console
 
+import compare.__main__
 import compare.page
 import numpy_reference
 from compare.catalogue.divergences import DIVERGENCES
@@ -23,6 +24,7 @@ from compare.page.encode import embed_json, encode_array, make_picture
 from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
 from compare.page.training import step_curves
 from compare.parity.intermediates import INTERMEDIATES, Batch
+from shared.cli import run_main
 from shared.errors import UserError
 from shared.training.metrics import STEP_LOSSES
 
@@ -175,8 +177,10 @@ def test_without_jinja2_one_line_says_so(tmp_path: Path, monkeypatch, capsys):
     said = capsys.readouterr().out
     needs = "it needs jinja2, which is not installed: python -m pip install jinja2.\n"
     assert said == f"No page was written: {needs}"
-    with pytest.raises(UserError, match="The page needs jinja2, which is not installed"):
-        compare.page.main([str(run)])
+    monkeypatch.setattr(sys, "argv", ["compare", "page", str(run)])
+    with pytest.raises(SystemExit, match="2"):
+        run_main(compare.__main__.main)
+    assert capsys.readouterr().err == f"error: This {needs.removeprefix('it ')}"
 
 
 def test_a_run_is_not_lost_to_its_page(tmp_path: Path, capsys):

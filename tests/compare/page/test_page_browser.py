@@ -147,3 +147,20 @@ def test_a_run_from_before_and_of_a_third_party_is_shown_too(browser: Any, tmp_p
     options = opened.page.locator("select[name=weights] option").all_inner_texts()
     assert options == ["PyTorch, best", "tiny, best", "before training"]
     opened.close()
+
+
+@pytest.mark.parametrize("name", ["constructor", "__proto__"])
+def test_a_name_that_every_object_has_breaks_no_chart(browser: Any, name: str, tmp_path: Path):
+    """The losses of its steps are not kept: what is found by its name must not be JavaScript's."""
+    run, data = make_run(tmp_path / "run")
+    path = run / "result.json"
+    path.write_text(path.read_text().replace('"jax"', json.dumps(name)))
+    (run / "jax-best.safetensors").rename(run / f"{name}-best.safetensors")
+    write_page(run, data, {}, docs=tmp_path)
+    opened = Watched(browser, run / "page.html")
+    labels = opened.page.locator("#training .u-wrap").evaluate_all(
+        "charts => charts.map((chart) => chart.getAttribute('aria-label'))"
+    )
+    opened.close()
+    assert len(labels) == 3
+    assert all(name in label for label in labels)

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from page_runs import draw_params, make_run
+from page_runs import draw_params, make_epochs, make_run
 
 from compare.page.command import write_page
 from compare.page.run_result import read_run
 from shared.errors import UserError
 from shared.params import save_params
 from shared.training.metrics import STEP_LOSSES, read_step_losses, save_step_losses
+
+(EPOCH,) = make_epochs(1.0)
 
 
 def edited(**changes: object):
@@ -46,10 +48,13 @@ def edited(**changes: object):
         (edited(implementations__jax__test_accuracy="1"), r"\.test_accuracy"),
         (edited(implementations__jax__test_accuracy=1.5), r"<= 1.0 - at .*\.test_accuracy"),
         (edited(implementations__jax__test_loss=10**309), r"out of range - at .*\.test_loss"),
-        (edited(config__normalization="a\n\x1b" * 99), r"\.\.\..*\$\.config\.normalization"),
+        (edited(config__normalization="a\x1b" * 999), r"\.\.\..*\$\.config\.normalization"),
         (edited(config__num_channels=1.5), r"\$\.config\.num_channels"),
         (edited(config__num_channels=True), r"\$\.config\.num_channels"),
         (edited(config__num_channels=0), r"--num-channels is 0.*\$\.config"),
+        (edited(config__num_channels=10**309), r"--num-channels is 1.*0: give 1000000000 or less"),
+        (edited(implementations__jax__epochs=[EPOCH | {"epoch": 10**309}]), r"<= 9007.*\.epoch"),
+        (edited(implementations__jax__epochs=[EPOCH | {"train_seconds": 0}]), r"\.train_seconds"),
         (edited(versions={"numpy": 2}), r"\$\.versions"),
     ],
 )
@@ -83,6 +88,9 @@ def test_weights_of_another_run_are_refused(tmp_path: Path):
     run, _ = make_run(tmp_path / "run")
     save_params(run / "jax-best.safetensors", draw_params(3, 0))
     with pytest.raises(UserError, match="784 pixels, 3 channels and 10 outputs"):
+        read_run(run)
+    save_params(run / "jax-best.safetensors", draw_params(1, 0, "float16"))
+    with pytest.raises(UserError, match=r"is in float16, but the run's .* float32: they are not"):
         read_run(run)
     (run / "jax-best.safetensors").unlink()
     with pytest.raises(UserError, match=r"There is no checkpoint .*jax-best"):
