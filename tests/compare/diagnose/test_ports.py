@@ -1,6 +1,7 @@
 """The bench of `compare diagnose`: right ports are right, and each bug is found where it is."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ MODERATE = {
     "threads/jax 22101, a gradient": "log(1 - tanh(x)^2) is infinite from 19 on",
     "compiled/while loop": "a series of 40 terms",
 }
+# What is judged wrong so far, and why: whoever mends one removes its line.
+LIMITS = {
+    "embedding/sinusoids, one-hot: counted from 1": "the frequencies come from two formulas",
+    "mlp/three layers, NumPy looped: square kernel not transposed": "placed at the stack",
+    "rotary/pairs on a part, matrices: size of the whole head": "placed at the outputs",
+    "twins/experts, JAX: expert's kernel not transposed": "placed at a slice of a parameter",
+    "twins/experts, JAX: one expert": "placed before the choice, at a softmax over all",
+    "twins/logits, NumPy: float32 unit vectors": "placed at the product of what was cast",
+    "twins/state space, NumPy: rates made in float32": "a constant made in float32 is called a bug",
+}
 
 
 def inputs_of(port: Port, seed: int, kind: str) -> tuple[np.ndarray, ...]:
@@ -41,7 +52,13 @@ def inputs_of(port: Port, seed: int, kind: str) -> tuple[np.ndarray, ...]:
     )
 
 
-@pytest.mark.parametrize("port", PORTS, ids=lambda port: port.name)
+def marked(port: Port) -> Any:
+    reason = LIMITS.get(port.name)
+    marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+    return pytest.param(port, marks=marks, id=port.name)
+
+
+@pytest.mark.parametrize("port", map(marked, PORTS))
 def test_a_port_is_judged_and_a_bug_is_placed(port: Port):
     report = diagnose(port.left(), port.right(), *port.inputs(np.random.default_rng(0)))
     assert report.verdict == port.verdict, str(report)
@@ -63,4 +80,6 @@ def test_no_false_alarm_over_200_seeds_of_every_kind_of_input(number: int):
 
 def test_the_bench_is_large_and_its_names_are_its_own():
     assert len(RIGHT) >= 40
-    assert len({port.name for port in PORTS}) == len(PORTS) >= 160
+    names = {port.name for port in PORTS}
+    assert len(names) == len(PORTS) >= 200
+    assert LIMITS.keys() | MODERATE.keys() <= names
