@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare diff page bench mutants results test parity soak lint format clean
+.PHONY: help compare diff page bench mutants results test parity ports soak lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ test: $(VENV)/dev.done ## run every test, a worker for each core (ARGS="-k parit
 
 parity: $(VENV)/dev.done ## run the parity tests alone (ARGS="-k jax")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/parity $(ARGS)
+
+ports: $(VENV)/dev.done ## diagnose every port of the bench and print a table
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.compare.diagnose.table
 
 soak: $(VENV)/dev.done ## run the tests that take long: kills, memory, processes (ARGS="-k kill")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m soak $(ARGS)

@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from compare.diagnose.diagnosis import judge_programs
-from compare.diagnose.execute import Side, find_framework, name_inputs
+from compare.diagnose.execute import Side, find_framework, framework_of, name_inputs
 from compare.diagnose.report import Report
 from compare.look.sources import files_of
+from compare.look.watch import leaves
 
 
 def diagnose(
@@ -38,9 +39,16 @@ def diagnose(
     """
     start = time.perf_counter()
     given = name_inputs(inputs)
-    sides = [
-        Side(name, program, framework or find_framework(program, name))
+    found = [
+        framework or find_framework(program, name)
         for name, program, framework in zip(names, (left, right), frameworks, strict=True)
+    ]
+    # What names no framework takes that of the inputs, else that of the other side.
+    own = {framework_of(array) for _, array in leaves(inputs)} - {"numpy"}
+    guess = next(iter(own), found[0] or found[1] or "numpy")
+    sides = [
+        Side(name, program, framework or guess)
+        for name, program, framework in zip(names, (left, right), found, strict=True)
     ]
     report = judge_programs(sides[0], sides[1], given, files_of(look), gradients=gradients)
     return replace(report, seconds=time.perf_counter() - start)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -33,6 +33,10 @@ class DiagnoseConfig:
     as a dict, its first argument."""
     look: tuple[str, ...] = ()
     """Libraries whose code is looked at like your own, such as transformers.models.bert."""
+    frameworks: tuple[Literal["torch", "jax", "numpy"], Literal["torch", "jax", "numpy"]] | None = (
+        None
+    )
+    """Of the left and of the right, where they cannot be told from the code."""
     gradients: bool = False
     """Compare the gradients too: of the output if it is one number, else of a random projection."""
     dumps: tuple[Path, Path] | None = None
@@ -79,6 +83,7 @@ def main(args: Sequence[str]) -> int:
             load_named(config.input),
             look=config.look,
             gradients=config.gradients,
+            frameworks=config.frameworks or (None, None),
         )
     print_report(console, report)
     if config.json is not None:

@@ -238,6 +238,8 @@ class Judgement:
             hints = explain(parting, self.matches, self.left, self.right)
             if verdict == "bug":
                 noise = max(self.noise(parting.left), self.noise(parting.right))
+                if not hints and found[0] < AS_FLOAT32_ROUNDS * FLOAT32_U:
+                    hints = ["as large as float32 rounds: a constant or a step in float32?"]
                 said = self._say_float32(found[0], noise, is_explained=bool(hints))
                 verdict, sentence = (
                     ("float32 within float64", said) if said else (verdict, sentence)
@@ -251,11 +253,6 @@ class Judgement:
             narrow = find_narrow((self.right, self.left), self.matches, dict(self.inputs))
             if narrow and not (is_explained and gap > OF_FLOAT32_SIZE * FLOAT32_U):
                 return f"in a float64 run {narrow}, and the difference, {gap:.1e}, is of that size"
-        if not is_explained and FLOAT32_U / 4 < gap < AS_FLOAT32_ROUNDS * FLOAT32_U:
-            return (
-                f"the first difference in float64, {gap:.1e}, is as large as float32 rounds: "
-                "something on the way to it computes in float32, or a constant is as small"
-            )
         return None
 
     def _less_exact(self) -> str | None:

@@ -62,15 +62,18 @@ def name_inputs(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def find_framework(program: Any, name: str) -> str:
-    """Return torch, jax or numpy: by what a program holds, else by the libraries it names."""
+def find_framework(program: Any, name: str) -> str | None:
+    """Return torch, jax or numpy: by what a program holds, else by the libraries it names.
+
+    Returns None where it does neither. Raises UserError for what cannot be called.
+    """
     if is_instance(program, "torch.nn", "Module"):
         return "torch"
     if is_instance(program, "flax.nnx", "Module") or is_instance(program, "flax.linen", "Module"):
         return "jax"
     held: set[str] = set()
     for array in arrays_of(program):
-        held.add(_framework_of(array))
+        held.add(framework_of(array))
     named = _libraries_named(program)
     for framework in ("torch", "jax"):
         if framework in held:
@@ -83,10 +86,11 @@ def find_framework(program: Any, name: str) -> str:
             f"{name} is a {type(program).__name__}, which cannot be called: give a function "
             "without arguments that returns a module or a function of arrays."
         )
-    return "numpy"
+    return "numpy" if held | named else None
 
 
-def _framework_of(array: Any) -> str:
+def framework_of(array: Any) -> str:
+    """Return the framework that an array is of."""
     if isinstance(array, np.ndarray):
         return "numpy"
     return "torch" if is_instance(array, "torch", "Tensor") else "jax"

@@ -61,17 +61,22 @@ def find_parting(
 ) -> Parting:
     """Return where two programs part, of all that was seen of them and what of it matches."""
     solid = [match for match in matches if match.is_solid]
-    lost_left = _lost(left, {id(m.left) for m in solid}, outputs[0])
-    lost_right = _lost(right, {id(m.right) for m in solid}, outputs[1])
+    equal = (
+        {id(m.left) for m in solid if m.best_of != "right"},
+        {id(m.right) for m in solid if m.best_of != "left"},
+    )
+    losts = _lost(left, equal[0], outputs[0]), _lost(right, equal[1], outputs[1])
     arranged = {id(m.left): m for m in solid}, {id(m.right): m for m in solid}
-    for lost, params, own in zip((lost_left, lost_right), biases, arranged, strict=True):
+    for lost, params, own in zip(losts, biases, arranged, strict=True):
         kept = [v for v in lost[: 2 * NEAR] if not _is_taken(v, params, matches, own)]
         lost[:] = kept or lost
-    first, second = _pair(lost_left, lost_right, biases)
+    first, second = _pair(*losts, biases)
     if first is None or second is None:  # nothing of its own on one side but its output
-        first = first or _first_unequal(outputs[0], {id(m.left) for m in solid})
-        second = second or _first_unequal(outputs[1], {id(m.right) for m in solid})
-    return Parting(_last_common(first, second, solid), first, second)
+        first = first or _first_unequal(outputs[0], equal[0])
+        second = second or _first_unequal(outputs[1], equal[1])
+    gone = {id(value) for lost in losts for value in lost}
+    common = [m for m in solid if not gone & {id(m.left), id(m.right)}]
+    return Parting(_last_common(first, second, common), first, second)
 
 
 def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) -> list[Value]:
@@ -82,7 +87,8 @@ def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) ->
             children.setdefault(id(parent), []).append(value)
     equal = equal | {id(piece) for value in values if id(value) in equal for piece in value.pieces}
     healed: set[int] = set()
-    reaches = {id(value) for value in outputs}
+    ends = {id(value) for value in outputs}
+    reaches = set(ends)
     has_outputs = bool(reaches)
     for value in sorted(values, key=lambda value: value.order, reverse=True):
         after = children.get(id(value), [])
@@ -102,9 +108,7 @@ def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) ->
         for value in values
         if id(value) not in equal
         and id(value) not in healed
-        and value.parents
-        and not value.is_plain
-        and not value.is_param
+        and ((value.parents and not value.is_plain and not value.is_param) or id(value) in ends)
         and (not has_outputs or id(value) in reaches)
     ]
 
@@ -123,6 +127,8 @@ def _is_taken(
     A slice computes nothing. The same numbers in another order may be what is wrong, but only where
     the other side has another array to hold them against than the one they were taken from.
     """
+    if value.pieces:
+        return all(_is_taken(piece, params, matches, solid) for piece in value.pieces)
     for parent in value.parents:
         if parent.size > value.size and np.isin(value.array, parent.array).all():
             return True

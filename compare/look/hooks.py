@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
+from compare.look.rebuild import is_instance
 from compare.look.sources import call_text, place_of
 from compare.look.watch import Look
 
@@ -61,6 +62,9 @@ def _torch_modules(look: Look, program: Any) -> Iterator[None]:
     undo = []
     for path, module in modules_of(program, "torch").items():
         kind = type(module).__name__
+        if is_instance(module, "torch.jit", "ScriptModule"):  # which takes no hooks
+            look.blind[f"{path or kind} (TorchScript)"] = None
+            continue
 
         def before(_: Any, args: Any, kwargs: Any, path: str = path, kind: str = kind) -> None:
             look.enter_module(path, kind, (*args, *kwargs.values()))

@@ -7,7 +7,7 @@ arrays, not with the number of pairs.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -27,6 +27,7 @@ class Match:
     left: Value
     right: Value
     layout: str  # "same", "axes" moved or split or merged, "turned" within one shape, "order"
+    best_of: str = "both"  # whose best match it is: of the "left", the "right" or "both"
 
     @property
     def is_solid(self) -> bool:
@@ -41,9 +42,12 @@ def tolerance(noise: float) -> float:
 
 def match_values(left: Sequence[Value], right: Sequence[Value], noise: Noise) -> list[Match]:
     """Match each array of either program with the nearest in order of the other that it equals."""
-    back = [Match(m.right, m.left, m.layout) for m in _match_one_way(right, left, noise)]
-    pairs = {(id(m.left), id(m.right)): m for m in (*_match_one_way(left, right, noise), *back)}
-    return sorted(pairs.values(), key=lambda m: (m.left.order, m.right.order))
+    ahead = {(id(m.left), id(m.right)): m for m in _match_one_way(left, right, noise)}
+    back = {(id(m.right), id(m.left)): m for m in _match_one_way(right, left, noise)}
+    matches = [m if pair in back else replace(m, best_of="left") for pair, m in ahead.items()] + [
+        Match(m.right, m.left, m.layout, "right") for pair, m in back.items() if pair not in ahead
+    ]
+    return sorted(matches, key=lambda m: (m.left.order, m.right.order))
 
 
 def _match_one_way(left: Iterable[Value], right: Iterable[Value], noise: Noise) -> list[Match]:

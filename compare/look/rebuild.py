@@ -115,7 +115,7 @@ class _Rebuilder:
             return functools.partial(self.of(value.func), *args, **kwargs)
         if isinstance(value, dict | list | tuple):
             return self._of_container(value)
-        if type(value).__name__ == "PjitFunction":  # jax.jit: what it compiles is looked at
+        if type(value).__name__ in ("PjitFunction", "JitWrapped"):  # what they compile is looked at
             return self.of(value.__wrapped__)
         return self._of_object(value)
 

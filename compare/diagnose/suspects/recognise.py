@@ -47,16 +47,18 @@ def explain(parting: Parting, matches: Sequence[Match], left: Any, right: Any) -
     b = aligned(a, parting.right.array)
     if b is None or apart(a, b) < EXPLAINED:  # less than a suspect is held to
         return []
+    if apart(a, b) < 10 * EXPLAINED:  # any suspect would explain both sides
+        return []
     names = left.side.name, right.side.name
     shared = _shared_inputs(parting, matches)
     formula = partial(_recognise_formula, parting=parting)
     for find in (
         recognise_order,
         recognise_mask,
+        recognise_offset,
         formula,
         recognise_smoothing,
         recognise_factor,
-        recognise_offset,
     ):
         said = find(a, b, shared, names)
         if said:
