@@ -1,5 +1,6 @@
 """`python -m compare diagnose`: is the difference of two programs rounding or a bug?"""
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from compare.diagnose.api import diagnose
 from compare.diagnose.dumps import diagnose_dumps
 from compare.diagnose.load import load_named, load_program, with_params
 from compare.diagnose.page import write_page
+from compare.diagnose.report import Report
 from compare.diagnose.show import print_report
 from shared.cli import complete_flag, make_console, parse_options
 from shared.errors import UserError
@@ -65,32 +67,40 @@ def main(args: Sequence[str]) -> int:
     console = make_console()
     left_name, right_name = map(str, config.programs or config.dumps or ())
     console.print(f"left   {left_name}\nright  {right_name}", markup=False, highlight=False)
-    if config.dumps is not None:
-        left, right = (load_named(path) for path in config.dumps)
-        report = diagnose_dumps(left, right)
-    else:
-        assert config.input is not None
-        programs = [load_program(given) for given in config.programs]
-        if config.params is not None:
-            programs = [
-                with_params(program, load_named(path), given)
-                for program, path, given in zip(
-                    programs, config.params, config.programs, strict=True
-                )
-            ]
-        report = diagnose(
-            *programs,
-            load_named(config.input),
-            look=config.look,
-            gradients=config.gradients,
-            frameworks=config.frameworks or (None, None),
-        )
+    try:
+        report = judge(config)
+    except UserError:
+        raise
+    except (Exception, SystemExit):  # of the programs: Python's exit status would be a verdict
+        traceback.print_exc()
+        return 2
     print_report(console, report)
     if config.json is not None:
         write_json(config.json, report.to_json())
     if config.html is not None:
         write_page(config.html, report, (left_name, right_name))
     return report.status
+
+
+def judge(config: DiagnoseConfig) -> Report:
+    """Return the report on the programs or dumps of the options; raises what the programs raise."""
+    if config.dumps is not None:
+        left, right = (load_named(path) for path in config.dumps)
+        return diagnose_dumps(left, right)
+    assert config.input is not None
+    programs = [load_program(given) for given in config.programs]
+    if config.params is not None:
+        programs = [
+            with_params(program, load_named(path), given)
+            for program, path, given in zip(programs, config.params, config.programs, strict=True)
+        ]
+    return diagnose(
+        *programs,
+        load_named(config.input),
+        look=config.look,
+        gradients=config.gradients,
+        frameworks=config.frameworks or (None, None),
+    )
 
 
 def check_options(config: DiagnoseConfig) -> None:

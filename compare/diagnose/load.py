@@ -67,7 +67,7 @@ def _import_file(path: Path) -> Any:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
         raise UserError(f"{path} could not be imported: {error}.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{path} could not be imported: {say_error(error)}.") from error
     return module
 
