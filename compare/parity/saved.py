@@ -155,7 +155,8 @@ def _check_ranks(alone: ModuleType, folder: Path, seed: int) -> Comparisons:
     """Let a process that is not the first resume: it goes on from what the first one saved."""
     path = folder / "ranks"
     path.mkdir()
-    saved = replace(draw_state("float32", seed), epoch=1)
+    drawn = draw_state("float32", seed)
+    saved = replace(drawn, epoch=1, adam=replace(drawn.adam, step=len(drawn.losses)))
     save_state(path / "it-checkpoint.safetensors", saved, previous=path / "none")
     begun: list[tuple[Any, Any]] = []
 
