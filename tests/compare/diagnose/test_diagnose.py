@@ -217,6 +217,15 @@ def layer(array, weight):
 """
 
 
+def test_an_index_that_differs_is_placed_and_is_no_mask():
+    report = diagnose(lambda x: torch.argmax(x, -1), lambda x: jnp.argmin(x, -1), X)
+    assert report.verdict == "bug"
+    assert report.parting is not None
+    assert report.parting.left is not None
+    assert report.parting.left.name == "torch.argmax(x, -1)"
+    assert report.hints == ()
+
+
 def test_code_of_a_library_is_looked_at_where_it_is_named(tmp_path, monkeypatch):
     folder = tmp_path / "site-packages"
     folder.mkdir()
