@@ -121,21 +121,14 @@ class Judgement:
         if len(ours) != len(theirs):
             return "bug", f"the left returns {len(ours)} arrays and the right {len(theirs)}"
         worst = max(self.outputs, key=lambda output: output.float64)
-        orders = []
+        orders, plain = [], []
         for (a, b), output in zip(self.pairs, self.outputs, strict=True):
             allowed = tolerance(max(output.left_noise, output.right_noise))
             if ours[a].size != theirs[b].size:
                 shapes = " and ".join(str(list(shape)) for shape in output.shapes)
                 return "bug", f"{output.name} has the shapes {shapes}"
-            if np.isnan(ours[a]).all():
-                return "cannot tell", f"{output.name} is NaN in float64: choose other inputs"
-            if np.ptp(ours[a]) == 0 and ours[a].size > 1 and np.ptp(theirs[b]) == 0:
-                return (
-                    "cannot tell",
-                    f"every number of {output.name} is {ours[a].flat[0]:.6g} on the left: "
-                    "choose inputs and parameters that show something",
-                )
             if output.float64 <= allowed:
+                plain += [f"{output.name} {said}" for said in _say_plain(ours[a])]
                 continue
             layout = _layout(ours[a], theirs[b], allowed)
             if layout == "axes":
@@ -149,6 +142,9 @@ class Judgement:
                 )
         if orders:
             return "other order", f"{', '.join(orders)} holds the same numbers in another order"
+        if len(plain) == len(self.outputs):
+            return "cannot tell", f"{plain[0]}: choose inputs and parameters that show something"
+        self.remarks += [f"{said}, which shows nothing" for said in plain]
         return self._verdict_in_float32(worst)
 
     def _verdict_in_float32(self, worst: Output) -> tuple[Verdict, str]:
@@ -286,6 +282,15 @@ def _layout(a: np.ndarray, b: np.ndarray, allowed: float) -> str | None:
     if apart(np.sort(a, axis=None), np.sort(b, axis=None)) > allowed or a.size < 2:
         return None
     return layout_of(a, b, allowed)
+
+
+def _say_plain(array: np.ndarray) -> list[str]:
+    """Say why an output that is equal on both sides shows nothing."""
+    if not array.size:
+        return ["holds no number"]
+    if np.isnan(array).all():
+        return ["is NaN in float64"]
+    return [f"is {array.flat[0]:.6g} everywhere"] if array.size > 1 and not np.ptp(array) else []
 
 
 def _say_sizes(output: Output) -> str:

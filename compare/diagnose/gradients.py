@@ -104,12 +104,11 @@ def _project(outputs: Any, ones: Callable[[np.ndarray], Any]) -> Any:
     rng = np.random.default_rng(0)
     if len(found) == 1 and not found[0].shape:
         return found[0]
-    return sum(
-        (
-            leaf * ones(rng.standard_normal([n for n in leaf.shape if n != 1])).reshape(leaf.shape)
-        ).sum()
+    weights = (
+        ones(rng.standard_normal([n for n in leaf.shape if n != 1])).reshape(leaf.shape)
         for leaf in found
     )
+    return sum(((leaf * its).sum() for leaf, its in zip(found, weights, strict=True)), start=0.0)
 
 
 def _by_torch(
@@ -136,7 +135,8 @@ def _by_torch(
     total = _project(
         bind(program, given)(), lambda a: torch.from_numpy(a).to(getattr(torch, dtype))
     )
-    total.backward()
+    if getattr(total, "requires_grad", False):  # else all gradients are zero
+        total.backward()
     params = [copies.get(id(array)) for array in original]
     return (
         {name: _of(array.grad, array) for name, array in floating.items()},
