@@ -185,7 +185,11 @@ OTHERS: dict[str, tuple[Callable, Callable, str, str]] = {
     "narrow_inside": (in_torch, rounds, "float32 within float64", "right computes projected"),
     "not_finite": (moderate, overflows, "not finite", "NaN or infinity"),
     "nothing": (in_torch, lambda x: None, "cannot tell", "right returns no array"),
-    "constant": (lambda x: 0 * x, lambda x: 0 * x, "cannot tell", "choose inputs and parameters"),
+    "constant": (lambda x: 0 * x, lambda x: 0 * x, "cannot tell", "output is 0 everywhere: choose"),
+    "no_number": (lambda x: x[:0], lambda x: x[:0], "cannot tell", "output holds no number"),
+    "nan": (lambda x: x + np.nan, lambda x: x * np.nan, "cannot tell", "output is NaN in float64"),
+    "two_constants": (lambda x: 0 * x, lambda x: 0 * x + 1, "bug", "does not shrink"),
+    "nan_of_one_side": (lambda x: x + np.nan, lambda x: x * 1, "bug", "does not shrink"),
 }
 
 
@@ -215,6 +219,14 @@ def layer(array, weight):
     product = array @ weight
     return 2 * product
 """
+
+
+def test_an_output_that_shows_nothing_among_others_is_a_remark():
+    report = diagnose(lambda x: (in_torch(x), 0 * x), lambda x: (in_jax(x), 0 * x), X)
+    assert report.verdict == "same function", str(report)
+    assert "output[1] is 0 everywhere, which shows nothing" in report.remarks
+    wrong = diagnose(lambda x: (0 * x, in_torch(x)), lambda x: (0 * x, scaled_in_jax(x)), X)
+    assert wrong.verdict == "bug"
 
 
 def test_an_index_that_differs_is_placed_and_is_no_mask():

@@ -111,10 +111,22 @@ def doubled_in_jax(tokens):
     return 2 * jnp.tanh(tokens @ JAX_WEIGHT)
 
 
+@torch.no_grad()
+def without_gradient(x):
+    return doubled(x)
+
+
 GRADIENTS = {
     "right": (doubled, doubled_in_jax, "same function", "the same by 1 inputs"),
     "stopped": (doubled, stopped, "bug", "0.5 times as large"),
     "doubled": (doubled_in_jax, doubled_gradient, "bug", "2 times as large"),
+    "none": (without_gradient, doubled_in_jax, "bug", "1 of the largest"),
+    "indices": (
+        lambda x: torch.argmax(x, -1),
+        lambda x: jnp.argmax(x, -1),
+        "same function",
+        "by 1",
+    ),
     "numpy": (doubled, in_numpy, "same function", "not compared: right is of NumPy"),
 }
 
