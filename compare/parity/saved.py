@@ -156,7 +156,7 @@ def _check_ranks(alone: ModuleType, folder: Path, seed: int) -> Comparisons:
     path = folder / "ranks"
     path.mkdir()
     drawn = draw_state("float32", seed)
-    saved = replace(drawn, epoch=1, adam=replace(drawn.adam, step=len(drawn.losses)))
+    saved = replace(drawn, epoch=1, adam=drawn.adam._replace(step=len(drawn.step_losses)))
     save_state(path / "it-checkpoint.safetensors", saved, previous=path / "none")
     begun: list[tuple[Any, Any]] = []
 
