@@ -38,7 +38,7 @@ SECONDS_TO_WAIT = 1800  # for the others, at the end: PyTorch's default
 
 
 def join(process: Process, device: str) -> None:
-    """Meet the other processes; each takes the GPU of its rank on its machine, or all of them."""
+    """Connect to the other processes; each takes its rank's GPU on its machine, or all GPUs."""
     jax.config.update("jax_enable_preemption_service", False)  # or SIGTERM would end nothing
     own = process.local_rank if device == "cuda" and process.local_size > 1 else None
     # torchrun listens at its port, and the next may hold a connection: half lies below all that
@@ -57,7 +57,7 @@ def join(process: Process, device: str) -> None:
 
 
 def leave() -> None:
-    """Part from the other processes, once all have come so far."""
+    """Disconnect from the other processes, once all have reached this point."""
     jax.distributed.shutdown()
 
 
@@ -69,7 +69,7 @@ def count_devices(device: str) -> int:
 def train_step(
     model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
 ) -> tuple[Array, Array]:
-    """Take one step of Adam on a batch, of which this device has these rows and their logits."""
+    """Train on one batch by one step of Adam; this device has these rows and their logits."""
     # Told that devices differ, JAX sums nothing over them by itself, least of all large tables.
     own = jax.tree.map(lambda array: jax.lax.pcast(array, "devices", to="varying"), model)
     (loss, logits), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(own, images, labels)
@@ -86,7 +86,7 @@ class Training(train.Training):
     def __init__(
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> None:
-        """Go on as one device does; raise UserError for a batch that is not shared evenly."""
+        """Start as one device does; raise UserError for a batch that is not shared evenly."""
         check_share(config.batch_size, count_devices(config.device))
         super().__init__(params, adam, data, config)
         devices = jax.devices(config.device)
@@ -120,7 +120,7 @@ class Training(train.Training):
         return jax.tree.map(to_one, jax.device_get(arrays))
 
     def train_steps(self, batches: Array) -> tuple[Array, Array]:
-        """Take the steps on each device's rows of every batch; exchange losses and logits."""
+        """Train on each device's rows of every batch; exchange losses and logits."""
         rows = np.asarray(batches)  # [steps, batch]
         columns = jax.make_array_from_callback(rows.shape, self.by_column, lambda own: rows[own])
         state = self.to_all(nnx.state((self.model, self.optimizer)))

@@ -12,7 +12,7 @@ def measure_accuracy(logits: Array, labels: Array, accuracy: str) -> Array:
     """Compute the accuracy of each of several batches, 0 to 1: [batches].
 
     Takes logits [batches, batch, outputs] and labels [batches, batch]. "micro" is the fraction of
-    samples that are right, "macro" the mean over the classes that were meant or guessed.
+    samples that are right, "macro" the mean over the classes that occur as label or prediction.
     """
     measure = {"micro": micro_accuracy, "macro": macro_accuracy}[accuracy]
     return jax.vmap(measure)(logits, labels)
@@ -24,7 +24,7 @@ def micro_accuracy(logits: Array, labels: Array) -> Array:
 
 
 def macro_accuracy(logits: Array, labels: Array) -> Array:
-    """Average the accuracy by class, over the classes that were meant or guessed: []."""
+    """Average the accuracy by class, over the classes that occur as label or prediction: []."""
     num_classes = logits.shape[-1]
     guesses = logits.argmax(-1)  # [batch]
     meant = jnp.bincount(labels, length=num_classes)  # [outputs]

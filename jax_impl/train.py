@@ -33,7 +33,7 @@ def mean_loss(model: SelfAttentionModel, images: Images, labels: Array) -> tuple
 def train_step(
     model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
 ) -> tuple[Array, Array]:
-    """Take one step of Adam on a batch; return its mean loss, in nats, and its logits."""
+    """Train on one batch by one step of Adam; return its mean loss, in nats, and logits."""
     (loss, logits), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(model, images, labels)
     optimizer.update(model, gradients)
     return loss, logits
@@ -47,7 +47,7 @@ def train_steps(
     labels: Array,
     batches: Array,
 ) -> tuple[Array, Array]:
-    """Take a step on every batch of sample indices [steps, batch]; return losses and logits."""
+    """Train on every batch of sample indices [steps, batch]; return losses and logits."""
 
     @nnx.scan(in_axes=(nnx.Carry, 0))
     def step(carry: tuple[SelfAttentionModel, nnx.Optimizer], rows: Array) -> Any:
@@ -63,7 +63,7 @@ class Training:
     def __init__(
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> None:
-        """Go on from parameters and Adam's state, on a copy of the data."""
+        """Start from parameters and Adam's state, on a copy of the data."""
         self.accuracy, self.dtype = config.accuracy, config.dtype
         self.model = from_params(params, config.attention, config.dtype, config.device)
         with computing_in(self.dtype):
@@ -74,7 +74,7 @@ class Training:
             self.images, self.labels = to_batch(self.model, images, data.labels)
 
     def take_steps(self, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Take a step on every batch of sample indices [steps, batch].
+        """Train on every batch of sample indices [steps, batch].
 
         Returns the loss, in nats, and the accuracy of each before its step: [steps].
         """
@@ -86,7 +86,7 @@ class Training:
             return to_numpy(losses), to_numpy(accuracies)
 
     def train_steps(self, batches: Array) -> tuple[Array, Array]:
-        """Take the steps in this process alone."""
+        """Train in this process alone."""
         return train_steps(self.model, self.optimizer, self.images, self.labels, batches)
 
     def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
@@ -111,7 +111,7 @@ def to_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer) -> AdamSt
 
 
 def set_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer, adam: AdamState) -> None:
-    """Let Adam go on from a copy of what it kept of every parameter, by name."""
+    """Load a copy of Adam's state of every parameter, by name."""
     kept, dtype = optimizer.opt_state[0], model.K.dtype.name
     kept.count[...] = adam.step
     nnx.update(kept.mu, nnx.state(from_params(adam.first_moment, dtype=dtype)))

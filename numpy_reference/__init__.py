@@ -1,4 +1,4 @@
-"""The model in plain NumPy: forward only, the arbiter."""
+"""The model in plain NumPy: forward only, the reference."""
 
 import shared.startup  # noqa: F401 - or a library that is missing is a traceback
 from numpy_reference.convert import DEVICES, DTYPES, find_device, from_params, to_params

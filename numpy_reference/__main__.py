@@ -22,7 +22,7 @@ FROM_CHECKPOINT = ("data", "normalization", "accuracy", "attention")
 
 @dataclass(frozen=True)
 class ReferenceConfig(EvaluationConfig):
-    """What the evaluation of a checkpoint needs to know."""
+    """The options of an evaluation."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional] = Path("runs/latest/pytorch-best.safetensors")
     """Trained parameters: a .safetensors file from a run folder of any implementation."""

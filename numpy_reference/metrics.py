@@ -25,7 +25,7 @@ def micro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def macro_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Average the accuracy by class, over the classes that were meant or guessed."""
+    """Average the accuracy by class, over the classes that occur as label or prediction."""
     num_classes = logits.shape[-1]
     guesses = logits.argmax(-1)  # [batch]
     meant = np.bincount(labels, minlength=num_classes)  # [outputs]

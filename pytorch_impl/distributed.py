@@ -29,7 +29,7 @@ leaving = Event()  # set once no process needs the others any more
 
 
 def join(process: Process, device: str) -> None:
-    """Meet the other processes; each takes the GPU of its rank on its machine."""
+    """Connect to the other processes; each takes the GPU of its rank on its machine."""
     if device == "cuda":
         torch.cuda.set_device(process.local_rank)
     backend = {"cpu": "gloo", "cuda": "nccl"}[device]
@@ -42,7 +42,7 @@ def join(process: Process, device: str) -> None:
 
 
 def leave() -> None:
-    """Part from the other processes, once all have come so far."""
+    """Disconnect from the other processes, once all have reached this point."""
     dist.barrier()
     leaving.set()
     dist.destroy_process_group()
@@ -59,14 +59,14 @@ class Training(train.Training):
     def __init__(
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> None:
-        """Go on as one process does; raise UserError for a batch that is not shared evenly."""
+        """Start as one process does; raise UserError for a batch that is not shared evenly."""
         check_share(config.batch_size, count_devices(config.device))
         super().__init__(params, adam, data, config)
         # Its backward pass ends with the mean of all processes' gradients, in every one of them.
         self.replica = DistributedDataParallel(self.model)
 
     def train_steps(self, batches: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the steps on this process's rows of every batch; exchange losses and logits."""
+        """Train on this process's rows of every batch; exchange losses and logits."""
         rank, size = dist.get_rank(), dist.get_world_size()
         rows = batches.chunk(size, dim=1)[rank]  # [steps, batch / processes]
         losses, logits = train_steps(self.replica, self.optimizer, self.images, self.labels, rows)

@@ -61,7 +61,7 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
 
 
 def is_surely(condition: Tensor) -> bool:
-    """Tell whether a condition holds; where nobody can look at it, it does not.
+    """Check whether a condition holds; where its value is not available, return False.
 
     torch.func.vmap has several of them, torch.export and the device "meta" have none.
     """

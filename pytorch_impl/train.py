@@ -22,7 +22,7 @@ from shared.training.records import AdamState, Evaluation
 def train_step(
     model: nn.Module, optimizer: Optimizer, images: Images, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Take one step of Adam on a batch; return its mean loss, in nats, and its logits."""
+    """Train on one batch by one step of Adam; return its mean loss, in nats, and logits."""
     logits = model(images)  # [batch, outputs]
     loss = cross_entropy(logits, labels)  # []
     optimizer.zero_grad()
@@ -34,7 +34,7 @@ def train_step(
 def train_steps(
     model: nn.Module, optimizer: Optimizer, images: Images, labels: Tensor, batches: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Take a step on every batch of sample indices [steps, batch]; return losses and logits."""
+    """Train on every batch of sample indices [steps, batch]; return losses and logits."""
     # Room made beforehand: results that are kept between one step's [steps, steps] tables and the
     # next's part the C library's heap, which then grows by a gigabyte.
     *_, bias = model.parameters()
@@ -51,7 +51,7 @@ class Training:
     def __init__(
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> None:
-        """Go on from parameters and Adam's state, on a copy of the data."""
+        """Start from parameters and Adam's state, on a copy of the data."""
         self.accuracy = config.accuracy
         self.model = from_params(params, config.attention, config.dtype, config.device)
         self.optimizer = Adam(self.model.parameters(), lr=config.learning_rate, fused=True)
@@ -60,7 +60,7 @@ class Training:
         self.images, self.labels = to_batch(self.model, images, data.labels)
 
     def take_steps(self, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Take a step on every batch of sample indices [steps, batch].
+        """Train on every batch of sample indices [steps, batch].
 
         Returns the loss, in nats, and the accuracy of each before its step: [steps].
         """
@@ -71,7 +71,7 @@ class Training:
         return to_numpy(losses), to_numpy(accuracies)
 
     def train_steps(self, batches: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the steps in this process alone."""
+        """Train in this process alone."""
         return train_steps(self.model, self.optimizer, self.images, self.labels, batches)
 
     def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
@@ -90,7 +90,7 @@ def to_adam_state(model: SelfAttentionModel, optimizer: Optimizer) -> AdamState:
 
 
 def set_adam_state(model: SelfAttentionModel, optimizer: Optimizer, adam: AdamState) -> None:
-    """Let Adam go on from a copy of what it kept of every parameter, by name."""
+    """Load a copy of Adam's state of every parameter, by name."""
     state = {
         index: {
             "step": torch.tensor(adam.step),

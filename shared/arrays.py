@@ -1,4 +1,4 @@
-"""What a user gives as an array, read into NumPy at the border, alike for every framework."""
+"""Arrays that a user gives, converted to NumPy and checked, the same for every framework."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def to_array(given: Any, what: str) -> np.ndarray:
 
 
 def is_floating(dtype: np.dtype) -> bool:
-    """Tell whether a dtype is of floating-point numbers: NumPy's own, or JAX's bfloat16."""
+    """Check whether a dtype is of floating-point numbers: NumPy's own, or JAX's bfloat16."""
     return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"
 
 

@@ -15,7 +15,7 @@ ACCURACIES: tuple[str, ...] = get_args(Accuracy)
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What an evaluation needs to know; training needs the rest of Config too."""
+    """The options of an evaluation; training needs the rest of Config too."""
 
     data: Literal["sample", "mnist"] = "sample"
     """The digits: "sample", 5,000 that come with the project, or "mnist", all 70,000."""
@@ -34,7 +34,7 @@ class EvaluationConfig:
     """"micro": the fraction of images that are right. "macro": the mean over the classes, taken
     batch by batch in training, as the original does."""
     dtype: Literal["float32", "float64"] = "float32"
-    """The floating-point numbers to compute with."""
+    """The dtype of all computations."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where PyTorch and JAX compute; NumPy always computes on the CPU."""
 
@@ -53,7 +53,7 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class Config(EvaluationConfig):
-    """What a training run needs to know."""
+    """The options of a training run."""
 
     preset: Literal["default", "original"] = "default"
     """"original": the settings and quirks of the script that this project grew from; options
@@ -61,18 +61,18 @@ class Config(EvaluationConfig):
     num_channels: int = 1
     """Channels per pixel; above 1 every pixel is repeated over the channels."""
     epochs: int = 3
-    """How often to go through the training split."""
+    """Number of passes over the training split."""
     batch_size: int = 16
     """Images per training step."""
     sampling: Literal["shuffle", "replacement"] = "shuffle"
-    """How batches are drawn: each image once an epoch, or every image of a batch anew."""
+    """How batches are drawn: each image once an epoch, or with replacement."""
     learning_rate: float = 0.003
     """The learning rate of Adam."""
     tested_params: Literal["best", "last"] = "best"
     """Which parameters are tested: those of the epoch with the lowest validation loss, or the
     last epoch's."""
     nats_per_bit: float = field(default=log(2))
-    """What a loss in nats is divided by to report it in bits (exactly: ln 2)."""
+    """Nats per bit, to report losses in bits (exactly: ln 2)."""
     seed: int = 0
     """Decides the initial parameters and the order of the batches."""
     runs_dir: Path = Path("runs")
@@ -80,9 +80,9 @@ class Config(EvaluationConfig):
     checkpoint_every: int = 1000
     """Steps from one checkpoint to the next within an epoch; each epoch's end is one too."""
     resume: Path | None = None
-    """Go on with the run in this folder, with the options that it was begun with."""
+    """Continue the run in this folder, with the options that it was started with."""
     resume_from: str | None = None
-    """With --resume: go on from this implementation's checkpoint instead of one's own."""
+    """With --resume: continue from the checkpoint of this implementation."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,7 +101,7 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
 def bad_option(name: str, found: object, expected: str) -> str:
-    """Say in one sentence what is wrong with the option for the field `name`."""
+    """Return, in one sentence, what is wrong with the option for the field `name`."""
     return f"--{name.replace('_', '-')} is {found}: give {expected}."
 
 

@@ -7,7 +7,7 @@ LONGEST_WORD, LONGEST = 300, 2000  # characters: what a file says of itself can 
 
 
 class UserError(ValueError):
-    """Bad input, said in one sentence: what was wrong, what was found, what to do.
+    """Bad input, described in one sentence: what was wrong, what was found, what to do.
 
     The command-line programs print the message alone, without a traceback, and exit with status 2.
     What it quotes may be a stranger's: it becomes one line that no terminal obeys.
@@ -18,7 +18,7 @@ class UserError(ValueError):
 
 
 class Stopped(Exception):  # noqa: N818  nothing is wrong
-    """A training that was asked to stop, has saved its state, and says how to go on."""
+    """A training was asked to stop and has saved its state; the message says how to resume."""
 
 
 def make_printable(text: str) -> str:

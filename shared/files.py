@@ -86,7 +86,7 @@ def check_writable(path: Path) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Tell whether a path is no regular file and cannot be replaced: a device, pipe or socket."""
+    """Check whether a path is no regular file and cannot be replaced: a device, pipe or socket."""
     under_kernel = path.absolute().parts[1:2] in (("dev",), ("proc",))
     return path.exists() and (under_kernel or not path.is_file())
 
@@ -118,7 +118,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Turn `value` into JSON text; JSON has no NaN or infinity, so they become null."""
+    """Convert `value` to JSON text; JSON has no NaN or infinity, so they become null."""
     return json.dumps(_without_nan(value), indent=indent, allow_nan=False)
 
 
@@ -225,7 +225,7 @@ def _to_numpy(name: str, dtype: str, shape: list[int], data: bytearray) -> np.nd
 
 
 def checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> str:
-    """Give the SHA-256 of names, dtypes, shapes and bytes, and of the metadata, in hexadecimal."""
+    """Return the SHA-256 of names, dtypes, shapes, bytes and metadata, in hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

@@ -15,7 +15,7 @@ PARAM_NAMES = ("K", "Q", "V", "out.weight", "out.bias")
 
 
 def param_shapes(num_steps: int, num_channels: int, num_outputs: int) -> dict[str, tuple[int, ...]]:
-    """Give the shape of every parameter, in the order of PARAM_NAMES."""
+    """Return the shape of every parameter, in the order of PARAM_NAMES."""
     square = (num_channels, num_channels)
     weight = (num_outputs, num_steps * num_channels)
     return dict(zip(PARAM_NAMES, (square, square, square, weight, (num_outputs,)), strict=True))

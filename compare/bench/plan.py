@@ -49,7 +49,7 @@ class BenchConfig:
     rounds: int | None = None
     """How often to time every case, all cases by turns (default: 7; with --quick 3)."""
     images: int = 4000
-    """At most so many images in one pass of a case, though always a batch."""
+    """Maximum number of images in one pass of a case; at least one batch is run."""
     quick: bool = False
     """Take less than a minute: batch 16, three short rounds, no memory. Needs no value."""
     data: Literal["sample", "mnist"] = Config.data

@@ -38,7 +38,7 @@ class DiffConfig:
     """Which file of each package: model.py (the default), forms.py, convert.py, train.py,
     metrics.py, blocks.py or distributed.py."""
     form: Attention | None = None
-    """This form of attention alone, and what its file holds that it needs."""
+    """Show only this form of attention, and what it uses in its file."""
     width: int | None = None
     """Columns of text to fit into (default: the terminal's, or 160 where there is none)."""
     svg: Path | None = None

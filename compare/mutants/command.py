@@ -47,7 +47,7 @@ class MutantsConfig:
     bugs: tuple[str, ...] = ()
     """Names of the bugs to plant; without any, all of them."""
     seeds: int = 1000
-    """From how many seeds correct code is put to the checks; 0 leaves that out."""
+    """Number of seeds with which correct code must pass the checks; 0 skips this."""
     train_epochs: int = 0
     """Train with each bug of PyTorch's forward pass for so many epochs on the sample, and keep
     how accurate the model becomes with it and without; 0 leaves that out."""

@@ -105,7 +105,7 @@ def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
     """Make the table of bug against check: the power of ten of error over bound, where caught."""
     table = Table(
         title="Kill matrix: error over bound as a power of ten, inf where there is no number",
-        caption="Bold: the check that should catch it. A dot: that check holds all the same.",
+        caption="Bold: the check that should catch it. A dot: that check passes with the bug.",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )

@@ -30,7 +30,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Result:
-    """What is read of a result.json: see README, "The result of a run"."""
+    """What is read of a result.json: see docs/running.md, "The result of a run"."""
 
     parity: Verdict
     implementations: dict[Name, Trained]

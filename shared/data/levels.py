@@ -53,7 +53,7 @@ def level_images(indices: np.ndarray, levels: np.ndarray) -> LevelImages:
 
 
 def find_levels(images: np.ndarray) -> LevelImages:
-    """Find the levels of floating-point images [n, steps, channels]: the pixels that differ.
+    """Return the levels of floating-point images [n, steps, channels]: the pixels that differ.
 
     Raises UserError where there are more than 256 of them, as when every pixel of an image has a
     normalisation of its own, and where a pixel is NaN or infinite.
@@ -62,7 +62,7 @@ def find_levels(images: np.ndarray) -> LevelImages:
     if not np.isfinite(pixels).all():
         raise UserError(
             "The images hold NaN or infinity, which is no grey level: choose another form to see "
-            "what it does, or mend the images."
+            "what it does, or correct the images."
         )
     levels, indices = np.unique(pixels, axis=0, return_inverse=True)
     if len(levels) > MAX_LEVELS:

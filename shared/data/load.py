@@ -24,11 +24,11 @@ class Split:
     levels: np.ndarray | None = None
 
     def first(self, count: int) -> "Split":
-        """Take the first `count` digits."""
+        """Return the first `count` digits."""
         return Split(self.pixels[:count], self.images[:count], self.labels[:count], self.levels)
 
     def in_form(self, attention: str) -> np.ndarray | LevelImages:
-        """Give the images as a form of attention takes them, as shared.data.levels.in_form does."""
+        """Return the images as a form of attention takes them: see shared.data.levels.in_form."""
         if attention == "histogram" and self.levels is not None:
             return level_images(self.pixels, self.levels)
         return in_form(self.images, attention)

@@ -52,7 +52,7 @@ def load_mnist(mnist_dir: Path | None = None) -> dict[str, Digits]:
 
 
 def cache_path() -> Path:
-    """Say where the cache is: in the user's cache folder (XDG_CACHE_HOME on Linux)."""
+    """Return the path of the cache: in the user's cache folder (XDG_CACHE_HOME on Linux)."""
     return user_cache_path("attention-side-by-side") / "mnist.npz"
 
 

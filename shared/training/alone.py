@@ -182,17 +182,17 @@ def _train_and_report(
 
 
 def describe(result: Evaluation, nats_per_bit: float = log(2)) -> str:
-    """Say loss in nats and bits, and accuracy in percent."""
+    """Return loss in nats and bits, and accuracy in percent, as text."""
     return describe_numbers(result.loss, result.accuracy, nats_per_bit)
 
 
 def describe_numbers(loss: float, accuracy: float, nats_per_bit: float) -> str:
-    """Say a loss, given in nats, in nats and bits, and an accuracy in percent."""
+    """Return a loss, given in nats, in nats and bits, and an accuracy in percent, as text."""
     return f"{loss:.4f} nats ({loss / nats_per_bit:.4f} bits), {accuracy:.1%}"
 
 
 def describe_epoch(epoch: Epoch, config: Config) -> str:
-    """Say what an epoch brought, in one line."""
+    """Return the results of an epoch as one line of text."""
     training = describe_numbers(epoch.train_loss, epoch.train_accuracy, config.nats_per_bit)
     return (
         f"epoch {epoch.number}/{config.epochs}: training {training}; "

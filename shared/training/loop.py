@@ -25,7 +25,7 @@ class EpochUnderWay:
     seconds: float
 
     def take_steps(self, batches: np.ndarray) -> None:
-        """Take a step on every batch of sample indices [steps, batch], and wait for the last."""
+        """Train on every batch of sample indices [steps, batch], and wait for the last step."""
         began = time.perf_counter()
         losses, accuracies = self.training.take_steps(batches)
         self.seconds += time.perf_counter() - began
@@ -33,7 +33,7 @@ class EpochUnderWay:
         self.accuracies = np.concatenate([self.accuracies, accuracies])
 
     def copy_state(self) -> TrainingState:
-        """Copy out the state to go on from."""
+        """Return a copy of the state to continue from."""
         params, adam = self.training.state()
         return TrainingState(params, adam, self.number, self.losses, self.accuracies, self.seconds)
 
@@ -51,7 +51,7 @@ def train(
     start: TrainingState | None = None,
     on_part: PartWatcher = lambda steps, epoch: None,
 ) -> Iterator[Epoch]:
-    """Train from `params`, or go on from `start`, and yield every finished epoch.
+    """Train from `params`, or continue from `start`, and yield every finished epoch.
 
     `implementation` is a module with `Training` and `evaluate`, see compare/registry/contract.py.
     Once the first epoch is asked for, changing `params` or `data` changes nothing.

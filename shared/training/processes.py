@@ -84,7 +84,7 @@ def check_share(batch_size: int, devices: int) -> None:
 
 @contextmanager
 def meeting(process: Process, port: int) -> Iterator[None]:
-    """Turn what is raised while the processes meet at a port into a UserError."""
+    """Convert what is raised while the processes connect into a UserError."""
     try:
         yield
     except (RuntimeError, OSError) as error:
@@ -124,13 +124,13 @@ def run_or_leave(process: Process, run: Callable[[], int]) -> None:
 
 
 def is_loss(error: BaseException) -> bool:
-    """Tell whether an error says that another process cannot be reached any more."""
+    """Check whether an error means that another process cannot be reached any more."""
     said = str(error).lower()
     return isinstance(error, RuntimeError | OSError) and any(sign in said for sign in SIGNS_OF_LOSS)
 
 
 def say_loss(process: Process) -> str:
-    """Say that another process is gone, and what that means."""
+    """Return the sentence that another process is gone, and what follows."""
     return (
         f"{say_process(process)} has lost another one, which has ended or cannot be reached, so "
         "the run ends here; what process 0 finished is kept in its run folder."
@@ -138,5 +138,5 @@ def say_loss(process: Process) -> str:
 
 
 def say_process(process: Process) -> str:
-    """Say which process of how many this one is."""
+    """Return which process of how many this one is, as text."""
     return f"Process {process.rank} of {process.size}"

@@ -1,4 +1,4 @@
-"""What training and evaluation hand back, in NumPy terms."""
+"""What training and evaluation return, in NumPy terms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class AdamState(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that a training needs to go on as if it had never stopped, between two of its steps.
+    """All that a training needs to continue as if it had never stopped, between two of its steps.
 
     What is random needs no state: an epoch's batches follow from the config and its number.
     """
@@ -59,7 +59,7 @@ class Epoch:
         return self.samples / self.train_seconds
 
     def without_arrays(self) -> "Epoch":
-        """Keep the numbers and the step losses alone; the rest is left empty."""
+        """Return a copy with the numbers and the step losses only; the rest is empty."""
         return replace(
             self,
             validation=self.validation._replace(logits=self.validation.logits[:0]),

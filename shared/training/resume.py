@@ -1,4 +1,4 @@
-"""`--resume RUN`: find a run's checkpoints, the options it was begun with, and where to go on."""
+"""`--resume RUN`: find a run's checkpoints, the options it was started with, and its state."""
 
 import os
 from collections.abc import Callable
@@ -22,17 +22,17 @@ CHANGEABLE |= set(GIVEN_ANEW) - {"implementation"}
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:
-    """Say where the newest checkpoint of an implementation is kept."""
+    """Return the path of an implementation's newest checkpoint."""
     return folder / f"{name}{SUFFIX}"
 
 
 def previous_path(newest: Path) -> Path:
-    """Say where the checkpoint before the newest is kept."""
+    """Return the path of the checkpoint before the newest."""
     return newest.with_name(f"{newest.stem}-previous.safetensors")
 
 
 def find_folder(given: Path) -> Path:
-    """Find the run folder that is meant, past a link such as runs/latest."""
+    """Return the run folder that is meant, past a link such as runs/latest."""
     folder = given.parent / given.readlink() if given.is_symlink() else given
     if folder.is_dir():
         return folder
@@ -42,7 +42,7 @@ def find_folder(given: Path) -> Path:
 
 
 def saved_names(folder: Path) -> list[str]:
-    """Name the implementations that have a checkpoint in a run folder."""
+    """Return the implementations that have a checkpoint in a run folder."""
     endings = (SUFFIX, previous_path(Path(SUFFIX)).name)
     files = [name for name in os.listdir(folder) if not name.startswith(".")]
     return sorted(

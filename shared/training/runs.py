@@ -53,7 +53,7 @@ WHICH = ("best", "last")  # the epochs whose parameters are kept
 
 
 def config_to_json(config: Config) -> dict[str, Any]:
-    """Turn a config into what JSON can hold: its paths become text."""
+    """Convert a config into what JSON can hold: its paths become text."""
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(config).items()
@@ -118,7 +118,7 @@ class RunFolder:
         return start
 
     def record_epoch(self, name: str, epoch: Epoch) -> None:
-        """Keep a finished epoch: its numbers, the state after it, its parameters and the best.
+        """Write a finished epoch: its numbers, the state after it, its parameters and the best.
 
         Of all epochs but the best and the last the numbers alone are kept in memory.
         """
@@ -134,7 +134,7 @@ class RunFolder:
             self._save_params(name, "best", epoch)
 
     def record_test(self, line: TestLine) -> None:
-        """Keep a result on the test split."""
+        """Write a result on the test split."""
         self._lines.append(line)
         self._write_numbers()
 
@@ -192,7 +192,7 @@ class RunFolder:
         return epochs
 
     def _find_params(self, source: str, epoch: int, start: TrainingState) -> dict[str, np.ndarray]:
-        """Find the parameters at an epoch's end; none where they are no longer kept."""
+        """Return the parameters at an epoch's end, or none where they are no longer kept."""
         if epoch == start.epoch - 1 and not start.step_losses.size:
             return dict(start.params)
         for path in (self.params_path(source, which) for which in ("final", "best")):
@@ -209,7 +209,7 @@ class RunFolder:
         return {}
 
     def _set_aside(self, newest: Path, problem: str) -> None:
-        """Say what is wrong with the newest checkpoint, and keep it from replacing the good one."""
+        """Print what is wrong with the newest checkpoint; it will not replace the good one."""
         print(problem, file=sys.stderr)
         if newest.exists():
             os.replace(newest, newest.with_name(f"{newest.stem}-damaged.safetensors"))

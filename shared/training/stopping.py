@@ -15,7 +15,7 @@ class Stop:
 
 @contextmanager
 def stopping_at_sigterm() -> Iterator[Stop]:
-    """Let SIGTERM, within the block, ask for a stop instead of ending the process at once."""
+    """Make SIGTERM, within the block, ask for a stop instead of ending the process at once."""
     stop = Stop()
 
     def request(*_: object) -> None:

@@ -80,7 +80,7 @@ def check_finite(state: TrainingState) -> None:
 
 
 def not_finite(state: TrainingState) -> list[str]:
-    """Name the parameters that hold NaN or infinity."""
+    """Return the names of the parameters that contain NaN or infinity."""
     return [name for name, array in state.params.items() if not np.isfinite(array).all()]
 
 
@@ -91,7 +91,7 @@ def say_what_broke(
     data: Dataset,
     config: Config,
 ) -> str:
-    """Say at which step a loss was no longer a number, and which parameter was not first."""
+    """Return a sentence: the step of the first bad loss, and the first bad parameter."""
     first = find_first(implementation, before, data, config) or found.state
     step, where = len(first.step_losses), f"epoch {first.epoch}"
     names = ", ".join(not_finite(first))
@@ -132,7 +132,7 @@ def steps_left(start: TrainingState, data: Dataset, config: Config) -> int:
 
 @contextmanager
 def explaining_out_of_memory(config: Config) -> Iterator[None]:
-    """Turn a framework's own error, that memory is used up, into a sentence for the user."""
+    """Convert a framework's out-of-memory error into a sentence for the user."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -146,7 +146,7 @@ def explaining_out_of_memory(config: Config) -> Iterator[None]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell PyTorch's and JAX's errors for this, neither of which may be imported here."""
+    """Check for PyTorch's and JAX's out-of-memory errors, by name: neither is imported here."""
     said = str(error).lower()
     return (
         isinstance(error, MemoryError)

@@ -93,7 +93,7 @@ def test_pytorch_and_jax_drift_no_further_than_one_ulp_of_one_weight_makes_pytor
 def test_optax_still_corrects_the_bias_in_float32_which_is_most_of_the_drift(
     digits: Dataset, pytorch: np.ndarray, control: np.ndarray
 ):
-    """Seen with optax 0.2.8. If this fails, optax has mended it: the README says otherwise."""
+    """Seen with optax 0.2.8. If this fails, optax has mended it: docs/parity.md says otherwise."""
     import_or_skip("jax")
     found = gaps(losses("jax", initial_params(), digits), pytorch)
     assert found[-1] > 3 * control[-1], (found, control)
