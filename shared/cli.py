@@ -107,10 +107,14 @@ class _Console(Console):
 
 
 def make_console() -> Console:
-    """Make the console that reports go to; where there is no terminal, lines may be long."""
+    """Make the console that reports go to: a terminal's lines end between words.
+
+    Where there is no terminal, lines may be long, so that a sentence stays on one.
+    """
     # What users name is printed as it is: "[" starts no markup.
-    console = _Console(highlight=False, soft_wrap=True, markup=False)
+    console = _Console(highlight=False, markup=False)
     if not console.is_terminal:
+        console.soft_wrap = True
         console.width = 132
     return console
 

@@ -84,6 +84,7 @@ def test_the_run_folder_is_complete(compared):
         "config.json",
         "metrics.jsonl",
         "result.json",
+        "report.txt",
         "loss.png",
         "loss.svg",
         ".lock",
@@ -276,7 +277,8 @@ def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "finished epochs are kept in runs/" in out
+    assert "are kept in runs/" in out
+    assert "python -m pytorch_impl --resume runs/" in out
     assert "Traceback" not in err
     load_params(weights)
     assert json.loads((weights.parent / "metrics.jsonl").read_text().splitlines()[0])["epoch"] == 1
