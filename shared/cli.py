@@ -14,6 +14,7 @@ from rich.console import Console
 from shared.config import PRESETS, AnyConfig
 from shared.errors import UserError, find_ending
 from shared.files import check_writable
+from shared.options import read_options
 from shared.training.resume import check_unchanged, resumed_config
 
 Options = TypeVar("Options")
@@ -34,14 +35,7 @@ def parse_options(
     for arg in args:
         if any("\ud800" <= each <= "\udfff" for each in arg):  # bytes that Python could not decode
             raise UserError(f"{arg!r} is not in UTF-8: rename it.")
-    options = tyro.cli(
-        type(default),
-        default=default,
-        prog=prog,
-        description=description,
-        args=list(args),
-        config=(tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes),
-    )
+    options = read_options(default, args, prog=prog, description=description)
     for name in WRITTEN:
         if (path := getattr(options, name, None)) is not None:
             check_writable(path)
@@ -107,10 +101,14 @@ class _Console(Console):
 
 
 def make_console() -> Console:
-    """Make the console that reports go to; where there is no terminal, lines may be long."""
+    """Make the console that reports go to: a terminal's lines end between words.
+
+    Where there is no terminal, lines may be long, so that a sentence stays on one.
+    """
     # What users name is printed as it is: "[" starts no markup.
-    console = _Console(highlight=False, soft_wrap=True, markup=False)
+    console = _Console(highlight=False, markup=False)
     if not console.is_terminal:
+        console.soft_wrap = True
         console.width = 132
     return console
 

@@ -11,6 +11,17 @@ LARGEST = 10**9  # number of anything: more channels are no size of an array
 Attention = Literal["looped", "vectorized", "blocked", "builtin", "histogram"]
 Accuracy = Literal["micro", "macro"]
 ACCURACIES: tuple[str, ...] = get_args(Accuracy)
+# The groups in which --help lists the options; what stands in none comes first.
+GROUPS = {
+    "data": ("data", "mnist_dir", "normalization"),
+    "model": ("attention", "num_channels", "dtype", "device"),
+    "training": (
+        *("preset", "epochs", "batch_size", "eval_batch_size", "sampling", "learning_rate"),
+        *("seed", "tested_params", "accuracy", "nats_per_bit"),
+        *("checkpoint_every", "resume", "resume_from"),
+    ),
+    "output": ("runs_dir", "name", "json", "figure", "html", "output", "svg", "verbose"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +67,8 @@ class Config(EvaluationConfig):
     """The options of a training run."""
 
     preset: Literal["default", "original"] = "default"
-    """"original": the settings and quirks of the script that this project grew from; options
-    given beside it still count."""
+    """"original": the settings and quirks of the script that this project grew from, on all of
+    MNIST, which is downloaded; options given beside it still count."""
     num_channels: int = 1
     """Channels per pixel; above 1 every pixel is repeated over the channels."""
     epochs: int = 3

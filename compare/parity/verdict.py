@@ -55,9 +55,9 @@ class Parity:
                 return f"Parity FAILS: {each.quantity} of {each.where} {each.say()}."
         closest = max(self.comparisons, key=Comparison.badness)
         return (
-            "Parity holds: every difference is within what rounding allows, in this run and at "
-            f"three channels; the closest to its limit is {closest.quantity} of {closest.where}, "
-            f"at {closest.error_ratio:.2g}."
+            "Parity holds: all compute the same function. Every difference, in this run and at "
+            "three channels, is within what rounding allows; the largest is "
+            f"{closest.error_ratio:.1%} of that: {closest.quantity} of {closest.where}."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`python -m compare run`: train side by side, evaluate everywhere, and say whether they agree."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -25,8 +26,15 @@ from compare.registry.contract import (
     form_of,
 )
 from compare.registry.implementations import keep_with_dtype, load_present
-from compare.run.report import print_report, result_to_json, save_loss_curves
-from shared.cli import make_console, parse_config
+from compare.run.report import (
+    parity_table,
+    print_report,
+    result_to_json,
+    results_table,
+    save_loss_curves,
+    write_tables,
+)
+from shared.cli import complete_flag, make_console, parse_config
 from shared.config import Config
 from shared.data.batches import epoch_batches
 from shared.data.load import Dataset
@@ -34,11 +42,13 @@ from shared.errors import UserError
 from shared.files import write_json
 from shared.training.alone import draw_config_params, evaluate_params, load_config_data
 from shared.training.metrics import TestLine
-from shared.training.progress import training_progress, watch_steps
+from shared.training.progress import count, say_interrupted, training_progress, watch_steps
 from shared.training.records import Epoch, Evaluation
 from shared.training.runs import RunFolder, config_to_json
 from shared.training.stopping import stopping_at_sigterm
 from shared.training.watched import explaining_out_of_memory, steps_left, train_watched
+
+LONG_SECONDS = 10  # a training that takes longer prints a line per epoch
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,15 @@ class RunConfig(Config):
     """The run folder's name, after the time."""
     json: Path | None = None
     """Write the result to this file too."""
+    verbose: bool = False
+    """Print every epoch, test and comparison as tables; report.txt in the run folder holds them."""
 
 
 def main(args: Sequence[str]) -> int:
     """Run the comparison; exit status 0 only if parity holds."""
     config = parse_config(
         RunConfig,
-        args,
+        complete_flag(args, "--verbose"),
         prog="python -m compare run",
         description=(
             "Trains every implementation from the same parameters on the same batches, evaluates "
@@ -76,18 +88,14 @@ def main(args: Sequence[str]) -> int:
     run = RunFolder(config, config.name)
     console.print(
         f"{len(data.train.labels):,} training images, attention {config.attention}, "
-        f"{config.epochs} epochs, {config.dtype}, {config.device}; run folder {run.path}"
+        f"{count(config.epochs, 'epoch')}, {config.dtype}, {config.device}"
     )
     try:
         with explaining_out_of_memory(config):
             return _compare(implementations, trainers, data, config, run, console)
     except KeyboardInterrupt:
         finished = ", ".join(f"{len(run.epochs.get(name, []))} of {name}" for name in trainers)
-        console.print(
-            f"Interrupted; the finished epochs ({finished}) are kept in {run.path}; "
-            "go on with --resume."
-        )
-        return 130
+        return say_interrupted(console, "python -m compare run", run.path, finished)
 
 
 def _load(config: RunConfig, console: Console) -> dict[str, ModuleType]:
@@ -116,24 +124,29 @@ def _compare(
     params = draw_config_params(config)
     comparable = keep_comparable(trainers, console)
     train_side_by_side(trainers, params, data, config, run, console)
-    tested = {name: run.tested_epoch(name).params for name in trainers}
-    tests = evaluate_everywhere(implementations, tested, data, config)
-    comparisons = [
-        comparison
-        for name, trained in tested.items()
-        for comparison in check_same_params(
-            implementations, trained, data.test, config, params_of=name
-        )
-    ]
-    formulas = {name: judge_formula(name, each, config) for name, each in implementations.items()}
-    resumed = comparable if config.resume is not None else {}
-    comparisons = [
-        *chain.from_iterable(formulas.values()),
-        *chain.from_iterable(judge_resume(name, each, config) for name, each in resumed.items()),
-        *check_float64_training(comparable, params, data, config),
-        *comparisons,
-    ]
-    parity = Parity(comparisons, measure_drift(find_last_epochs(trainers, data, config, run)))
+    with console.status("Testing and judging: some seconds"):
+        tested = {name: run.tested_epoch(name).params for name in trainers}
+        tests = evaluate_everywhere(implementations, tested, data, config)
+        comparisons = [
+            comparison
+            for name, trained in tested.items()
+            for comparison in check_same_params(
+                implementations, trained, data.test, config, params_of=name
+            )
+        ]
+        formulas = {
+            name: judge_formula(name, each, config) for name, each in implementations.items()
+        }
+        resumed = comparable if config.resume is not None else {}
+        comparisons = [
+            *chain.from_iterable(formulas.values()),
+            *chain.from_iterable(
+                judge_resume(name, each, config) for name, each in resumed.items()
+            ),
+            *check_float64_training(comparable, params, data, config),
+            *comparisons,
+        ]
+        parity = Parity(comparisons, measure_drift(find_last_epochs(trainers, data, config, run)))
     for name, results in tests.items():
         for params_of, result in results.items():
             run.record_test(
@@ -149,13 +162,17 @@ def _compare(
     report = result_to_json(config_to_json(config), run.epochs, tests, parity, used)
     for path in filter(None, (run.path / "result.json", config.json)):
         write_json(path, report)
-    print_report(console, run.epochs, tests, parity, config.nats_per_bit)
+    tables = (results_table(run.epochs, tests, config.nats_per_bit), parity_table(parity))
+    write_tables(run.path / "report.txt", tables)
+    if config.verbose:
+        console.print(*tables, sep="\n")
+    print_report(console, run.epochs, tests, parity)
+    console.print(f"Parameters, metrics, curves and tables: {run.path}")
+    write_after_run(run.path, data, implementations, console)
     for name, found in formulas.items():
         if not all(each.passed for each in found):
             form = form_of(implementations[name], config.attention)
-            console.print(f"See where: {trace_command(name, form, config)}")
-    console.print(f"Parameters, metrics, curves and result: {run.path}")
-    write_after_run(run.path, data, implementations, console)
+            console.print("See where:", trace_command(name, form, config), sep="\n", soft_wrap=True)
     return 0 if parity.passed else 1
 
 
@@ -189,6 +206,7 @@ def train_side_by_side(
 ) -> None:
     """Train all by turns, an epoch each, and keep every finished epoch in the run folder."""
     starts = {name: run.start_of(name, params, data) for name in trainers}
+    began = time.perf_counter()
     with training_progress(console) as progress, stopping_at_sigterm() as stop:
         trainings = {}
         for name, trainer in trainers.items():
@@ -201,7 +219,17 @@ def train_side_by_side(
         for number in range(1, config.epochs + 1):
             for name, training in trainings.items():
                 if number >= starts[name].epoch:
-                    next(training)
+                    epoch = next(training)
+                    if time.perf_counter() - began > LONG_SECONDS:
+                        console.print(say_epoch(name, epoch, config))
+
+
+def say_epoch(name: str, epoch: Epoch, config: Config) -> str:
+    """Return what an epoch of a long run brought, in one line of a narrow terminal."""
+    return (
+        f"epoch {epoch.number}/{config.epochs}, {name}: training loss {epoch.train_loss:.4f}, "
+        f"validation {epoch.validation.loss:.4f}, {epoch.validation.accuracy:.1%}"
+    )
 
 
 def find_last_epochs(

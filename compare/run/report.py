@@ -1,12 +1,14 @@
 """What a run shows at its end: the table, the verdict, the figure and the result as JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from math import log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,11 +18,37 @@ from compare.parity.comparison import Comparison
 from compare.parity.verdict import Parity
 from compare.registry.contract import Implementation
 from compare.registry.versions import library_versions
-from shared.files import replacing
+from shared.files import replacing, write_text
 from shared.training.metrics import epoch_numbers
 from shared.training.records import Epoch, Evaluation
 
 MANY_POINTS = 5_000  # more than so many are a picture within an SVG file, or it has tens of MB
+
+REPORT_WIDTH = 132  # columns of report.txt
+
+
+def summary_table(
+    epochs: Mapping[str, Sequence[Epoch]], tests: Mapping[str, Mapping[str, Evaluation]]
+) -> Table:
+    """Make the short table of a run: a row per implementation, tested on its own parameters.
+
+    One that does not train is tested on the parameters of the first that does.
+    """
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    table.add_column("implementation", no_wrap=True)
+    for heading in ("epochs", "test accuracy", "samples/s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("parameters", no_wrap=True)
+    for name, results in tests.items():
+        run = epochs.get(name, ())
+        params_of = name if name in results else next(iter(results))
+        seconds = sum(epoch.train_seconds for epoch in run)
+        rate = f"{sum(epoch.samples for epoch in run) / seconds:,.0f}" if seconds else "-"
+        number = str(len(run)) if run else "-"
+        accuracy = f"{results[params_of].accuracy:.2%}"
+        whose = "its own" if params_of == name else f"{params_of}'s"
+        table.add_row(name, number, accuracy, rate, whose)
+    return table
 
 
 def results_table(
@@ -98,12 +126,19 @@ def print_report(
     epochs: Mapping[str, Sequence[Epoch]],
     tests: Mapping[str, Mapping[str, Evaluation]],
     parity: Parity,
-    nats_per_bit: float,
 ) -> None:
-    """Print the tables and the verdict."""
-    console.print(results_table(epochs, tests, nats_per_bit))
-    console.print(parity_table(parity))
+    """Print a line per implementation and the verdict: a screen of 80 columns holds both."""
+    console.print(summary_table(epochs, tests))
     console.print(parity.verdict, style="bold green" if parity.passed else "bold red")
+
+
+def write_tables(path: Path, tables: Iterable[Table]) -> None:
+    """Write the long tables as text, REPORT_WIDTH columns wide."""
+    text = StringIO()
+    console = Console(file=text, width=REPORT_WIDTH, highlight=False, markup=False)
+    for table in tables:
+        console.print(table)
+    write_text(path, text.getvalue())
 
 
 def result_to_json(

@@ -19,7 +19,7 @@ from shared.params import initial_params
 from shared.training.loop import train
 from shared.training.metrics import TestLine
 from shared.training.processes import Process, check_share, find_process, run_or_leave
-from shared.training.progress import training_progress, watch_steps
+from shared.training.progress import say_interrupted, training_progress, watch_steps
 from shared.training.records import Epoch, Evaluation
 from shared.training.resume import check_fits, check_has_checkpoint, find_folder, find_state
 from shared.training.runs import RunFolder
@@ -132,11 +132,8 @@ def _train_and_test(
             _train_and_report(trainer, name, config, data, run, console)
             return _test(implementation, name, config, data, run, console)
     except KeyboardInterrupt:
-        finished = len(run.epochs.get(name, []))
-        console.print(
-            f"Interrupted; {finished} finished epochs are kept in {run.path}; go on with --resume."
-        )
-        return 130
+        finished = str(len(run.epochs.get(name, [])))
+        return say_interrupted(console, f"python -m {implementation.__name__}", run.path, finished)
 
 
 def _test(

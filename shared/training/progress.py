@@ -1,9 +1,11 @@
 """Live progress of training: one bar per implementation, and nothing where there is no terminal."""
 
+import shlex
 import time
 from collections.abc import Callable
-from typing import SupportsFloat
+from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -14,7 +16,7 @@ def training_progress(console: Console) -> Progress:
     """Make the display: a bar per implementation with loss, samples per second and time left."""
     return Progress(
         TextColumn("{task.description:>8}"),
-        BarColumn(),
+        BarColumn(bar_width=max(4, min(40, console.width - 64))),
         MofNCompleteColumn(),
         TextColumn("{task.fields[status]}"),
         TimeRemainingColumn(),
@@ -25,15 +27,15 @@ def training_progress(console: Console) -> Progress:
 
 def watch_steps(
     progress: Progress, name: str, steps: int, batch_size: int
-) -> Callable[[int, SupportsFloat], None]:
-    """Add a bar of `steps` steps and make the function that training tells of steps and loss.
+) -> Callable[[int, np.ndarray], None]:
+    """Add a bar of `steps` steps and return the function that training calls after each part.
 
-    The loss is read only when it is shown, since reading it waits for the device.
+    It is given the number of steps, and the losses of the epoch so far, whose mean is shown.
     """
     task = progress.add_task(name, total=steps, status="")
     done, shown_done, shown_at = 0, 0, time.perf_counter()
 
-    def on_steps(number: int, loss: SupportsFloat) -> None:
+    def on_steps(number: int, losses: np.ndarray) -> None:
         nonlocal done, shown_done, shown_at
         done += number
         elapsed = time.perf_counter() - shown_at
@@ -41,7 +43,19 @@ def watch_steps(
             return
         rate = (done - shown_done) * batch_size / elapsed
         shown_done, shown_at = done, time.perf_counter()
-        status = f"loss {float(loss):.3f}  {rate:,.0f} samples/s"
+        status = f"mean loss {np.mean(losses):.3f}  {rate:,.0f} samples/s"
         progress.update(task, completed=done, status=status)
 
     return on_steps
+
+
+def count(number: int, thing: str) -> str:
+    """Return a number and the name of what is counted, such as "1 epoch" or "3 epochs"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def say_interrupted(console: Console, command: str, folder: Path, finished: str) -> int:
+    """Print what Ctrl-C left in a run folder and how to resume it; return the exit status."""
+    console.print(f"Interrupted. The finished epochs ({finished}) are kept in {folder}. Resume:")
+    console.print(f"{command} --resume {shlex.quote(str(folder))}", soft_wrap=True)
+    return 130

@@ -15,7 +15,7 @@ from shared.training.states import load_state
 
 SUFFIX = "-checkpoint.safetensors"
 # What names a path or code: it is given anew, never taken from a folder that may be a stranger's.
-GIVEN_ANEW = ("runs_dir", "json", "mnist_dir", "implementation")
+GIVEN_ANEW = ("runs_dir", "json", "mnist_dir", "implementation", "verbose")
 # What may differ when a run is resumed; all else decides what is computed.
 CHANGEABLE = {"epochs", "device", "eval_batch_size", "checkpoint_every", "resume", "resume_from"}
 CHANGEABLE |= set(GIVEN_ANEW) - {"implementation"}

@@ -25,7 +25,7 @@ def train_watched(
     config: Config,
     run: RunFolder,
     stop: Stop,
-    on_steps: Callable[[int, float], None],
+    on_steps: Callable[[int, np.ndarray], None],
 ) -> Iterator[Epoch]:
     """Train from `start` and yield every epoch, once the run folder holds it.
 
@@ -37,7 +37,7 @@ def train_watched(
     def on_part(steps: int, epoch: EpochUnderWay) -> None:
         """Save the state if it is time to, or if a stop was asked for, which then comes."""
         nonlocal saved, steps_since
-        on_steps(steps, epoch.losses[-1])
+        on_steps(steps, epoch.losses)
         steps_since += steps
         if steps_since >= config.checkpoint_every or stop.is_requested:
             state = epoch.copy_state()

@@ -84,6 +84,7 @@ def test_the_run_folder_is_complete(compared):
         "config.json",
         "metrics.jsonl",
         "result.json",
+        "report.txt",
         "loss.png",
         "loss.svg",
         ".lock",
@@ -152,7 +153,8 @@ def answer(tmp_path: Path, monkeypatch, capsys) -> Callable[..., tuple[int, str]
 def test_help_is_for_a_person_and_names_the_same_options(command: str, tmp_path: Path):
     if command != "compare":
         import_or_skip(command.split("_")[0])
-    process = run(command, "--help", cwd=tmp_path)
+    verb = ["run"] if command == "compare" else []
+    process = run(command, *verb, "--help", cwd=tmp_path)
     assert process.returncode == 0
     for option in ("--data", "--attention", "--dtype", "--device", "--normalization"):
         assert option in process.stdout
@@ -176,7 +178,7 @@ def test_help_is_for_a_person_and_names_the_same_options(command: str, tmp_path:
         (("trace", "--num-channels", "100000000"), "give a smaller --num-channels or batch size."),
         (("trace", "--num-channels", "9" * 30), "give 1000000000 or less"),
         (("trace", "--figure", "x.xyz"), "--figure is x.xyz: give a name that ends in .png or"),
-        (("train",), "compare knows no verb 'train'"),
+        (("train",), "compare has no verb 'train'"),
     ],
 )
 def test_bad_options_get_one_sentence_and_status_2(
@@ -276,7 +278,8 @@ def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "finished epochs are kept in runs/" in out
+    assert "are kept in runs/" in out
+    assert "python -m pytorch_impl --resume runs/" in out
     assert "Traceback" not in err
     load_params(weights)
     assert json.loads((weights.parent / "metrics.jsonl").read_text().splitlines()[0])["epoch"] == 1

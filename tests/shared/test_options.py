@@ -1,0 +1,116 @@
+"""The help and the errors of a command line: for a person, at the width of a terminal."""
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from compare.__main__ import VERBS, list_verbs, main, say_no_verb
+from compare.run.command import RunConfig
+from shared.config import GROUPS
+from shared.errors import UserError
+from shared.options import read_helps, say_unknown
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDTHS = pytest.mark.parametrize("width", [80, 160])
+
+
+@pytest.mark.parametrize("asked", ["--help", "-h", "help"])
+def test_the_help_is_the_verbs_on_one_screen(asked: str, capsys: pytest.CaptureFixture):
+    assert main([asked]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert shown.out == f"{list_verbs()}\n"
+    lines = shown.out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert all(any(line.startswith(f"  {verb} ") for line in lines) for verb in VERBS)
+
+
+@pytest.fixture(params=["run", "trace", "mutants", "bench"])
+def options_of(request, monkeypatch, capsys):
+    """Return a function of the width: the lines of a verb's --help."""
+
+    def read(width: int) -> list[str]:
+        monkeypatch.setenv("COLUMNS", str(width))
+        with pytest.raises(SystemExit) as exited:
+            import_module(f"compare.{request.param}.command").main(["--help"])
+        assert exited.value.code == 0
+        return capsys.readouterr().out.splitlines()
+
+    return read
+
+
+@WIDTHS
+def test_a_verbs_help_is_wrapped_by_its_width_and_names_no_none(options_of, width: int):
+    lines = options_of(width)
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    assert "None" not in text
+    assert "PATH" in text
+    assert "output options" in text
+
+
+@WIDTHS
+def test_a_text_goes_on_to_the_edge(width: int, monkeypatch, capsys):
+    """The source's own line breaks are not shown."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    with pytest.raises(SystemExit):
+        import_module("compare.run.command").main(["--help"])
+    text = capsys.readouterr().out
+    words = " ".join(text.replace("│", " ").replace("|", " ").split())
+    assert "--mnist-dir PATH A folder with MNIST's four original files, for --data mnist" in words
+    longest = max(len(line.strip("│| ")) for line in text.splitlines() if "--" not in line)
+    assert longest > 0.8 * width
+
+
+def test_every_option_of_a_run_has_a_help_text_and_groups_name_options_that_there_are():
+    helps = read_helps(RunConfig)
+    assert set(helps) == set(RunConfig.__dataclass_fields__)
+    assert not any("\n" in text for text in helps.values())
+    grouped = {name for group in ("data", "model", "training") for name in GROUPS[group]}
+    assert grouped <= set(helps)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--lr", "did you mean --learning-rate?"),
+        ("--epoch", "did you mean --epochs?"),
+        ("--lerning_rate=3", "did you mean --learning-rate?"),
+        ("--eval", "did you mean --eval-batch-size?"),
+        ("--xyzzy", "see it --help."),
+        ("stray", "see it --help."),
+    ],
+)
+def test_an_unknown_option_names_the_one_that_is_meant(given: str, meant: str):
+    assert say_unknown(given, list(RunConfig.__dataclass_fields__), "it").endswith(meant)
+
+
+@pytest.mark.parametrize(
+    ("verb", "meant"), [("difff", "did you mean diff?"), ("xyzzy", "choose run or diff or page")]
+)
+def test_an_unknown_verb_names_the_one_that_is_meant(verb: str, meant: str):
+    assert meant in say_no_verb(verb)
+    with pytest.raises(UserError, match="compare has no verb"):
+        main([verb])
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (("--lr", "1"), "error: python -m compare run has no option --lr: did you mean"),
+        (("--epochs", "0"), "error: --epochs is 0: give 1 or more.\n"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_without_a_box(args, sentence: str, tmp_path: Path):
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "compare", *args]
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert ran.stderr.startswith(sentence)
+    assert ran.stderr.count("\n") == 1
