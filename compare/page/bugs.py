@@ -18,4 +18,4 @@ def bugs_data(docs: Path) -> dict[str, Any] | None:
     # A ratio of null: the check says nothing here or, where it caught the bug, what it saw is no
     # number.
     bugs = [{"name": name, **bug} for name, bug in found["bugs"].items() if "accuracy" in bug]
-    return {**found, "bugs": bugs} if bugs else None
+    return {**found, "bugs": bugs, "planted": len(found["bugs"])} if bugs else None

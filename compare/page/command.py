@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from compare.catalogue.divergences import SUBJECTS
 from compare.page.bugs import bugs_data
 from compare.page.code import code_rows, intermediates_data
-from compare.page.divergences import list_divergences
 from compare.page.model_data import choose_digits, model_data
 from compare.page.render import MOST_BYTES, render_page
 from compare.page.run_result import Run, read_run
@@ -44,8 +44,8 @@ class PageConfig:
     mnist_dir: Path | None = None
     """A folder with MNIST's four original files, for a run on full MNIST."""
     docs: Path | None = None
-    """The folder with bench.json, mutants.json and divergences.md, for the sections Speed, Break it
-    and Divergences; without it, the project's own."""
+    """The folder with bench.json and mutants.json, for the sections Speed and Break it; without it,
+    the project's own."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -83,7 +83,7 @@ def write_page(
     """
     run = read_run(folder)
     path, docs = output or folder / "page.html", docs or DOCS
-    view, embedded = gather(run, data, implementations, path, docs)
+    view, embedded = gather(run, data, implementations, docs)
     page = render_page(view, embedded)
     if (size := len(page.encode("utf-8"))) > MOST_BYTES:
         raise UserError(
@@ -95,7 +95,7 @@ def write_page(
 
 
 def gather(
-    run: Run, data: Dataset, implementations: Mapping[str, ModuleType], path: Path, docs: Path
+    run: Run, data: Dataset, implementations: Mapping[str, ModuleType], docs: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give what the templates show, and what the page's own code computes with.
 
@@ -120,7 +120,7 @@ def gather(
         "rows": code_rows(),
         "digit": embedded["intermediates"],
         "sections": embedded,
-        "divergences": list_divergences(docs, path),
+        "divergences": SUBJECTS,
         "is_global": run.result.config.normalization == "global",
     }
     return view, embedded

@@ -124,10 +124,9 @@ MUTANTS = {
 
 
 def make_docs(folder: Path) -> Path:
-    """Write a docs folder: planted bugs, an empty divergences page, the project's own benchmark."""
+    """Write a docs folder: planted bugs, and the project's own benchmark."""
     folder.mkdir(parents=True)
     own = Path(__file__).resolve().parents[2] / "docs"
     (folder / "bench.json").write_text((own / "bench.json").read_text())
     (folder / "mutants.json").write_text(json.dumps(MUTANTS))
-    (folder / "divergences.md").write_text("")  # the page links to it
     return folder

@@ -73,7 +73,7 @@ function describePixel(state, computed) {
   return `${start} It gives ${more} pixel ${say(times, 2)} times the weight of ${less} one.`;
 }
 
-// The weight of one pixel of every grey level, times 784: 1 is what even attention would give.
+// The weight of one pixel of every grey level, times 784: 1 if all pixels counted alike.
 function weightsByLevel(state, computed) {
   const { model } = state;
   const { weights } = lookFrom(state, computed);

@@ -46,15 +46,22 @@ function brightestPixel(levels) {
 }
 
 function addDigitChoice(place, model, choose) {
-  model.digits.forEach(({ label, levels }, i) => {
+  model.digits.forEach(({ levels }, i) => {
     const canvas = element("canvas", { "aria-hidden": "true" });
     paintDigit(canvas, levels);
     const input = element("input", { type: "radio", name: "digit", value: String(i) });
     input.checked = i === 0;
     input.addEventListener("change", () => choose(i));
-    const words = element("span", { class: "sr-only" }, `a ${label}, digit ${i + 1}`);
+    const words = element("span", { class: "sr-only" }, nameDigit(model, i));
     place.append(element("label", {}, input, canvas, words));
   });
+}
+
+// The page has several digits of each class, in the order of the classes.
+function nameDigit(model, i) {
+  const { label } = model.digits[i];
+  const number = i - model.digits.findIndex((digit) => digit.label === label) + 1;
+  return `a ${label}, example ${number}`;
 }
 
 function addCheckpointChoice(select, model, choose) {
@@ -139,15 +146,15 @@ function showAttention(view, state, computed, { isNew, isSpoken }) {
   if (isSpoken) view.say("spoken", sentence);
   view.say("score", `${say(rangeOf(row.scores).low)} to ${say(rangeOf(row.scores).high)}`);
   const { low, high } = rangeOf(row.weights);
-  view.say("weight", `${say(PIXELS * low, 2)} to ${say(PIXELS * high, 2)} times even`);
-  view.say("attended", `${say(attended[state.pixel])} here`);
-  view.say("highest", `${say(PIXELS * computed.highest, 2)} times even`);
+  view.say("weight", `${say(PIXELS * low, 2)} to ${say(PIXELS * high, 2)} times 1/784`);
+  view.say("attended", `${say(attended[state.pixel])} at the chosen pixel`);
+  view.say("highest", `${say(PIXELS * computed.highest, 2)} times 1/784`);
   const small = (name) => view.section.querySelector(`canvas.${name}`);
   paintMatrix(small("scores"), row.scores, SIDE, SIDE);
-  paintMatrix(small("weights"), row.weights, SIDE, SIDE);
+  paintMatrix(small("weights"), row.weights, SIDE, SIDE, { low: 0, high: computed.highest });
   if (isNew) {
     paintDigit(small("digit"), computed.levels);
-    paintMatrix(small("attended"), attended, SIDE, SIDE, { ramp: GREY, ...rangeOf(attended) });
+    paintMatrix(small("attended"), attended, SIDE, SIDE);
     const ramp = HEAT.map((color) => `rgb(${color.join(" ")})`).join(", ");
     view.section.querySelector(".ramp").style.background = `linear-gradient(to right, ${ramp})`;
     const even = 100 / (PIXELS * computed.highest);
@@ -193,7 +200,7 @@ function addLevelChart(section, state, current) {
         scales: { x: { time: false, range: [-4, 259] }, y: { range: (_, __, high) => [0, high * 1.08] } },
         axes: [
           { label: "grey level of the other pixel: black to white", values: (_, s) => s, size: 30 },
-          { label: "weight, times even", size: 40 },
+          { label: "weight, times 784", size: 40 },
         ],
       };
     },

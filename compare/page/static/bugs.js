@@ -3,13 +3,31 @@
 function startBugs(data) {
   const section = document.getElementById("break");
   const honest = { name: "", title: "The code as it is", accuracy: null };
-  const choices = section.querySelectorAll("input[name=bug]");
+  const choices = [...section.querySelectorAll("input[name=bug]")];
   const byName = new Map(data.bugs.map((bug) => [bug.name, bug]));
-  choices.forEach((input) => {
-    input.addEventListener("change", () => showBug(section, data, byName.get(input.value) ?? honest));
-  });
-  const chosen = [...choices].find((input) => input.checked);
-  showBug(section, data, byName.get(chosen.value) ?? honest);
+  const isNarrow = matchMedia("(max-width: 62rem)"); // one column: see parts.css
+  const update = () => {
+    const chosen = choices.find((input) => input.checked);
+    showBug(section, data, byName.get(chosen.value) ?? honest);
+    placeResult(section, chosen.closest("label"), isNarrow.matches);
+  };
+  for (const input of choices) {
+    input.addEventListener("change", () => {
+      const topOf = () => input.getBoundingClientRect().top;
+      const before = topOf();
+      update();
+      scrollBy({ top: topOf() - before, behavior: "instant" }); // what was tapped stays in place
+    });
+  }
+  isNarrow.addEventListener("change", update);
+  update();
+}
+
+// In one column the result stands below the choice that it belongs to.
+function placeResult(section, label, isNarrow) {
+  const result = section.querySelector(".card");
+  if (isNarrow) label.after(result);
+  else section.querySelector(".break-grid").append(result);
 }
 
 function showBug(section, data, bug) {
@@ -24,7 +42,7 @@ function showBug(section, data, bug) {
   const row = section.querySelector(".checks");
   row.replaceChildren(...checks.map(([check, ratio]) => checkOf(bug, check, ratio)));
   const caught = isOn ? bug.caught_by.length : 0;
-  const named = bug.first_intermediate ? ` A trace names: ${bug.first_intermediate}.` : "";
+  const named = bug.first_intermediate ? ` ${traceOf(bug)}: ${bug.first_intermediate}.` : "";
   set(
     "verdict",
     caught
@@ -32,6 +50,12 @@ function showBug(section, data, bug) {
       : "Parity holds: every error is within what rounding allows.",
   );
   section.querySelector("[data-of-bug=verdict]").classList.toggle("failed", caught > 0);
+}
+
+// What the check of the intermediates does not see, a trace can: it also tries enormous scores.
+function traceOf(bug) {
+  if (bug.caught_by.includes("intermediates")) return "The first intermediate that a trace finds wrong";
+  return "With ordinary scores every intermediate holds; with enormous ones the first that a trace finds wrong";
 }
 
 function showAccuracy(section, data, bug) {

@@ -68,7 +68,7 @@ function startDraw(model) {
     const best = shares.indexOf(Math.max(...shares));
     const isEmpty = drawing.levels.every((level) => level === 0);
     section.querySelector("[data-of-draw=verdict]").textContent = isEmpty
-      ? "Nothing is drawn yet: these are the odds of an empty image."
+      ? "Nothing is drawn yet: these are the probabilities of an empty image."
       : `Most likely a ${best}: ${(100 * shares[best]).toFixed(1)} %.`;
   }
 
@@ -86,8 +86,8 @@ function startDraw(model) {
 }
 
 function addStarts(select, model, choose) {
-  model.digits.forEach(({ label }, i) => {
-    select.append(element("option", { value: String(i) }, `a ${label} (digit ${i + 1})`));
+  model.digits.forEach((_, i) => {
+    select.append(element("option", { value: String(i) }, nameDigit(model, i)));
   });
   select.value = "0";
   select.addEventListener("change", () => {

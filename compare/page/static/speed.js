@@ -8,6 +8,9 @@ function startSpeed(data) {
     for (const [name, figure] of drawn) figure.hidden = name !== phase;
     if (!drawn.has(phase)) drawn.set(phase, addSpeedCharts(section, data, phase));
     drawn.get(phase).hidden = false;
+    for (const swatch of section.querySelectorAll(".swatch")) {
+      swatch.hidden = !data.rows.some((row) => row.phase === phase && row.implementation === swatch.dataset.of);
+    }
   };
   section.querySelectorAll("input[name=phase]").forEach((input) => {
     input.closest("label").hidden = !phases.includes(input.value);
@@ -65,7 +68,7 @@ function addSpeedChart(place, form, rows, range) {
           size: 30,
           label: "images per batch",
         },
-        logAxis({ size: 48 }),
+        logAxis({ label: "ms per sample", size: 48 }),
       ],
     }),
   });

@@ -14,8 +14,7 @@ function startTheme() {
   const button = document.getElementById("theme");
   const root = document.documentElement;
   const show = () => {
-    const isDark = root.dataset.theme === "dark";
-    button.setAttribute("aria-pressed", String(isDark));
+    button.textContent = root.dataset.theme === "dark" ? "Light theme" : "Dark theme";
   };
   button.addEventListener("click", () => {
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";

@@ -19,7 +19,6 @@ import numpy_reference
 from compare.catalogue.divergences import DIVERGENCES
 from compare.page.code import code_rows, intermediates_data
 from compare.page.command import main, write_page
-from compare.page.divergences import list_divergences
 from compare.page.encode import embed_json, encode_array, make_picture
 from compare.page.render import FONTS, HERE, SCRIPTS, STYLES
 from compare.page.training import step_curves
@@ -27,8 +26,6 @@ from compare.parity.intermediates import INTERMEDIATES, Batch
 from shared.cli import run_main
 from shared.errors import UserError
 from shared.training.metrics import STEP_LOSSES
-
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def test_the_page_is_one_file_below_5_mb_that_names_no_other(tmp_path: Path):
@@ -48,8 +45,9 @@ def test_a_section_whose_data_is_missing_is_left_out(tmp_path: Path):
     run, data = make_run(tmp_path / "run")
     (tmp_path / "docs").mkdir()
     text = write_page(run, data, {}, docs=tmp_path / "docs").read_text()
-    assert re.findall(r'<section id="(\w+)"', text) == ["code", "attention", "draw", "training"]
-    assert re.findall(r'<li><a href="#(\w+)"', text) == ["code", "attention", "draw", "training"]
+    always = ["code", "attention", "draw", "training", "divergences"]
+    assert re.findall(r'<section id="(\w+)"', text) == always
+    assert re.findall(r'<li><a href="#(\w+)"', text) == always
     docs = make_docs(tmp_path / "full")
     text = write_page(run, data, {}, docs=docs).read_text()
     everything = ["code", "attention", "draw", "break", "training", "speed", "divergences"]
@@ -142,20 +140,21 @@ def test_a_picture_is_the_mean_of_blocks_from_the_smallest_to_the_largest():
         encode_array(np.array([1]))
 
 
-def test_every_divergence_is_listed_with_a_sentence_and_its_place(tmp_path: Path):
-    found = list_divergences(DOCS, tmp_path / "runs" / "one" / "page.html")
-    assert found is not None
-    headings = re.findall(r"^### (.+)$", (DOCS / "divergences.md").read_text(), re.MULTILINE)
-    entries = [entry for group in found.values() for entry in group]
-    assert [entry.title for entry in entries] == headings[: len(DIVERGENCES)]
-    for entry in entries:
-        assert entry.summary[-1] in ".!?"
-        assert "`" not in entry.summary
-        path, _, anchor = entry.link.partition("#")
-        assert (tmp_path / "runs" / "one" / path).resolve() == DOCS / "divergences.md"
-        words = entry.title.lower().replace(" ", "-")
-        assert anchor == "".join(c for c in words if c.isalnum() or c in "-_")
-    assert list_divergences(tmp_path, tmp_path / "page.html") is None
+def test_every_divergence_is_whole_in_the_page_and_every_link_works(tmp_path: Path):
+    run, data = make_run(tmp_path / "run")
+    text = write_page(run, data, {}, docs=tmp_path).read_text()
+    start = text.index('<section id="divergences"')
+    section = text[start : text.index("</section>", start)]
+    shown = html.unescape(re.sub(r"</?code>", "`", section))
+    assert shown.count("<details") == len(DIVERGENCES)
+    for each in DIVERGENCES:
+        for words in (each.title, each.what, each.detect, each.fix, each.pytorch, each.jax):
+            assert words in shown, each.name
+    assert "<code>1 - decay**count</code>" in section
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    links = re.findall(r'<a\b[^>]*\bhref="([^"]*)"', text)
+    assert {link for link in links if not link.startswith("https://")} <= {f"#{i}" for i in ids}
 
 
 def test_another_mutants_file_is_one_sentence(tmp_path: Path):
@@ -222,6 +221,7 @@ def test_what_the_page_carries_along_is_what_its_makers_publish():
 def test_the_pages_own_files_fit_in_the_head_and_are_all_used():
     scripts = {HERE / name for name in SCRIPTS} | {HERE / "static" / "theme.js"}
     styles = {HERE / name for name in STYLES if not name.startswith("vendor")}
+    styles.add(HERE / "static" / "diagnosis.css")  # of the page of `compare diagnose`
     assert scripts | styles == set((HERE / "static").iterdir())
     for path in [*scripts, *styles, *(HERE / "templates").iterdir()]:
         assert len(path.read_text().splitlines()) <= 300, path.name

@@ -71,6 +71,17 @@ def test_every_form_can_be_shown_and_a_line_be_clicked(watched: Watched):
     assert page.locator(".intermediate h3").inner_text() == "attended"
 
 
+@pytest.mark.parametrize(("width", "columns"), [(899, 1), (900, 3), (1280, 3)])
+def test_three_columns_of_code_from_900_pixels(
+    browser: Any, full: tuple[Path, Dataset], width: int, columns: int
+):
+    opened = Watched(browser, full[0] / "page.html", width)
+    visible = [cell for cell in opened.page.locator("table.code th").all() if cell.is_visible()]
+    assert len(visible) == columns
+    assert opened.page.locator("#code .tabs").is_visible() == (columns == 1)
+    opened.close()
+
+
 def test_a_phone_shows_one_implementation_at_a_time(browser: Any, full: tuple[Path, Dataset]):
     opened = Watched(browser, full[0] / "page.html", width=400, has_touch=True)
     for name in reversed(PACKAGES):
@@ -94,7 +105,7 @@ def test_a_bug_that_is_switched_on_turns_parity_red_and_leaves_accuracy(watched:
     red = page.locator("#break .check.failed .check-name").all_inner_texts()
     assert red == bug["caught_by"]
     assert page.locator("[data-of-bug=verdict]").inner_text() == (
-        "Parity fails: 2 of 3 checks. A trace names: weights."
+        "Parity fails: 2 of 3 checks. The first intermediate that a trace finds wrong: weights."
     )
     assert page.locator("[data-of-bug=moved]").inner_text() == "\N{MINUS SIGN}0.20 points"
     assert page.locator("[data-accuracy=wrong] .number").inner_text() == "89.40 %"
@@ -102,6 +113,58 @@ def test_a_bug_that_is_switched_on_turns_parity_red_and_leaves_accuracy(watched:
     checks = page.locator("#break .check .number").all_inner_texts()
     times = "\N{MULTIPLICATION SIGN}"
     assert checks == [f"3.1e12 {times} bound", "no number", f"0.25 {times} bound"]
+
+
+def test_what_only_enormous_scores_show_is_said_so(browser: Any, tmp_path: Path):
+    run, data = make_run(tmp_path / "run")
+    docs = make_docs(tmp_path / "docs")
+    mutants = json.loads(json.dumps(MUTANTS))
+    mutants["bugs"]["softmax_over_the_queries"]["caught_by"] = ["logits"]
+    (docs / "mutants.json").write_text(json.dumps(mutants))
+    opened = Watched(browser, write_page(run, data, {}, docs=docs))
+    opened.page.locator("input[name=bug]").nth(1).check()
+    verdict = opened.page.locator("[data-of-bug=verdict]").inner_text()
+    assert "With ordinary scores every intermediate holds; with enormous ones" in verdict
+    assert "2 bugs are planted in all; the 1 with which" in " ".join(
+        opened.page.locator("#break .lead").inner_text().split()
+    )
+    opened.close()
+
+
+def test_on_a_phone_the_result_follows_the_bug_that_was_tapped(
+    browser: Any, full: tuple[Path, Dataset]
+):
+    opened = Watched(browser, full[0] / "page.html", width=390, has_touch=True)
+    page = opened.page
+    tops = {}
+    for index in (1, 0):
+        label = page.locator("#break .choices label").nth(index)
+        label.scroll_into_view_if_needed()
+        before = label.bounding_box()["y"]
+        label.tap()
+        tops[index] = (before, label.bounding_box()["y"])
+        assert label.evaluate("one => one.nextElementSibling.matches('.card')")
+    assert all(after == pytest.approx(before, abs=1) for before, after in tops.values()), tops
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert page.locator("#break .break-grid > .card").count() == 1
+    opened.close()
+
+
+def test_a_link_to_a_divergence_opens_it(watched: Watched):
+    page = watched.page
+    name = "divergence-adam_bias_correction"
+    assert not page.locator(f"#{name}").is_visible()
+    page.locator(f"a[href='#{name}']").click()
+    assert page.locator(f"#{name}").is_visible()
+    watched.requests = [url.partition("#")[0] for url in watched.requests][:1]
+
+
+def test_speed_names_only_what_it_draws(watched: Watched):
+    page = watched.page
+    legend = page.locator("#speed .key .swatch:visible")
+    assert legend.all_inner_texts() == ["PyTorch", "JAX"]
+    page.locator("input[name=phase][value=forward]").check(force=True)
+    assert legend.all_inner_texts() == ["PyTorch", "JAX", "NumPy"]
 
 
 def test_speed_shows_both_phases(watched: Watched):
