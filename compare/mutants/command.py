@@ -5,6 +5,7 @@ Then correct code is put to them, drawn from many seeds: no alarm may be false.
 """
 
 import os
+import signal
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,6 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-from rich.progress import track
 
 from compare.catalogue import BUGS, Bug
 from compare.catalogue.plant import import_whole
@@ -31,6 +30,7 @@ from shared.cli import make_console, parse_options
 from shared.config import check_count
 from shared.errors import check_choice
 from shared.files import write_json
+from shared.training.progress import track_work
 
 # The checks that are quick to put, and so put for every seed; the others for one in so many.
 EVERY_SEED = ("intermediates", "logits", "inputs")
@@ -89,11 +89,8 @@ def main(args: Sequence[str]) -> int:
     ):
         bugs = pool.imap(partial(try_bug, train_epochs=config.train_epochs), chosen)
         seeds = pool.imap(draw_seeds, parts)
-        quiet = not console.is_terminal
-        watched = track(bugs, "Planting bugs", len(chosen), console=console, disable=quiet)
-        tried = list(watched)
-        drawn = track(seeds, "Drawing seeds", len(parts), console=console, disable=quiet)
-        honest = merge_largest(drawn)
+        tried = list(track_work(bugs, "Planting bugs", len(chosen), console))
+        honest = merge_largest(track_work(seeds, "Drawing seeds", len(parts), console))
     failures = [*find_failures(chosen, tried), *say_false_alarms(honest)]
     print_mutants(console, chosen, tried, honest, config.seeds, failures)
     if config.json is not None:
@@ -108,6 +105,7 @@ def begin_process(compiled: str, threads: int) -> None:
     It keeps to its share of the cores. What JAX compiles is kept in the folder `compiled`: what a
     bug leaves as it is need not be compiled for it again.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pool
     warnings.simplefilter("ignore")  # in a process of its own: what is wrong, is judged
     os.environ.update(limit_threads(threads) | compiling_into(compiled))
 

@@ -18,6 +18,8 @@ from compare.records.mutants import Found, FoundBug, read_mutants
 from compare.registry.versions import library_versions
 from shared.errors import UserError
 
+FULL_WIDTH = 210  # columns of a terminal in which every check has its own
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -82,7 +84,7 @@ def print_mutants(
     failures: Sequence[str],
 ) -> None:
     """Print the kill matrix, the headroom, what correct code comes to, and the verdict."""
-    console.print(kill_matrix(bugs, tried))
+    console.print(kill_matrix(bugs, tried, console.width))
     console.print(headroom_table(bugs, tried, honest))
     for result in tried:
         if result.missing:
@@ -101,8 +103,11 @@ def print_mutants(
     )
 
 
-def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
-    """Make the table of bug against check: the power of ten of error over bound, where caught."""
+def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried], width: int = FULL_WIDTH) -> Table:
+    """Make the table of bug against check: the power of ten of error over bound, where caught.
+
+    Where there is less room than FULL_WIDTH, the check that should catch it stands alone.
+    """
     table = Table(
         title="Kill matrix: error over bound as a power of ten, inf where there is no number",
         caption="Bold: the check that should catch it. A dot: that check passes with the bug.",
@@ -110,13 +115,27 @@ def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
         padding=(0, 1, 0, 0),
     )
     table.add_column("planted bug", no_wrap=True)
-    table.add_column("trace names", no_wrap=True)
+    table.add_column("trace names" if width >= FULL_WIDTH else "trace", no_wrap=True)
     columns = [name for name in CHECKED if any(name in result.error_ratios for result in tried)]
+    if width < FULL_WIDTH:
+        return _add_narrow_rows(table, bugs, tried)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for bug, result in zip(bugs, tried, strict=True):
         cells = [_say_cell(bug, result, check) for check in columns]
         table.add_row(bug.name, result.first_intermediate or "", *cells)
+    return table
+
+
+def _add_narrow_rows(table: Table, bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
+    """Add of every bug its own check, the power of ten there, and how many others catch it."""
+    table.add_column("check", no_wrap=True)
+    table.add_column("power", justify="right", no_wrap=True)
+    table.add_column("others", justify="right", no_wrap=True)
+    for bug, result in zip(bugs, tried, strict=True):
+        others = len(set(result.caught_by) - {bug.check})
+        row = (bug.check, _say_cell(bug, result, bug.check), str(others))
+        table.add_row(bug.name, result.first_intermediate or "", *row)
     return table
 
 
@@ -134,8 +153,12 @@ def headroom_table(
     bugs: Sequence[Bug], tried: Sequence[Tried], honest: Mapping[str, float]
 ) -> Table:
     """Make the table of what room each check leaves."""
-    table = Table(title="Headroom: the smallest bug that a check is to catch, and honest errors")
-    for heading in ("check", "smallest bug", "its error", "honest, at most", "headroom"):
+    table = Table(
+        title="Headroom: the smallest bug that a check is to catch, and the largest honest error",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in ("check", "smallest bug", "its error", "honest", "headroom"):
         table.add_column(heading, justify="left" if "bug" in heading else "right", no_wrap=True)
     for check, room in find_headroom(bugs, tried, honest).items():
         numbers = (f"{number:.2g}" for number in (room.smallest, room.largest, room.ratio))

@@ -30,8 +30,10 @@ from shared.data.load import load_data
 from shared.errors import UserError
 from shared.files import replacing, write_json
 from shared.params import initial_params, load_params
+from shared.training.progress import track_work
 
 Results = Mapping[Case, Sequence[Judged]]
+FULL_WIDTH = 132  # columns of a terminal in which every intermediate has its own
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,16 @@ def main(args: Sequence[str]) -> int:
     loaded = load_batch(config)
     batches: dict[str, Batch] = {dtype: loaded.held_in(dtype) for dtype in config.dtypes}
     carried = {dtype: bound_intermediates(batch, dtype) for dtype, batch in batches.items()}
+    cases = list(choose_cases(implementations, config))
     results = {
         case: judge(
             case, implementations[case.implementation], batches[case.dtype], carried[case.dtype]
         )
-        for case in choose_cases(implementations, config)
+        for case in track_work(cases, "Tracing", len(cases), console)
     }
     if not results:
         raise UserError("Nothing is left to trace: choose other --implementations or --forms.")
-    console.print(trace_table(results))
+    console.print(trace_table(results, console.width))
     sentence = say_first_break(results)
     console.print(sentence or say_all_hold(results), style="bold red" if sentence else "bold green")
     if config.json is not None:
@@ -134,15 +137,19 @@ def choose_cases(
                         yield Case(name, form, dtype, device_of(implementation, config.device))
 
 
-def trace_table(results: Results) -> Table:
-    """Make the table of local error ratios: a row per case, a column per intermediate."""
+def trace_table(results: Results, width: int = FULL_WIDTH) -> Table:
+    """Make the table of local error ratios: a row per case, a column per intermediate.
+
+    Where there is less room than FULL_WIDTH, only the intermediate that is worst is shown.
+    """
+    is_wide = width >= FULL_WIDTH
     table = Table(
-        title="Error of each intermediate by itself over what rounding allows, and since the start"
+        title="Error over what rounding allows: of each intermediate by itself, and since the start"
     )
     for heading in ("implementation", "form", "dtype"):
         table.add_column(heading, no_wrap=True)
-    for name in INTERMEDIATES:
-        table.add_column(name, justify="right", no_wrap=True)
+    for heading in INTERMEDIATES if is_wide else ("worst", "by itself"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("since start", justify="right", no_wrap=True)
     before = None
     for case, judged in results.items():
@@ -150,7 +157,11 @@ def trace_table(results: Results) -> Table:
             table.add_section()
         before = case.implementation
         by_name = {found.name: found for found in judged}
-        cells = [_say_cell(by_name.get(name)) for name in INTERMEDIATES]
+        if is_wide:
+            cells = [_say_cell(by_name.get(name)) for name in INTERMEDIATES]
+        else:
+            found = first_break(judged) or max(judged, key=lambda each: each.local or 0)
+            cells = [Text(found.name), _say_cell(found)]
         worst = float(np.max([found.carried for found in judged]))
         table.add_row(
             case.implementation, case.form, case.dtype, *cells, _say_ratio(worst, worst <= 1)

@@ -10,6 +10,8 @@ import io
 import os
 import sys
 import tempfile
+import threading
+import urllib.request
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -28,6 +30,8 @@ from shared.files import checksum, replacing
 # from PyTorch's generator, which NumPy cannot repeat, so the two halves are not the same images.
 SPLIT_SEED = 46525
 NUM_TRAIN = 50_000
+# One of the files that TFDS downloads.
+SOURCE = "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-labels-idx1-ubyte.gz"
 TFDS_SPLITS = {"train": 60_000, "test": 10_000}
 LARGEST_CACHE = 2 * 70_000 * NUM_PIXELS  # bytes, unpacked: twice what the pixels take
 
@@ -62,6 +66,8 @@ def prepare_cache(path: Path, mnist_dir: Path | None = None) -> None:
     manual_dir = Path(folder) if folder else None
     if manual_dir is not None:
         check_mnist_dir(manual_dir)
+    else:
+        check_reachable()
     print("Preparing MNIST with TensorFlow Datasets: about a minute, once.", file=sys.stderr)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +76,33 @@ def prepare_cache(path: Path, mnist_dir: Path | None = None) -> None:
                 write_cache(path, read_through_tfds(manual_dir))
     except OSError as error:
         raise UserError(f"Could not prepare MNIST in {path.parent}: {error}.") from error
+
+
+def check_reachable(url: str = SOURCE, seconds: float = 3) -> None:
+    """Raise UserError where MNIST cannot be downloaded: TFDS would repeat it for minutes.
+
+    In a thread, since no timeout of Python's ends a look-up of a name.
+    """
+    problems: list[str] = ["no answer"]
+
+    def ask() -> None:
+        try:
+            with urllib.request.urlopen(
+                urllib.request.Request(url, method="HEAD"), timeout=seconds
+            ):
+                problems.clear()
+        except OSError as error:
+            problems[:] = [str(getattr(error, "reason", error))]
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds + 1)
+    if problems:
+        raise UserError(
+            f"MNIST is not on this computer and cannot be downloaded from {url} ({problems[0]}): "
+            "connect to the network, or give a folder with the four original files with "
+            "--mnist-dir."
+        )
 
 
 def write_cache(path: Path, original: dict[str, Digits]) -> None:

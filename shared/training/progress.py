@@ -2,13 +2,22 @@
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    track,
+)
 
+Item = TypeVar("Item")
 SECONDS_BETWEEN_UPDATES = 0.1
 
 
@@ -47,6 +56,18 @@ def watch_steps(
         progress.update(task, completed=done, status=status)
 
     return on_steps
+
+
+def track_work(
+    work: Iterable[Item], description: str, total: int, console: Console
+) -> Iterator[Item]:
+    """Yield each piece of work under a bar, gone at its end; none where there is no terminal."""
+    yield from track(
+        *(work, description, total),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
 
 
 def count(number: int, thing: str) -> str:

@@ -3,17 +3,20 @@
 import gzip
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import mnist_dir_or_skip
 
+from shared.data import mnist
 from shared.data.digits import Digits
 from shared.data.idx import ORIGINALS, check_mnist_dir, read_idx
-from shared.data.mnist import LARGEST_CACHE, read_cache, write_cache
+from shared.data.mnist import LARGEST_CACHE, check_reachable, load_mnist, read_cache, write_cache
 from shared.errors import UserError
 
 LOAD = """
@@ -90,8 +93,6 @@ def test_the_cache_holds_the_digits_of_the_original_files(prepared, split: str, 
 
 @pytest.mark.soak
 def test_the_two_splits_share_no_digit_of_the_original_and_leave_none_out(prepared, monkeypatch):
-    from shared.data import mnist
-
     cache, _ = prepared
     monkeypatch.setattr(mnist, "cache_path", lambda: next(cache.rglob("mnist.npz")))
     splits, folder = mnist.load_mnist(), mnist_dir_or_skip()
@@ -194,20 +195,48 @@ def test_every_wrong_file_is_named(tmp_path: Path):
 
 
 def test_without_tensorflow_datasets_the_sentence_says_what_to_install(tmp_path: Path, monkeypatch):
-    from shared.data import mnist
-
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(UserError, match=r"needs tensorflow, which is not installed: run `pip"):
         mnist.read_through_tfds(None)
 
 
 def test_preparing_leaves_nothing_half_written(tmp_path: Path, monkeypatch):
-    from shared.data import mnist
-
     def fail(_: object) -> None:
         raise UserError("no network")
 
+    monkeypatch.setattr(mnist, "check_reachable", lambda: None)
     monkeypatch.setattr(mnist, "read_through_tfds", fail)
     with pytest.raises(UserError, match="no network"):
         mnist.prepare_cache(tmp_path / "mnist.npz")
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".npz"] == []
+
+
+@pytest.fixture
+def silent_port():
+    """Listen on a port without ever answering."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", ["refused", "silent", "no such name"])
+def test_without_a_network_one_sentence_comes_soon(kind: str, silent_port: int):
+    host = {"refused": "127.0.0.1:1", "silent": f"127.0.0.1:{silent_port}"}.get(
+        kind, "mnist.invalid"
+    )
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"cannot be downloaded from http.*--mnist-dir\.$"):
+        check_reachable(f"http://{host}/", seconds=0.5)
+    assert time.monotonic() - began < 5
+
+
+def test_the_network_is_asked_before_any_library_is(tmp_path: Path, monkeypatch, capsys):
+    def refuse() -> None:
+        raise UserError("no network")
+
+    monkeypatch.setattr(mnist, "cache_path", lambda: tmp_path / "mnist.npz")
+    monkeypatch.setattr(mnist, "check_reachable", refuse)
+    monkeypatch.setattr(mnist, "read_through_tfds", lambda _: pytest.fail("TFDS was called"))
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    with pytest.raises(UserError, match="no network"):
+        load_mnist()
+    assert capsys.readouterr().err == ""
