@@ -24,6 +24,7 @@ from compare.catalogue.divergences.agreements import AGREEMENTS
 from compare.catalogue.divergences.records import anchor_of
 from compare.catalogue.divergences.run import PRELUDE, say_result
 from compare.catalogue.plant import whole_lines
+from compare.divergences.index import by_call, by_symptom
 from compare.parity.checks import CHECKED
 from compare.records.mutants import FoundBug, read_mutants
 from compare.registry.implementations import DISPLAY_NAMES
@@ -96,11 +97,14 @@ def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"anchor": anchor_of, "title_of": title_of}
+    listed = [each for group in SUBJECTS.values() for each in group]
     return environment.get_template(TEMPLATE.name).render(
         divergences={
             subject: [show_divergence(each) for each in group]
             for subject, group in SUBJECTS.items()
         },
+        symptoms=by_symptom(listed),
+        calls=by_call(listed),
         num_divergences=len(DIVERGENCES),
         prelude="\n".join(dict.fromkeys("\n".join(PRELUDE.values()).splitlines())),
         bugs={

@@ -33,6 +33,26 @@ AGREEMENTS = (
         "jax.grad(lambda x: jax.nn.relu(x).sum())(jnp.zeros(1))",
     ),
     Agreement(
+        "average pooling counts the padding, unless told otherwise",
+        "F.avg_pool1d(torch.ones(1, 1, 4), 2, stride=2, padding=1).flatten()",
+        "nnx.avg_pool(jnp.ones((1, 4, 1)), (2,), strides=(2,), padding=[(1, 1)]).flatten()",
+    ),
+    Agreement(
+        "leaky_relu has a slope of 0.01",
+        "F.leaky_relu(torch.tensor([-1.0, 1.0]))",
+        "jax.nn.leaky_relu(jnp.array([-1.0, 1.0]))",
+    ),
+    Agreement(
+        "hardswish is hard_swish",
+        "F.hardswish(torch.linspace(-4, 4, 9))",
+        "jax.nn.hard_swish(jnp.linspace(-4, 4, 9))",
+    ),
+    Agreement(
+        "dropout multiplies what it keeps by 1 / (1 - p)",
+        "F.dropout(torch.ones(1000), 0.5).max()",
+        "nnx.Dropout(0.5, rngs=nnx.Rngs(0))(jnp.ones(1000)).max()",
+    ),
+    Agreement(
         "three steps of plain Adam agree to five digits where gradients are ordinary",
         "w = torch.ones(1, requires_grad=True)\nadam = torch.optim.Adam([w], lr=0.1)\n"
         "for gradient in (1.0, -0.5, 2.0):\n    w.grad = torch.tensor([gradient])\n"

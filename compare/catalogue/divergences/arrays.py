@@ -20,6 +20,11 @@ ARRAYS = (
         detect="One short vector.",
         fix="`torch.std(x, correction=0)`.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
+        symptoms=(
+            "inputs differ before the model",
+            "LayerNorm or another normalisation slightly off",
+        ),
+        calls=("torch.std", "torch.var", "jnp.std", "jnp.var", "np.std"),
         bugs=("unbiased_variance", "biased_variance_of_the_original"),
     ),
     Divergence(
@@ -33,6 +38,8 @@ ARRAYS = (
         detect="A batch of one.",
         fix="`torch.std(x, correction=0)`.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
+        symptoms=("NaN or infinity",),
+        calls=("torch.std", "jnp.std"),
         bugs=("unbiased_variance",),
     ),
     Divergence(
@@ -46,6 +53,8 @@ ARRAYS = (
         detect="An even number of elements.",
         fix="`torch.quantile(x, 0.5)`.",
         sources=("https://github.com/pytorch/pytorch/issues/39520",),
+        symptoms=("outputs differ by a few percent or more", "inputs differ before the model"),
+        calls=("torch.median", "jnp.median"),
     ),
     Divergence(
         name="top_k_of_ties",
@@ -63,6 +72,8 @@ ARRAYS = (
             "https://github.com/pytorch/pytorch/issues/88227",
             "https://github.com/pytorch/pytorch/issues/133542",
         ),
+        symptoms=("accuracy differs",),
+        calls=("torch.topk", "jax.lax.top_k", "torch.argmax", "jnp.argmax"),
         bugs=("ties_to_the_last",),
     ),
     Divergence(
@@ -84,6 +95,8 @@ ARRAYS = (
         detect="Index 5 of 3 elements.",
         fix='`x.at[i].get(mode="fill", fill_value=jnp.nan)`, or a check in NumPy beforehand.',
         sources=("https://docs.jax.dev/en/latest/_autosummary/jax.Array.at.html",),
+        symptoms=("an error in one framework only", "NaN or infinity"),
+        calls=("jnp.take", "jax.Array.at", "torch.Tensor.__getitem__"),
     ),
     Divergence(
         name="same_seed",
@@ -104,6 +117,8 @@ ARRAYS = (
         detect="Draw two numbers.",
         fix="Draw weights and batches once, with NumPy, and hand them to both.",
         sources=("https://docs.jax.dev/en/latest/random-numbers.html",),
+        symptoms=("fresh weights differ", "training drifts", "inputs differ before the model"),
+        calls=("torch.manual_seed", "jax.random.key", "np.random.default_rng"),
         bugs=("epochs_off_by_one", "batches_with_replacement"),
     ),
     Divergence(
@@ -121,6 +136,8 @@ ARRAYS = (
             "https://github.com/jax-ml/jax/issues/2009",
             "https://github.com/jax-ml/jax/issues/192",
         ),
+        symptoms=("fresh weights differ", "training drifts"),
+        calls=("torch.manual_seed", "jax.random.key", "nnx.Rngs"),
         bugs=("one_seed_for_every_draw",),
     ),
     Divergence(
@@ -150,6 +167,8 @@ ARRAYS = (
             "https://github.com/jax-ml/jax/issues/21232",
             "https://github.com/jax-ml/jax/issues/40232",
         ),
+        symptoms=("fresh weights differ", "training drifts"),
+        calls=("torch.Generator", "jax.random.key"),
     ),
     Divergence(
         name="compiled_constants",
@@ -168,71 +187,8 @@ ARRAYS = (
             "https://github.com/jax-ml/jax/issues/1426",
             "https://github.com/reservoirpy/reservoirpy/issues/235",
         ),
+        symptoms=("accuracy differs", "another result at each call"),
+        calls=("jax.jit", "nnx.jit"),
         bugs=("validation_of_the_start",),
-    ),
-    Divergence(
-        name="snapshots",
-        title="state_dict() and nnx.state() are the live weights",
-        what="Neither copies: whoever keeps one as the best so far keeps the last. JAX's arrays "
-        "never change, but the variables that hold them do.",
-        pytorch="model = nn.Linear(1, 1)\nkept = model.state_dict()\n"
-        'before = kept["bias"].item()\n'
-        'with torch.no_grad():\n    model.bias += 1\nkept["bias"].item() - before',
-        jax="model = nnx.Linear(1, 1, rngs=nnx.Rngs(0))\nkept = nnx.state(model)\n"
-        'before = kept["bias"][...].item()\nmodel.bias[...] += 1\n'
-        'kept["bias"][...].item() - before',
-        expect=lambda r: bool(np.isclose(r.pytorch, 1) and np.isclose(r.jax, 1)),
-        size=lambda r: f"the snapshot moved by {r.pytorch:g} and {r.jax:g}",
-        detect="Take a snapshot, take a step, compare.",
-        fix="`copy.deepcopy(model.state_dict())`; `jax.tree.map(jnp.copy, nnx.state(model))`.",
-        sources=(
-            "https://github.com/pytorch/pytorch/issues/34765",
-            "https://github.com/google/flax/pull/4912",
-        ),
-        bugs=("snapshot_aliases_the_model", "model_aliases_its_start"),
-        libraries=("torch", "jax", "flax"),
-    ),
-    Divergence(
-        name="transposed_in_a_file",
-        title="safetensors 0.8.0 writes a transposed NumPy array scrambled",
-        what="It writes the memory in the order in which it lies, under the shape of the "
-        "transpose, without a warning. safetensors.torch refuses such a tensor; a JAX array is "
-        "written correctly. A Flax kernel that is transposed in NumPy becomes such an array. [[0, "
-        "1, 2], [3, 4, 5]], transposed, written and read:",
-        pytorch="from safetensors.torch import load, save\n"
-        'load(save({"x": torch.arange(6).reshape(2, 3).T}))["x"]',
-        jax="from safetensors.flax import load, save\n"
-        'load(save({"x": jnp.arange(6).reshape(2, 3).T}))["x"]',
-        numpy="from safetensors.numpy import load, save\n"
-        'load(save({"x": np.arange(6).reshape(2, 3).T}))["x"]',
-        expect=lambda r: (
-            isinstance(r.pytorch, Raised)
-            and r.jax.tolist() == [[0, 3], [1, 4], [2, 5]]
-            and r.numpy.tolist() == [[0, 1], [2, 3], [4, 5]]
-        ),
-        size=lambda r: f"{int((r.numpy != r.jax).sum())} of {r.jax.size} numbers in another place",
-        detect="Read back what was written, and compare.",
-        fix="`np.ascontiguousarray` before saving.",
-        sources=(
-            "https://github.com/safetensors/safetensors/issues/825",
-            "https://github.com/MinishLab/model2vec/pull/341",
-        ),
-        libraries=("safetensors", "torch", "jax"),
-    ),
-    Divergence(
-        name="resize",
-        title="jax.image.resize smooths when it shrinks, F.interpolate does not",
-        what="Both are called linear. Four numbers shrunk to two:",
-        pytorch="x = torch.tensor([0.0, 0.0, 0.0, 8.0])[None, None]\n"
-        'F.interpolate(x, size=2, mode="linear")[0, 0]',
-        jax="x = jnp.array([0.0, 0.0, 0.0, 8.0])\n"
-        '[jax.image.resize(x, (2,), "linear", antialias=smooth) for smooth in (True, False)]',
-        expect=lambda r: (
-            np.abs(r.pytorch - r.jax[0]).max() > 0.1 and np.abs(r.pytorch - r.jax[1]).max() < 1e-6
-        ),
-        size=lambda r: f"{r.pytorch[1]:g} against {r.jax[0][1]:.3g}",
-        detect="Shrink a single bright pixel.",
-        fix="`jax.image.resize(..., antialias=False)`, or `F.interpolate(..., antialias=True)`.",
-        sources=("https://github.com/sayakpaul/cmmd-pytorch/issues/4",),
     ),
 )

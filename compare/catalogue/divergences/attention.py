@@ -20,6 +20,8 @@ ATTENTION = (
         detect="Sum the weights of a row: they must be 1.",
         fix="Name the axis: `dim=-1`, `axis=-1`.",
         sources=("https://github.com/PetrochukM/PyTorch-NLP/issues/2",),
+        symptoms=("outputs differ by a few percent or more",),
+        calls=("F.softmax", "torch.softmax", "jax.nn.softmax"),
         bugs=("softmax_over_the_batch", "softmax_over_the_queries"),
     ),
     Divergence(
@@ -36,6 +38,11 @@ ATTENTION = (
         detect="Distinct primes for every axis, so that no swap fits.",
         fix="`x.swapaxes(1, 2)` on the way in and out.",
         sources=(SDPA, JAX_ATTENTION),
+        symptoms=(
+            "outputs differ by a few percent or more",
+            "outputs the same numbers in another order",
+        ),
+        calls=("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
         bugs=("heads_and_steps_swapped",),
     ),
     Divergence(
@@ -64,6 +71,8 @@ ATTENTION = (
             "https://github.com/jax-ml/jax/pull/21371",
             "https://github.com/jax-ml/jax/issues/37422",
         ),
+        symptoms=("differs by 1e-7 in float64", "differs in the last digits"),
+        calls=("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
         bugs=("float32_softmax", "float32_inside"),
     ),
     Divergence(
@@ -91,6 +100,8 @@ ATTENTION = (
             "https://github.com/pytorch/pytorch/issues/103963",
             "https://github.com/pytorch/pytorch/pull/131060",
         ),
+        symptoms=("NaN or infinity", "mask does the opposite"),
+        calls=("F.scaled_dot_product_attention", "jax.nn.dot_product_attention", "F.softmax"),
         bugs=("nan_made_zero",),
     ),
     Divergence(
@@ -115,6 +126,11 @@ ATTENTION = (
             SDPA,
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html",
         ),
+        symptoms=("mask does the opposite",),
+        calls=(
+            *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
+            *("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
+        ),
         bugs=("causal_mask_left_on",),
     ),
     Divergence(
@@ -133,6 +149,11 @@ ATTENTION = (
         sources=(
             "https://github.com/pytorch/pytorch/issues/124464",
             "https://github.com/huggingface/pytorch-image-models/pull/1978",
+        ),
+        symptoms=("another result at each call", "accuracy differs"),
+        calls=(
+            *("F.scaled_dot_product_attention", "F.dropout", "nn.Dropout"),
+            "jax.nn.dot_product_attention",
         ),
         bugs=("dropout_left_on",),
     ),
@@ -156,6 +177,12 @@ ATTENTION = (
         detect="Change a masked key: the output must stay.",
         fix="Masks of bool, in every framework.",
         sources=("https://github.com/pytorch/pytorch/issues/163026",),
+        symptoms=("mask does the opposite",),
+        calls=(
+            *("F.scaled_dot_product_attention", "nn.MultiheadAttention"),
+            *("nnx.dot_product_attention", "nnx.MultiHeadAttention"),
+            "jax.nn.dot_product_attention",
+        ),
         libraries=("torch", "jax", "flax"),
     ),
 )

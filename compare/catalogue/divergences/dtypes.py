@@ -24,6 +24,8 @@ DTYPES = (
             "https://github.com/jax-ml/jax/issues/652",
             "https://github.com/jax-ml/jax/issues/1333",
         ),
+        symptoms=("differs by 1e-7 in float64",),
+        calls=("torch.tensor", "jnp.array", "jax_enable_x64"),
         bugs=("float32_parameters", "dtype_not_passed_on"),
     ),
     Divergence(
@@ -43,6 +45,8 @@ DTYPES = (
             "https://docs.jax.dev/en/latest/jep/9407-type-promotion.html",
             "https://numpy.org/neps/nep-0050-scalar-promotion.html",
         ),
+        symptoms=("differs in the last digits", "inputs differ before the model"),
+        calls=("torch.add", "jnp.add", "np.add"),
         bugs=("float32_constant",),
     ),
     Divergence(
@@ -64,6 +68,8 @@ DTYPES = (
             "https://github.com/numpy/numpy/issues/22305",
             "https://github.com/huggingface/lerobot/pull/3697",
         ),
+        symptoms=("inputs differ before the model",),
+        calls=("torch.tensor", "jnp.array", "np.array", "ToTensor"),
         bugs=("uint8_wraps",),
     ),
     Divergence(
@@ -79,6 +85,8 @@ DTYPES = (
         detect="Scale an input by 1e-40; all of a relative comparison is in such numbers.",
         fix="Compare with an absolute bound that knows of them; do not rely on them.",
         sources=("https://github.com/jax-ml/jax/issues/16200",),
+        symptoms=("differs in the last digits",),
+        calls=("jnp.multiply", "torch.mul"),
     ),
     Divergence(
         name="integer_division_by_zero",
@@ -93,6 +101,8 @@ DTYPES = (
         detect="Ask for an average over nothing, such as a class that does not occur.",
         fix="Divide by `jnp.maximum(count, 1)`.",
         sources=("https://github.com/jax-ml/jax/issues/11990",),
+        symptoms=("an error in one framework only", "accuracy differs"),
+        calls=("torch.floor_divide", "jnp.floor_divide"),
         bugs=("absent_classes_count",),
     ),
     Divergence(
@@ -120,6 +130,11 @@ DTYPES = (
             "https://github.com/jax-ml/jax/issues/12008",
             "https://github.com/typoverflow/flow-rl/pull/12",
         ),
+        symptoms=("differs by 1e-3 on a GPU",),
+        calls=(
+            *("torch.matmul", "jnp.matmul", "jnp.einsum", "nn.Linear", "nnx.Linear", "Dense"),
+            *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
+        ),
         bugs=("tf32_product", "bfloat16_product"),
     ),
     Divergence(
@@ -138,6 +153,8 @@ DTYPES = (
             "https://docs.pytorch.org/docs/stable/notes/cuda.html",
             "https://github.com/pytorch/pytorch/issues/107514",
         ),
+        symptoms=("differs by 1e-3 on a GPU",),
+        calls=("nn.Conv2d", "nnx.Conv", "nn.LSTM", "nn.GRU", "nn.RNN"),
     ),
     Divergence(
         name="jit_rounds_otherwise",
@@ -158,6 +175,8 @@ DTYPES = (
             "https://github.com/jax-ml/jax/pull/12991",
             "https://github.com/jax-ml/jax/issues/22881",
         ),
+        symptoms=("differs in the last digits",),
+        calls=("jax.jit", "nnx.jit"),
     ),
     Divergence(
         name="shifted_softmax",
@@ -186,6 +205,8 @@ DTYPES = (
         fix="Clip what goes into the exponential, `jnp.minimum(scores - largest, 0)`; or scale "
         "the query before the product, which with more than one channel is then computed once.",
         sources=("https://github.com/jax-ml/jax/issues/26147",),
+        symptoms=("NaN under jit", "NaN or infinity"),
+        calls=("F.softmax", "torch.softmax", "jax.nn.softmax", "jax.jit"),
         bugs=("softmax_without_the_shift",),
     ),
     Divergence(
@@ -200,19 +221,7 @@ DTYPES = (
         detect="Compare the compiled function with itself under `jax.disable_jit()`.",
         fix="Write what is meant: `jax.nn.logsumexp` in both cases.",
         sources=("https://github.com/jax-ml/jax/issues/38099",),
-    ),
-    Divergence(
-        name="sum_in_bfloat16",
-        title="NumPy sums bfloat16 in bfloat16",
-        what="PyTorch and JAX sum in float32 and round the result; NumPy, with ml_dtypes, stops at "
-        "256, where adding 1 changes nothing. The sum of 1,000 ones:",
-        pytorch="torch.ones(1000, dtype=torch.bfloat16).sum().float()",
-        jax='jnp.ones(1000, dtype=jnp.bfloat16).sum().astype("float32")',
-        numpy='import ml_dtypes\nnp.ones(1000, dtype=ml_dtypes.bfloat16).sum().astype("float32")',
-        expect=lambda r: r.pytorch == r.jax == 1000 and r.numpy == 256,
-        size=lambda r: f"{r.pytorch:g} against {r.numpy:g}",
-        detect="More than 256 ones.",
-        fix="`array.astype(np.float32).sum()`.",
-        sources=("https://github.com/jax-ml/ml_dtypes/issues/63",),
+        symptoms=("NaN under jit", "NaN or infinity"),
+        calls=("torch.log", "torch.exp", "jnp.log", "jnp.exp", "jax.jit"),
     ),
 )

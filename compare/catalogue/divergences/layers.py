@@ -1,4 +1,4 @@
-"""Divergences of layers: how they keep parameters, how they start, epsilon and variance."""
+"""Divergences of linear layers and activations: how they keep parameters, how they start."""
 
 import numpy as np
 
@@ -20,6 +20,8 @@ LAYERS = (
         detect="A square layer with a weight that is not symmetric.",
         fix="Transpose, never reshape, in one place.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
+        symptoms=("checkpoint loads, outputs differ", "outputs differ by a few percent or more"),
+        calls=("nn.Linear", "nnx.Linear", "Dense"),
         bugs=(
             "kernel_reshaped",
             "kernel_reshaped_on_the_way_out",
@@ -47,6 +49,8 @@ LAYERS = (
             "https://github.com/jax-ml/jax/issues/4862",
             "https://github.com/google/flax/issues/3125",
         ),
+        symptoms=("fresh weights differ", "training drifts"),
+        calls=("nn.Linear", "nnx.Linear", "Dense"),
         bugs=("bias_missing",),
         libraries=("torch", "jax", "flax"),
     ),
@@ -70,51 +74,8 @@ LAYERS = (
             "https://github.com/pytorch/pytorch/issues/166378",
             "https://github.com/pytorch/pytorch/pull/171361",
         ),
-        libraries=("torch", "jax", "flax"),
-    ),
-    Divergence(
-        name="tied_weights",
-        title="load_state_dict(assign=True) unties weights that two layers share",
-        what="It gives each layer a new parameter, and the two differ after the next step. Without "
-        "`assign`, PyTorch copies into the shared parameter, as nnx.update does. Whether two "
-        "layers still share their weight, in PyTorch without and with `assign`:",
-        pytorch="model = nn.Sequential(*(nn.Linear(2, 2, bias=False) for _ in range(2)))\n"
-        "model[1].weight = model[0].weight\n"
-        "kept, shared = model.state_dict(), []\n"
-        "for assign in (False, True):\n"
-        "    model.load_state_dict(kept, assign=assign)\n"
-        "    shared.append(model[0].weight is model[1].weight); result = shared",
-        jax="layers = [nnx.Linear(2, 2, use_bias=False, rngs=nnx.Rngs(0)) for _ in range(2)]\n"
-        "layers[1].kernel = layers[0].kernel\n"
-        "model = nnx.List(layers)\n"
-        "nnx.update(model, jax.tree.map(jnp.copy, nnx.state(model)))\n"
-        "model[0].kernel is model[1].kernel",
-        expect=lambda r: r.pytorch == (True, False) and r.jax is True,
-        size=lambda r: "one parameter became two",
-        detect="Count `model.parameters()` before and after loading.",
-        fix="Load without `assign`, or tie the weights again before the optimiser is made.",
-        sources=(
-            "https://github.com/pytorch/pytorch/issues/188346",
-            "https://github.com/TransformerLensOrg/TransformerLens/issues/1725",
-        ),
-        libraries=("torch", "jax", "flax"),
-    ),
-    Divergence(
-        name="layer_norm",
-        title="LayerNorm adds 1e-5 to the variance in PyTorch, 1e-6 in Flax",
-        what="The smaller the variance of the input, the more it matters. The variance itself is "
-        "computed in another way too: see the entry on E[x²] - E[x]².",
-        pytorch="nn.LayerNorm(2)(torch.tensor([0.0, 0.01]))",
-        jax="nnx.LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([0.0, 0.01]))",
-        expect=lambda r: 0.05 < r.jax[1] / r.pytorch[1] - 1 < 0.4,
-        size=lambda r: f"{r.jax[1] / r.pytorch[1] - 1:.0%} at a deviation of 0.005",
-        detect="Small inputs.",
-        fix="`nnx.LayerNorm(..., epsilon=1e-5)`.",
-        sources=(
-            "https://github.com/facebookresearch/ParlAI/pull/1834",
-            "https://github.com/huggingface/candle/pull/271",
-        ),
-        bugs=("epsilon_in_the_scale",),
+        symptoms=("fresh weights differ", "training drifts"),
+        calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
         libraries=("torch", "jax", "flax"),
     ),
     Divergence(
@@ -131,73 +92,7 @@ LAYERS = (
             "https://github.com/jax-ml/jax/issues/4428",
             "https://github.com/goodfire-ai/spd/issues/624",
         ),
-    ),
-    Divergence(
-        name="batch_norm",
-        title="BatchNorm's momentum m is 1 - m elsewhere, and its variance another",
-        what="momentum=0.1 takes a tenth of the new statistics in PyTorch, nine tenths in Flax. "
-        "PyTorch keeps the variance with n - 1, Flax with n.",
-        pytorch="norm = nn.BatchNorm1d(1, momentum=0.1)\n"
-        "norm(torch.tensor([[0.0], [2.0]]))\nnorm.running_mean, norm.running_var",
-        jax="norm = nnx.BatchNorm(1, momentum=0.1, rngs=nnx.Rngs(0))\n"
-        "norm(jnp.array([[0.0], [2.0]]))\nnorm.mean[...], norm.var[...]",
-        expect=lambda r: bool(
-            np.isclose(r.pytorch, [[0.1], [1.1]]).all() and np.isclose(r.jax, [[0.9], [1.0]]).all()
-        ),
-        size=lambda r: f"running mean {r.pytorch[0][0]:g} against {r.jax[0][0]:g}",
-        detect="The statistics after one batch.",
-        fix="`momentum=1 - m`; scale the variance by n / (n - 1).",
-        sources=(
-            "https://github.com/pytorch/examples/issues/289",
-            "https://github.com/pytorch/pytorch/issues/19902",
-        ),
-        bugs=("unbiased_variance",),
-        libraries=("torch", "jax", "flax"),
-    ),
-    Divergence(
-        name="layer_norm_variance",
-        title="Flax computes the variance of LayerNorm as E[x²] - E[x]²",
-        what="That is one pass instead of two, and where the mean is large beside the deviation "
-        "its digits cancel. A layer's output should have deviation 1; at mean 1,000 and deviation "
-        "0.1 it has, in PyTorch, in Flax, and in Flax without the fast variance:",
-        pytorch="x = np.random.default_rng(0).normal(1000, 0.1, size=(1, 256)).astype('f4')\n"
-        "nn.LayerNorm(256)(torch.tensor(x)).std(correction=0)",
-        jax="x = np.random.default_rng(0).normal(1000, 0.1, size=(1, 256)).astype('f4')\n"
-        "norm = lambda fast: nnx.LayerNorm(256, use_fast_variance=fast, rngs=nnx.Rngs(0))\n"
-        "[norm(fast)(jnp.array(x)).std() for fast in (True, False)]",
-        expect=lambda r: (
-            abs(r.pytorch - 1) < 0.01 and abs(r.jax[0] - 1) > 0.01 and abs(r.jax[1] - 1) < 0.01
-        ),
-        size=lambda r: f"{r.pytorch:.3g} against {r.jax[0]:.3g}",
-        detect="An input whose mean is a hundred times its deviation or more.",
-        fix="`nnx.LayerNorm(..., use_fast_variance=False)`; likewise GroupNorm and BatchNorm.",
-        sources=(
-            "https://github.com/google/flax/issues/1491",
-            "https://github.com/jax-ml/jax/issues/30426",
-        ),
-        libraries=("torch", "jax", "flax"),
-    ),
-    Divergence(
-        name="stored_or_computed",
-        title="dtype is what PyTorch stores in, and what Flax computes in",
-        what="A bfloat16 parameter of PyTorch does not move by updates that are small beside it: "
-        "1 - 0.001 is rounded to 1. Flax keeps `param_dtype`, float32, whatever `dtype` is. After "
-        "100 steps of Adam at rate 0.001, from 1:",
-        pytorch="w = nn.Parameter(torch.ones(1, dtype=torch.bfloat16))\n"
-        "adam = torch.optim.Adam([w], lr=1e-3)\nfor _ in range(100):\n"
-        "    w.grad = torch.ones_like(w)\n    adam.step()\nw.dtype, w.item()",
-        jax="layer = nnx.Linear(1, 1, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))\n"
-        "w, adam = jnp.ones_like(layer.kernel[...]), optax.adam(1e-3)\nstate = adam.init(w)\n"
-        "for _ in range(100):\n"
-        "    step, state = adam.update(jnp.ones_like(w), state); w += step\n"
-        "result = w.dtype, w.item()",
-        expect=lambda r: (
-            r.pytorch == ("bfloat16", 1.0) and r.jax[0] == "float32" and abs(r.jax[1] - 0.9) < 0.01
-        ),
-        size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:.3g}",
-        detect="Print a parameter's dtype, and whether a step changed it.",
-        fix="Keep float32 parameters in PyTorch and compute under `torch.autocast`.",
-        sources=("https://github.com/Physical-Intelligence/openpi/issues/989",),
-        libraries=("torch", "jax", "flax", "optax"),
+        symptoms=("differs in the last digits", "outputs differ by a few percent or more"),
+        calls=("F.gelu", "nn.GELU", "jax.nn.gelu", "nnx.gelu"),
     ),
 )

@@ -5,6 +5,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+# Where the references of the layers are; a page's name follows.
+TORCH_DOCS = "https://docs.pytorch.org/docs/stable/generated/torch."
+FLAX_DOCS = "https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/"
+PORT_GUIDE = "https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html"
+
+# What a reader sees before the cause is known, in the order of the page's index.
+SYMPTOMS = (
+    "differs by 1e-3 on a GPU",
+    "differs by 1e-7 in float64",
+    "differs in the last digits",
+    "LayerNorm or another normalisation slightly off",
+    "outputs differ by a few percent or more",
+    "outputs the same numbers in another order",
+    "shapes differ",
+    "an error in one framework only",
+    "NaN or infinity",
+    "NaN under jit",
+    "another result at each call",
+    "bfloat16 results differ",
+    "mask does the opposite",
+    "loss differs by a factor",
+    "loss the same, gradients not",
+    "training drifts",
+    "fresh weights differ",
+    "accuracy differs",
+    "checkpoint loads, outputs differ",
+    "inputs differ before the model",
+)
+
 
 class Raised(NamedTuple):
     """What a piece of code gives that raises."""
@@ -39,6 +68,8 @@ class Divergence:
     detect: str  # how to see it
     fix: str  # how to mend it
     sources: tuple[str, ...]  # public pages that say so
+    symptoms: tuple[str, ...]  # of SYMPTOMS: what it looks like from outside
+    calls: tuple[str, ...]  # the layers and functions that it concerns, as they are called
     numpy: str = ""
     bugs: tuple[str, ...] = ()  # planted bugs that it leads to
     libraries: tuple[str, ...] = ("torch", "jax")  # distributions whose versions it depends on

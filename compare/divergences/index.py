@@ -1,0 +1,38 @@
+"""The two indexes at the top of docs/divergences.md: by symptom, and by layer or call."""
+
+import re
+from collections.abc import Iterable
+
+from compare.catalogue.divergences import Divergence
+from compare.catalogue.divergences.records import SYMPTOMS
+
+
+def by_symptom(divergences: Iterable[Divergence]) -> dict[str, list[Divergence]]:
+    """Return the divergences of each symptom; those whose first symptom it is come first."""
+    listed = list(divergences)
+    found = {
+        symptom: sorted(
+            (each for each in listed if symptom in each.symptoms),
+            key=lambda each: each.symptoms.index(symptom),
+        )
+        for symptom in SYMPTOMS
+    }
+    return {symptom: shown for symptom, shown in found.items() if shown}
+
+
+def by_call(divergences: Iterable[Divergence]) -> list[tuple[list[str], list[Divergence]]]:
+    """Return groups of calls that have one name in several libraries, each with its divergences."""
+    groups: dict[str, tuple[set[str], list[Divergence]]] = {}
+    for each in divergences:
+        for call in each.calls:
+            calls, shown = groups.setdefault(name_of(call), (set(), []))
+            calls.add(call)
+            if each not in shown:
+                shown.append(each)
+    return [(sorted(groups[name][0]), groups[name][1]) for name in sorted(groups)]
+
+
+def name_of(call: str) -> str:
+    """Return what nn.Conv2d, F.conv1d and nnx.Conv have in common: conv."""
+    last = call.split(".")[-1].replace("_", "").lower()
+    return re.sub(r"\dd$|(?<=.)loss$", "", last)
