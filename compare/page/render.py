@@ -14,12 +14,15 @@ from compare.page.encode import embed_json
 from compare.registry.implementations import display
 
 HERE = Path(__file__).parent
-STYLES = ("vendor/uplot/uPlot.min.css", *(f"static/{n}.css" for n in ("base", "parts", "code")))
+STYLES = (
+    "vendor/uplot/uPlot.min.css",
+    *(f"static/{n}.css" for n in ("base", "parts", "code", "flow")),
+)
 SCRIPTS = tuple(
     f"static/{name}.js"
     for name in (
         *("model", "draw_tensor", "charts", "intermediates", "attention", "attention_view"),
-        *("draw", "bugs", "training", "speed", "start"),
+        *("draw", "flow", "bugs", "training", "speed", "start"),
     )
 )
 UPLOT = "vendor/uplot/uPlot.iife.min.js"

@@ -149,15 +149,21 @@ function drawWithKeys(canvas, drawing, update) {
   });
 }
 
-function paintDrawing(canvas, drawing) {
+// A digit in cells, large enough to mark one of them.
+function paintCells(canvas, levels) {
   canvas.width = SIDE * DRAW_CELL;
   canvas.height = SIDE * DRAW_CELL;
   const context = canvas.getContext("2d");
-  drawing.levels.forEach((level, pixel) => {
+  levels.forEach((level, pixel) => {
     context.fillStyle = `rgb(${level} ${level} ${level})`;
     const [x, y] = [(pixel % SIDE) * DRAW_CELL, Math.floor(pixel / SIDE) * DRAW_CELL];
     context.fillRect(x, y, DRAW_CELL, DRAW_CELL);
   });
+  return context;
+}
+
+function paintDrawing(canvas, drawing) {
+  const context = paintCells(canvas, drawing.levels);
   if (canvas.matches(":focus-visible")) {
     const { row, column, isDown } = drawing.cursor;
     markPixel(context, row * SIDE + column, DRAW_CELL, isDown);

@@ -33,6 +33,7 @@ startTheme();
 startIntermediates(readData("intermediates"));
 const attention = startAttention(readData("model"));
 const drawing = startDraw(attention.model);
+startFlow(attention.model);
 for (const [name, start] of Object.entries({
   training: startTraining,
   speed: startSpeed,

@@ -45,12 +45,12 @@ def test_a_section_whose_data_is_missing_is_left_out(tmp_path: Path):
     run, data = make_run(tmp_path / "run")
     (tmp_path / "docs").mkdir()
     text = write_page(run, data, {}, docs=tmp_path / "docs").read_text()
-    always = ["code", "attention", "draw", "training", "divergences"]
+    always = ["flow", "code", "attention", "draw", "training", "divergences"]
     assert re.findall(r'<section id="(\w+)"', text) == always
     assert re.findall(r'<li><a href="#(\w+)"', text) == always
     docs = make_docs(tmp_path / "full")
     text = write_page(run, data, {}, docs=docs).read_text()
-    everything = ["code", "attention", "draw", "break", "training", "speed", "divergences"]
+    everything = ["flow", "code", "attention", "draw", "break", "training", "speed", "divergences"]
     assert re.findall(r'<section id="(\w+)"', text) == everything
     without = {**MUTANTS, "bugs": {"not_trained": MUTANTS["bugs"]["not_trained"]}}
     (docs / "mutants.json").write_text(json.dumps(without))

@@ -15,21 +15,30 @@ from compare.parity.intermediates import INTERMEDIATES
 from shared.data.load import Dataset
 from shared.training.metrics import STEP_LOSSES
 
-SECTIONS = ("code", "attention", "draw", "break", "training", "speed", "divergences")
+SECTIONS = ("flow", "code", "attention", "draw", "break", "training", "speed", "divergences")
 
 
 def test_every_section_renders_in_silence(watched: Watched):
     page = watched.page
     headings = page.locator("main h2").all_inner_texts()
-    assert headings == ["Code", "Attention", "Draw", "Break it", "Training", "Speed", "Divergences"]
+    assert headings[0] == "From a pixel to the logits"
+    assert headings[1:] == [
+        "Code",
+        "Attention",
+        "Draw",
+        "Break it",
+        "Training",
+        "Speed",
+        "Divergences",
+    ]
     for name in SECTIONS:
         assert page.locator(f"#{name} h2").is_visible()
     drawn = page.evaluate("""() => [...document.querySelectorAll("canvas")].map((canvas) => {
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
         return new Set(new Uint32Array(data.buffer)).size;
     })""")
-    # Pictures, twenty digits, and charts: by level, three of training, five of speed.
-    assert len(drawn) == 1 + 20 + 5 + 2 + 1 + 3 + 5
+    # The flow, pictures, twenty digits, and charts: by level, three of training, five of speed.
+    assert len(drawn) == 7 + 1 + 20 + 5 + 2 + 1 + 3 + 5
     assert min(drawn) >= 2, "a canvas is blank"
     levels = page.evaluate(
         "[...document.querySelectorAll('h1,h2,h3,h4')].map((h) => +h.tagName[1])"

@@ -1,17 +1,20 @@
 """The model in the page is the model: its attention and its probabilities are NumPy's."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PACKAGES
 from page_browser import Watched
 from page_runs import NAMES, make_run
 
 import numpy_reference
 from compare.page.command import write_page
 from compare.page.model_data import choose_digits
+from compare.parity.capture import capture_intermediates
 from compare.parity.intermediates import Batch, bound_intermediates
 from shared.data.load import Dataset, Split
 from shared.data.normalization import fit_normalization, normalize
@@ -165,3 +168,44 @@ def assert_probabilities(page: Any, params: dict[str, np.ndarray], data: Dataset
         np.testing.assert_allclose(found["probabilities"], expected, rtol=relative)
     texts = page.locator(".probabilities .number").all_inner_texts()
     assert texts == [f"{100 * share:.1f} %" for share in found["probabilities"]]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_flow_shows_numpys_numbers(browser: Any, tmp_path: Path, channels: int):
+    run, data = make_run(tmp_path / "run", num_channels=channels)
+    opened = Watched(browser, write_page(run, data, {}, docs=tmp_path), width=390)
+    page, digit = opened.page, 7
+    page.locator("select[name=flow-digit]").select_option(str(digit))
+    pixel = int(choose_digits(data.test).pixels[digit].argmax()) - 28
+    page.locator("canvas.flow-digit").press("ArrowUp")
+    params, _ = load_params(run / f"{NAMES[0]}-best.safetensors")
+    image = choose_digits(data.test).images[digit : digit + 1].astype(np.float64)
+    model = numpy_reference.from_params(params, "vectorized", "float64")
+    seen = capture_intermediates(numpy_reference, model, image)
+    seen = {name: values[0] for name, values in seen.items()}
+    best = int(seen["scores"][pixel].argmax())
+    logits = model(image)[0]
+    row = int(logits.argmax())
+    terms = seen["attended"][pixel] * params["out.weight"][row].reshape(784, channels)[pixel]
+    shown = {
+        "query": seen["query"][pixel],
+        "key": seen["key"][best],
+        "scores": [seen["scores"][pixel, best]],
+        "weights": [seen["weights"][pixel, best]],
+        "value": seen["value"][best],
+        "attended": seen["attended"][pixel],
+        "logits": [terms.sum(), params["out.bias"][row], logits[row]],
+    }
+    for name, numbers in shown.items():
+        text = page.locator(f"[data-of-flow={name}]").inner_text()
+        found = [float(each) for each in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text)]
+        for number in numbers:
+            assert any(each == pytest.approx(number, rel=6e-3) for each in found), (name, text)
+    bars = page.locator(".flow-bars .number").all_inner_texts()
+    assert [float(each) for each in bars] == pytest.approx(logits.tolist(), abs=0.0051)
+    assert page.locator("select[name=flow-output]").input_value() == str(row)
+    for name in PACKAGES:
+        page.locator(f"input[name=flow-framework][value={name}]").check(force=True)
+        lines = [each for each in page.locator(".flow [data-of]").all() if each.is_visible()]
+        assert [each.get_attribute("data-of") for each in lines] == [name] * 7
+    opened.close()
