@@ -83,5 +83,5 @@ class Divergence:
 
 def anchor_of(heading: str) -> str:
     """Return the link to a heading of docs/divergences.md, as GitHub makes it."""
-    kept = re.sub(r"[^\w\- ]", "", heading.lower())
+    kept = re.sub(r"[^\w\- ]|[²³¹]", "", heading.lower())  # \w has superscripts, GitHub's does not
     return "#" + kept.replace(" ", "-")
