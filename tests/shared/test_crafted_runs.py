@@ -92,7 +92,7 @@ def edit_line(path: Path, **changes: object) -> None:
 
 def round_final(path: Path) -> None:
     params, metadata = load_params(path)
-    save_params(path, {key: array.astype("float16") for key, array in params.items()}, metadata)
+    save_params(path, {key: array.astype("float64") for key, array in params.items()}, metadata)
 
 
 def spoil_losses(path: Path) -> None:

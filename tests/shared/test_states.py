@@ -100,7 +100,6 @@ def test_a_checkpoint_of_another_header_says_what_is_wrong(checkpoint: Path, hea
         ("F8_E5M2", [1], 1),
         ("F8_E4M3", [1], 1),
         ("F4", [2], 1),
-        ("BF16", [1], 2),
         ("F32", [1] * 65, 4),
         ("F32", [0, 2**62, 8], 0),
     ],

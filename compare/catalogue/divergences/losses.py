@@ -70,7 +70,11 @@ LOSSES = (
         size=lambda r: f"{r.pytorch[0]:.3g} against {r.jax[0]:.3g}",
         detect="The first step.",
         fix="`optax.rmsprop(rate, decay=0.99, eps_in_sqrt=False)`.",
-        sources=(TORCH_DOCS + "optim.RMSprop.html", OPTAX_OPTIMIZERS),
+        sources=(
+            "https://github.com/google-deepmind/optax/issues/532",
+            TORCH_DOCS + "optim.RMSprop.html",
+            OPTAX_OPTIMIZERS,
+        ),
         symptoms=("training drifts", "loss the same, gradients not"),
         calls=("torch.optim.RMSprop", "optax.rmsprop"),
         libraries=("torch", "jax", "optax"),

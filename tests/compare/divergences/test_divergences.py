@@ -207,6 +207,14 @@ def test_every_link_within_the_page_and_the_project_resolves():
             assert (DOCS / link).resolve().is_file(), link
 
 
+def test_every_link_of_the_diagnosis_leads_to_an_entry():
+    anchors = {anchor_of(divergence.title).removeprefix("#") for divergence in DIVERGENCES}
+    sources = (DOCS.parent / "compare" / "diagnose").rglob("*.py")
+    links = {link for path in sources for link in re.findall(r"\{DOCS\}([\w-]+)", path.read_text())}
+    assert "true-keeps-in-one-call-and-masks-out-in-the-other" in links
+    assert links <= anchors
+
+
 def mutants_of(ratio: float | None, caught_by: list[str]) -> dict[str, Any]:
     bug = MUTANTS["bugs"]["not_trained"] | {
         "error_ratios": {"intermediates": ratio},
