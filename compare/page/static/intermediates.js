@@ -53,6 +53,7 @@ function showIntermediate(section, intermediate) {
   set("shape", intermediate.shape.length ? intermediate.shape.join(" × ") : "a single number");
   set("axes", intermediate.axes.join(", "));
   set("range", intermediate.low === intermediate.high ? say(intermediate.low, 5) : `${say(intermediate.low, 4)} to ${say(intermediate.high, 4)}`);
+  set("legend", legendOf(intermediate));
   showPicture(section.querySelector("[data-of-intermediate=picture]"), intermediate);
   showErrors(section.querySelector("[data-of-intermediate=errors]"), intermediate);
 }
@@ -67,6 +68,13 @@ const TEXTS_OF = {
   logits: "One number for each digit: a linear layer reads the attended image.",
   loss: "How surprising the true digit is, in nats: minus the log of its probability.",
 };
+
+function legendOf({ picture, values }) {
+  if (!picture) return values.length > 1 ? "a bar for each digit, to the right of the line if positive" : "none: one number";
+  const [rows, columns] = picture.shape;
+  const axes = rows === columns && rows > SIDE ? "a row for each query, a column for each key" : "one image for each channel";
+  return `${axes}; the darkest is the smallest value, the brightest the largest`;
+}
 
 function showPicture(place, intermediate) {
   place.replaceChildren();

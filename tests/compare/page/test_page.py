@@ -157,6 +157,15 @@ def test_every_divergence_is_whole_in_the_page_and_every_link_works(tmp_path: Pa
     assert {link for link in links if not link.startswith("https://")} <= {f"#{i}" for i in ids}
 
 
+def test_the_accuracies_that_the_page_quotes_are_those_of_the_results():
+    template = (HERE / "templates" / "attention.html.j2").read_text()
+    results = (HERE.parents[1] / "docs" / "results.md").read_text()
+    quoted = re.findall(r"\d\d\.\d\d %", template)
+    assert len(quoted) == 2
+    sentence = "the model reaches **{}** of the test images and its last layer alone **{}**"
+    assert sentence.format(*quoted) in results
+
+
 def test_another_mutants_file_is_one_sentence(tmp_path: Path):
     run, data = make_run(tmp_path / "run")
     docs = make_docs(tmp_path / "docs")

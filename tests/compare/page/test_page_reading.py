@@ -89,8 +89,8 @@ def test_weights_of_another_run_are_refused(tmp_path: Path):
     save_params(run / "jax-best.safetensors", draw_params(3, 0))
     with pytest.raises(UserError, match="784 pixels, 3 channels and 10 outputs"):
         read_run(run)
-    save_params(run / "jax-best.safetensors", draw_params(1, 0, "float16"))
-    with pytest.raises(UserError, match=r"is in float16, but the run's .* float32: they are not"):
+    save_params(run / "jax-best.safetensors", draw_params(1, 0, "float64"))
+    with pytest.raises(UserError, match=r"is in float64, but the run's .* float32: they are not"):
         read_run(run)
     (run / "jax-best.safetensors").unlink()
     with pytest.raises(UserError, match=r"There is no checkpoint .*jax-best"):
