@@ -165,3 +165,7 @@ def loss_and_gradients(
     with computing_in(model.K.dtype.name):
         loss, gradients = differentiate(model, *to_batch(model, images, labels))
         return loss.item(), to_params(nnx.merge(nnx.graphdef(model), gradients))
+
+
+if __name__ == "__main__":
+    raise SystemExit("This file defines training and runs none: run `python -m jax_impl`.")

@@ -134,3 +134,7 @@ def loss_and_gradients(
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(loss, parameters)
     return loss.item(), dict(zip(names, map(to_numpy, gradients), strict=True))
+
+
+if __name__ == "__main__":
+    raise SystemExit("This file defines training and runs none: run `python -m pytorch_impl`.")

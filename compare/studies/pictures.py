@@ -36,8 +36,9 @@ class PicturesConfig:
     """The run folder whose weights are shown."""
     implementation: str = "pytorch"
     """Whose weights of that run to take."""
-    docs: Path = Path("docs")
-    """The folder to write into; its bench.json is what the figure of speed is drawn from."""
+    docs: Path | None = None
+    """Write into this folder, such as docs, and draw the figure of speed from its bench.json too;
+    without it, the pictures are written into the run folder."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -55,14 +56,15 @@ def main(args: Sequence[str]) -> int:
     console = make_console()
     checkpoint = config.run / f"{config.implementation}-best.safetensors"
     params, _ = load_params(checkpoint)
-    make_folder(config.docs)
+    folder = config.docs or config.run
+    make_folder(folder)
     digits = load_data(num_channels=len(params["K"])).test
-    save(draw_attention(params, digits), config.docs / "attention.png")
-    figure = config.docs / "trace.png"
+    save(draw_attention(params, digits), folder / "attention.png")
+    figure = folder / "trace.png"
     status = trace.main(["--checkpoint", str(checkpoint), "--figure", str(figure)])
-    written = [config.docs / "attention.png", figure]
-    if (bench := config.docs / "bench.json").exists():
-        written += save_bench_figure(config.docs / "bench.png", read_bench(bench).rows)
+    written = [folder / "attention.png", figure]
+    if (bench := folder / "bench.json").exists():
+        written += save_bench_figure(folder / "bench.png", read_bench(bench).rows)
     console.print(f"Pictures: {', '.join(map(str, written))}")
     return status
 

@@ -126,7 +126,7 @@ def _train_and_test(
     data = load_config_data(config)
     check_before_training(implementation, config, data)
     check_has_checkpoint(config, name)
-    run = RunFolder(config, name)
+    run = RunFolder(config, name, latest=f"latest-{name}")  # `latest` is a comparison
     try:
         with explaining_out_of_memory(config):
             _train_and_report(trainer, name, config, data, run, console)

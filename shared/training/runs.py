@@ -64,14 +64,14 @@ def config_to_json(config: Config) -> dict[str, Any]:
 class RunFolder:
     """The folder of one run: every file in it is whole at any moment, and one process writes."""
 
-    def __init__(self, config: Config, name: str) -> None:
-        """Create `<runs_dir>/<time>-<name>/`, or open the folder of the run that is resumed."""
+    def __init__(self, config: Config, name: str, latest: str = "latest") -> None:
+        """Create `<runs_dir>/<time>-<name>/`, with a link `latest`, or open the one resumed."""
         self.config = config
         self.epochs: dict[str, list[Epoch]] = {}
         self._lines: list[EpochLine | TestLine] = []
         self._step_losses: dict[str, np.ndarray] = {}
         if config.resume is None:
-            self.path = _create(config.runs_dir, name)
+            self.path = _create(config.runs_dir, name, latest)
         else:
             self.path = find_folder(config.resume)
         self._lock = _lock(self.path)  # let go of with this object, or with the process
@@ -245,17 +245,17 @@ def _epoch_of(line: EpochLine | TestLine) -> int:
     return line.epoch if isinstance(line, EpochLine) else sys.maxsize
 
 
-def _create(runs_dir: Path, name: str) -> Path:
-    """Create a run folder and point `latest` at it."""
+def _create(runs_dir: Path, name: str, latest: str) -> Path:
+    """Create a run folder and point the link `latest` at it."""
     if Path(name).name != name:
         raise UserError(bad_option("name", repr(name), "a name without a folder"))
-    stem, latest = f"{datetime.now():%Y%m%d-%H%M%S}-{name}", runs_dir / "latest"
+    stem, link = f"{datetime.now():%Y%m%d-%H%M%S}-{name}", runs_dir / latest
     try:
-        if latest.exists() and not latest.is_symlink():
-            raise UserError(f"{latest} is to be a link to the newest run, and is none: rename it.")
+        if link.exists() and not link.is_symlink():
+            raise UserError(f"{link} is to be a link to the newest run, and is none: rename it.")
         runs_dir.mkdir(parents=True, exist_ok=True)
         path = _create_new_folder(runs_dir, stem)
-        _point_latest(runs_dir, path.name)
+        _point(link, path.name)
     except OSError as error:
         raise UserError(
             f"Could not create a run folder in {runs_dir}: {error.strerror}; "
@@ -292,9 +292,9 @@ def _create_new_folder(runs_dir: Path, stem: str) -> Path:
     raise UserError(f"{runs_dir} holds a thousand runs named {stem}: remove some.")
 
 
-def _point_latest(runs_dir: Path, target: str) -> None:
-    """Make the symbolic link `latest` point at `target`, without a moment in which it is gone."""
-    temporary = runs_dir / f".latest-{os.getpid()}"
+def _point(link: Path, target: str) -> None:
+    """Make a symbolic link point at `target`, without a moment in which it is gone."""
+    temporary = link.with_name(f".{link.name}-{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
-    os.replace(temporary, runs_dir / "latest")
+    os.replace(temporary, link)

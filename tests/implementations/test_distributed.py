@@ -180,7 +180,7 @@ def test_a_process_that_is_killed_or_stopped_ends_the_run_with_a_sentence(
         assert process.returncode != 0
         assert re.search(says, errors), errors
         assert not any(Path(f"/proc/{other}").exists() for other in others)
-        load_params(tmp_path / "runs" / "latest" / f"{name}-final.safetensors")
+        load_params(tmp_path / "runs" / f"latest-{name}" / f"{name}-final.safetensors")
     finally:
         process.kill()
         process.communicate()

@@ -2,6 +2,8 @@
 
 import ast
 import difflib
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,6 +57,16 @@ def test_at_least_65_percent_of_the_lines_of_two_models_are_the_same(one: str, o
     )
     blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
     assert sum(block.size for block in blocks) / max(len(a), len(b)) >= 0.65
+
+
+@pytest.mark.parametrize("name", ["pytorch", "jax"])
+def test_a_file_that_is_run_by_itself_says_what_to_run(name: str):
+    import_or_skip(name)
+    command = [sys.executable, str(path_of(name, "train"))]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 1
+    assert f"run `python -m {PACKAGES[name]}`" in ran.stderr
 
 
 @pytest.mark.parametrize("name", PACKAGES)

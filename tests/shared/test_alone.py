@@ -66,7 +66,7 @@ def test_every_epoch_is_validated_on_its_split_and_the_test_split_is_tested(
     monkeypatch.setattr(alone, "draw_config_params", lambda config: PROBLEM.params)
     options = ["--epochs", "2", "--batch-size", "5", "--num-channels", "3"]
     assert alone.train_alone(STUB, STUB, "stub", options) == 0
-    lines = (tmp_path / "runs" / "latest" / "metrics.jsonl").read_text().splitlines()
+    lines = (tmp_path / "runs" / "latest-stub" / "metrics.jsonl").read_text().splitlines()
     *epochs, tested = map(json.loads, lines)
     assert [line["train_loss"] for line in epochs] == [TRAIN, TRAIN]
     assert [line["val_loss"] for line in epochs] == [VALIDATION, VALIDATION]

@@ -126,8 +126,8 @@ def test_an_implementation_trains_alone_as_it_does_beside_the_other(
     assert "bits" in process.stdout
     assert "test (parameters of epoch 1):" in process.stdout
     alone, beside = (
-        load_params(home / "runs" / "latest" / f"{name}-best.safetensors")[0]
-        for home in (tmp_path, folder)
+        load_params(home / "runs" / latest / f"{name}-best.safetensors")[0]
+        for home, latest in ((tmp_path, f"latest-{name}"), (folder, "latest"))
     )
     assert {key: array.tobytes() for key, array in alone.items()} == {
         key: array.tobytes() for key, array in beside.items()
@@ -268,7 +268,7 @@ def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
         # Whoever started the tests in the background has it ignored, and all that they start too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    weights = tmp_path / "runs" / "latest" / "pytorch-final.safetensors"
+    weights = tmp_path / "runs" / "latest-pytorch" / "pytorch-final.safetensors"
     deadline = time.monotonic() + 100
     while not weights.exists() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -134,6 +134,7 @@ def test_the_cache_prepared_twice_at_once_is_prepared_once(tmp_path: Path, monke
         digits = Digits(np.ones((3, 784), np.uint8), np.arange(3))
         return {"train": digits, "test": digits}
 
+    monkeypatch.setattr(mnist, "check_reachable", lambda: None)
     monkeypatch.setattr(mnist, "read_through_tfds", prepare)
     monkeypatch.delenv("MNIST_DIR", raising=False)
     path = tmp_path / "cache" / "mnist.npz"
@@ -229,6 +230,13 @@ def test_a_clock_that_goes_backwards_makes_no_run_another(tmp_path: Path, monkey
         assert find_folder(tmp_path / "latest") == folders[-1]
     names = ["20300101-120000-jax", "20290101-120000-jax", "20300101-120000-jax-2"]
     assert [folder.name for folder in folders] == names
+
+
+def test_a_run_of_one_kind_leaves_the_latest_of_another(tmp_path: Path):
+    compared = RunFolder(replace(CONFIG, runs_dir=tmp_path), "compare")
+    alone = RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax", latest="latest-jax")
+    assert find_folder(tmp_path / "latest") == compared.path
+    assert find_folder(tmp_path / "latest-jax") == alone.path
 
 
 def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):

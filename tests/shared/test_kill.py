@@ -73,13 +73,13 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[str, Path]:
     import_or_skip(request.param)
     folder = tmp_path_factory.mktemp(request.param)
     finish(f"{request.param}_impl", *OPTIONS, cwd=folder)
-    return request.param, folder / "runs" / "latest"
+    return request.param, folder / "runs" / f"latest-{request.param}"
 
 
 def interrupt(name: str, args: tuple[str, ...], kind: signal.Signals, cwd: Path, wait: float):
     """Send a signal so many seconds after a training's first checkpoint."""
     process = begin(f"{name}_impl", *args, cwd=cwd)
-    run = cwd / "runs" / "latest"
+    run = cwd / "runs" / f"latest-{name}"
     before = newest_change(run, name)
     wait_for(lambda: newest_change(run, name) > before, process)
     time.sleep(wait)
@@ -90,7 +90,7 @@ def interrupt(name: str, args: tuple[str, ...], kind: signal.Signals, cwd: Path,
 @pytest.mark.soak
 def test_stopped_and_killed_at_random_moments_it_ends_the_same(whole, tmp_path: Path):
     name, expected = whole
-    rng, run = random.Random(name), tmp_path / "runs" / "latest"
+    rng, run = random.Random(name), tmp_path / "runs" / f"latest-{name}"
     losses = read_step_losses(expected)[name]
     process, _, err = interrupt(name, OPTIONS, signal.SIGTERM, tmp_path, wait=0.05)
     assert process.returncode == 143, err

@@ -62,6 +62,16 @@ def test_one_command_draws_them_all_and_times_nothing(tmp_path: Path, monkeypatc
         main([str(run), "--implementation", "tinygrad", "--docs", str(docs)])
 
 
+def test_without_docs_the_pictures_stand_beside_the_run(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(pictures.trace, "main", lambda _: 0)
+    monkeypatch.chdir(tmp_path)
+    run, _ = make_run(tmp_path / "run")
+    (tmp_path / "docs").mkdir()
+    assert main([str(run)]) == 0
+    assert (run / "attention.png").exists()
+    assert list((tmp_path / "docs").iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["attention.png", "trace.png", "bench.png"])
 def test_the_docs_have_their_pictures(name: str):
     assert (DOCS / name).read_bytes().startswith(b"\x89PNG")
