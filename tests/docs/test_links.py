@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from compare.catalogue.divergences.records import anchor_of
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
@@ -14,7 +16,7 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub makes of a page's headings, and those set by hand."""
     text = page.read_text()
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    made = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
+    made = {anchor_of(title).removeprefix("#") for title in headings}
     return made | set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
 
 
