@@ -23,7 +23,9 @@ from shared.files import check_writable, write_json
 class DiagnoseConfig:
     """Which two programs to hold against each other, and on what."""
 
-    programs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    programs: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="LEFT RIGHT")
+    ] = ()
     """Two of file.py:function. Each function takes no arguments and returns what is to be called,
     holding its parameters: a torch.nn.Module, an nnx.Module, or a function of arrays of PyTorch,
     JAX or NumPy."""
