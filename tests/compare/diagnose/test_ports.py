@@ -23,6 +23,7 @@ def outliers(rng: np.random.Generator, array: np.ndarray) -> np.ndarray:
 
 KINDS: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
     "normal": lambda rng, array: array,
+    "small": lambda rng, array: array / 4,
     "near 0": lambda rng, array: 1e-6 * array,
     "near 1000": lambda rng, array: 1000 + array,
     "outliers": outliers,
@@ -72,7 +73,8 @@ def test_a_port_is_judged_and_a_bug_is_placed(port: Port):
 def test_no_false_alarm_over_200_seeds_of_every_kind_of_input(number: int):
     """The seeds are spread over the ports: each kind of input meets 200 of them."""
     port = RIGHT[number]
-    for kind in ("normal",) if port.name in MODERATE else KINDS:
+    kinds = ["small"] if port.name in MODERATE else [kind for kind in KINDS if kind != "small"]
+    for kind in kinds:
         for seed in range(number, SEEDS, len(RIGHT)):
             report = diagnose(port.left(), port.right(), *inputs_of(port, seed, kind))
             assert report.verdict == "same function", f"{kind}, seed {seed}\n{report}"

@@ -57,9 +57,15 @@ def in_a_folder(tmp_path_factory, source: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> dict[str, subprocess.CompletedProcess]:
-    """Run the commands at the page's end, on all of its code."""
-    return run_all(COMMANDS, in_a_folder(tmp_path_factory, f"{FORWARD}\n\n{TRAINING}"))
+def reader(tmp_path_factory) -> Path:
+    """Return a folder with all of the page's code."""
+    return in_a_folder(tmp_path_factory, f"{FORWARD}\n\n{TRAINING}")
+
+
+@pytest.fixture(scope="module")
+def results(reader: Path) -> dict[str, subprocess.CompletedProcess]:
+    """Run the commands at the page's end."""
+    return run_all(COMMANDS, reader)
 
 
 @pytest.mark.parametrize("name", ["trace", "run", "bench", "pytest"])
@@ -77,10 +83,11 @@ def test_every_step_of_the_example_is_seen_and_right(results):
     assert not any(re.search(r"│\s+-\s+│", row) for row in rows), "an intermediate was not seen"
 
 
-def test_the_example_trains_as_pytorch_does(results):
-    out = results["run"].stdout
-    assert "Parity holds" in out
-    row = next(line for line in out.splitlines() if "pytorch against mlx_attention" in line)
+def test_the_example_trains_as_pytorch_does(results, reader: Path):
+    assert "Parity holds" in results["run"].stdout
+    (report,) = (reader / "runs").glob("*-compare/report.txt")
+    rows = report.read_text().splitlines()
+    row = next(line for line in rows if "pytorch against mlx_attention" in line)
     assert float(row.split("│")[3]) < 1e-14
 
 
