@@ -109,7 +109,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp(request.param)
     out = finish(torchrun(2, f"{request.param}_impl", *OPTIONS, cwd=folder))
     assert out.count(f"epoch 1/{EPOCHS}: training") == 1, "only process 0 prints"
-    (run,) = (folder / "runs").glob(f"*-{request.param}")  # and only process 0 writes
+    (run,) = (folder / "runs").glob(f"2*-{request.param}")  # and only process 0 writes
     return request.param, run
 
 

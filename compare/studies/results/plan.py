@@ -103,7 +103,7 @@ class Planned:
 
     def find_run(self, runs: Path) -> Path | None:
         """Find its run folder, if it was ever begun."""
-        found = sorted(path.parent for path in self.home(runs).glob("*-*/config.json"))
+        found = sorted(path.parent for path in self.home(runs).glob("[0-9]*-*/config.json"))
         return found[-1] if found else None
 
     def is_finished(self, folder: Path | None) -> bool:
