@@ -13,7 +13,7 @@ from compare.diagnose.observed import (
     observe,
     pair_outputs,
 )
-from compare.diagnose.params import explain_params, mark_params, params_of
+from compare.diagnose.params import explain_params, mark_params
 from compare.diagnose.parting import Parting, find_parting
 from compare.diagnose.replay import find_further
 from compare.diagnose.report import Output, Report, Verdict
@@ -207,8 +207,8 @@ class Judgement:
             for side in sides
         ]
         for side in sides:
-            mark_params(side.values, params_of(side.side))
-        params = [[p.array for p in params_of(side.side)] for side in sides]
+            mark_params(side.values, side.params)
+        params = [[p.array for p in side.params] for side in sides]
         return find_parting(
             self.left.values,
             self.right.values,
@@ -240,7 +240,9 @@ class Judgement:
                 verdict, sentence = (
                     ("float32 within float64", said) if said else (verdict, sentence)
                 )
-        hints += explain_params(self.left.side, self.right.side)
+        hints += explain_params(
+            self.left.side, self.right.side, self.left.params, self.right.params
+        )
         return verdict, sentence, hints
 
     def _say_float32(self, gap: float, noise: float, *, is_explained: bool) -> str | None:

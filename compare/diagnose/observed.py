@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from compare.diagnose.execute import Inputs, Ran, Side, run
+from compare.diagnose.params import Param, params_of
 from compare.look.match import tolerance
 from compare.look.values import FLOAT32_U, Store, Value, apart
 from compare.registry.third_party import say_error
@@ -31,6 +33,11 @@ class Observed:
         if twin is None or twin.shape != value.shape:
             return FLOAT32_U
         return max(apart(value.array, twin.array), FLOAT32_U)
+
+    @cached_property
+    def params(self) -> list[Param]:
+        """What the program holds: sorting a hundred million numbers takes seconds."""
+        return params_of(self.side)
 
     @property
     def values(self) -> list[Value]:

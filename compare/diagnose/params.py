@@ -21,6 +21,7 @@ class Param:
     name: str
     array: np.ndarray
     signature: np.ndarray
+    source: int = 0  # the id of the program's own array
 
     def is_equal(self, other: "Param", allowed: float = FLOAT32_U) -> bool:
         """Whether the sorted numbers agree to float32's rounding."""
@@ -39,7 +40,7 @@ def params_of(side: Side) -> list[Param]:
         values = to_numpy(array)
         if values is not None:
             name = names.get(id(array), f"array {number} of its parameters")
-            found.append(Param(name, values, signature_of(values)))
+            found.append(Param(name, values, signature_of(values), id(array)))
     return found
 
 
@@ -83,9 +84,10 @@ def mark_params(values: Sequence[Value], params: Sequence[Param]) -> None:
             value.is_param = any(param.is_equal(seen) for param in params)
 
 
-def explain_params(left: Side, right: Side) -> list[str]:
+def explain_params(
+    left: Side, right: Side, ours: Sequence[Param], theirs: Sequence[Param]
+) -> list[str]:
     """Return what the parameters themselves say: one that only the other side has rounded."""
-    ours, theirs = params_of(left), params_of(right)
     groups = group_params(ours, theirs)
     lonely = [ours[place] for places, equal in groups if not equal for place in places]
     taken = {n for _, equal in groups for n in equal}

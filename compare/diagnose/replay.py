@@ -17,7 +17,7 @@ from compare.diagnose.parting import Parting
 from compare.look.hooks import modules_of
 from compare.look.match import aligned, layout_of, tolerance
 from compare.look.rebuild import arrays_of, rebuild
-from compare.look.values import Value, apart, signature_of, to_numpy
+from compare.look.values import Value, apart, to_numpy
 from compare.look.watch import leaves
 
 MOST = 200  # modules of either side that are tried
@@ -72,11 +72,16 @@ def _paths(value: Value) -> list[str]:
 
 def _parts(observed: Any) -> list[_Part]:
     parts = []
+    known = {param.source: param.signature for param in observed.params}
     modules = modules_of(observed.side.program, observed.side.framework)
     for path, module in list(modules.items())[:MOST]:
-        held = arrays_of(module)
-        arrays = [array for array in map(to_numpy, held) if array is not None]
-        signatures = sorted((signature_of(a) for a in arrays), key=lambda s: (len(s), *s[-2:]))
+        found = [known.get(id(array)) for array in arrays_of(module)]
+        signatures = sorted(
+            (signature for signature in found if signature is not None),
+            key=lambda s: (len(s), *s[-2:]),
+        )
+        if len(signatures) < len(found):
+            continue
         if signatures and callable(module):
             parts.append(_Part(path, module, tuple(signatures)))
     return parts

@@ -34,7 +34,7 @@ def arrays_of(program: Any) -> list[Any]:
         held.append(array)
         return array
 
-    rebuild(program, keep)
+    _Rebuilder(keep, copies=False).of(program)
     return held
 
 
@@ -79,8 +79,9 @@ def names_loaded(code: types.CodeType, operation: str) -> frozenset[str]:
 
 
 class _Rebuilder:
-    def __init__(self, change: Change):
+    def __init__(self, change: Change, *, copies: bool = True):
         self.change = change
+        self.copies = copies  # or modules of PyTorch are only looked through
         self.done: dict[int, Any] = {}
         self.kept: list[Any] = []  # or an id might come to be another object's
 
@@ -121,7 +122,8 @@ class _Rebuilder:
 
     def _of_torch(self, module: Any) -> Any:
         torch = sys.modules["torch"]
-        twin = copy.deepcopy(getattr(module, "_orig_mod", module))  # torch.compile holds its own
+        twin = getattr(module, "_orig_mod", module)  # torch.compile holds its own
+        twin = copy.deepcopy(twin) if self.copies else twin
         for part in twin.modules():
             for name, array in part._parameters.items():
                 if array is not None and array.is_floating_point():
@@ -129,12 +131,17 @@ class _Rebuilder:
                     if not isinstance(changed, torch.nn.Parameter):
                         changed = torch.nn.Parameter(changed, requires_grad=array.requires_grad)
                         self.done[id(array)] = changed  # tied parameters stay tied
-                    part._parameters[name] = changed
+                    if self.copies:
+                        part._parameters[name] = changed
             for name, array in part._buffers.items():
-                part._buffers[name] = self.of(array)
+                changed = self.of(array)
+                if self.copies:
+                    part._buffers[name] = changed
             for name, attribute in list(vars(part).items()):
                 if is_array(attribute):
-                    object.__setattr__(part, name, self.of(attribute))
+                    changed = self.of(attribute)
+                    if self.copies:
+                        object.__setattr__(part, name, changed)
         return twin
 
     def _of_function(self, function: types.FunctionType) -> Any:
