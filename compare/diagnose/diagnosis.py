@@ -138,7 +138,7 @@ class Judgement:
             else:
                 return (
                     "bug",
-                    f"in float64 it does not shrink as rounding does: {_say_sizes(output)}",
+                    f"in float64 it does not shrink as rounding does: {output.say_gaps()}",
                 )
         if orders:
             return "other order", f"{', '.join(orders)} holds the same numbers in another order"
@@ -157,7 +157,7 @@ class Judgement:
             if side.side.framework == "jax" and (said := self._compiled(side)):
                 return "only compiled", said
         return "same function", (
-            f"{_say_sizes(worst)}; from its own float64 the left is {worst.left_noise:.1e} and "
+            f"{worst.say_gaps()}; from its own float64 the left is {worst.left_noise:.1e} and "
             f"the right {worst.right_noise:.1e}"
         )
 
@@ -293,9 +293,3 @@ def _say_plain(array: np.ndarray) -> list[str]:
     if np.isnan(array).all():
         return ["is NaN in float64"]
     return [f"is {array.flat[0]:.6g} everywhere"] if array.size > 1 and not np.ptp(array) else []
-
-
-def _say_sizes(output: Output) -> str:
-    """Say how far an output is apart in both dtypes."""
-    gaps = f"{output.float64:.1e} apart in float64, {output.float32:.1e} in float32"
-    return f"{output.name} is {gaps}"

@@ -41,6 +41,11 @@ class Output:
     left_noise: float
     right_noise: float
 
+    def say_gaps(self) -> str:
+        """Return how far apart it is in both dtypes, in words."""
+        gaps = f"{self.float64:.1e} apart in float64, {self.float32:.1e} in float32"
+        return f"{self.name} is {gaps}"
+
 
 @dataclass(frozen=True)
 class Row:
