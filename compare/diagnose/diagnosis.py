@@ -19,7 +19,7 @@ from compare.diagnose.replay import find_further
 from compare.diagnose.report import Output, Report, Verdict
 from compare.diagnose.rows import list_rows
 from compare.diagnose.suspects.recognise import explain, explain_noise
-from compare.look.match import layout_of, match_values, tolerance
+from compare.look.match import layout_of, match_values, squeeze, tolerance
 from compare.look.values import FLOAT32_U, Store, Value, apart
 
 LESS_EXACT = 8.0  # times as far from its own float64 as the other side: said, and looked into
@@ -73,8 +73,8 @@ class Judgement:
         return Output(
             ours,
             (left64.shape, right64.shape),
-            _apart(left64, right64),
-            _apart(left32, right32),
+            apart(squeeze(left64), squeeze(right64)),
+            apart(squeeze(left32), squeeze(right32)),
             *noises,
         )
 
@@ -271,12 +271,6 @@ class Judgement:
                     end = f": {why}" if why else ""
                     return f"{said}; it loses it first in {worse}{end}"
         return said
-
-
-def _apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Return how far two arrays are apart, axes of size 1 aside."""
-    a, b = (x.reshape([n for n in x.shape if n != 1]) for x in (a, b))
-    return apart(a, b)
 
 
 def _layout(a: np.ndarray, b: np.ndarray, allowed: float) -> str | None:

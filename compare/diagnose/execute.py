@@ -4,7 +4,7 @@ import inspect
 import random
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +15,11 @@ from compare.look.hooks import looking
 from compare.look.rebuild import (
     arrays_of,
     globals_used,
-    is_array,
     is_floating,
     is_instance,
     names_loaded,
     rebuild,
 )
-from compare.look.sources import is_users_file
 from compare.look.values import Store, to_numpy
 from compare.look.watch import Look, leaves
 from shared.errors import UserError
@@ -146,10 +144,10 @@ def run(
         args = {name: input_for(array, dtype, side.framework) for name, array in inputs.items()}
         call = bind(program, args)
         if compiled:
-            return Ran(output_arrays(_compile(program, args)))
+            return Ran(output_arrays(_compile(program, args).items()))
         if store is None:
             with _eager(side.framework):
-                return Ran(output_arrays(call()))
+                return Ran(output_arrays(leaves(call(), "output")))
         seen = Look(store, look)
         for name, value in args.items():
             seen.see("input", name, "input", value)
@@ -157,7 +155,7 @@ def run(
             out = call()
         seen.see("output", "output", "output", out, list(seen.values.values())[-1:])
         seen.put_together()
-        return Ran(output_arrays(out), seen)
+        return Ran(output_arrays(leaves(out, "output")), seen)
 
 
 @contextmanager
@@ -208,32 +206,34 @@ def cast(array: Any, dtype: str, framework: str) -> Any:
 def input_for(array: np.ndarray, dtype: str, framework: str) -> Any:
     """Return an input as an array of a framework: floats in a dtype, whole numbers as they are."""
     value = cast(array, dtype, "numpy") if is_floating(array) else array.copy()
+    return held_by(value, framework)
+
+
+def held_by(array: np.ndarray, framework: str) -> Any:
+    """Return a NumPy array as one of a framework."""
     if framework == "torch":
-        return sys.modules["torch"].from_numpy(np.array(value))
-    if framework == "jax":
-        return sys.modules["jax"].numpy.asarray(value)
-    return value
+        return sys.modules["torch"].from_numpy(np.array(array))
+    return sys.modules["jax"].numpy.asarray(array) if framework == "jax" else array
 
 
-def split_inputs(program: Any, names: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
-    """Return the names of the inputs, and whether the program takes them by these names."""
+def _takes_by_name(program: Any, names: Iterable[str]) -> bool:
+    """Tell whether the inputs' names are those of the program's arguments."""
     try:
         parameters = inspect.signature(getattr(program, "forward", program)).parameters
     except (TypeError, ValueError):
-        return tuple(names), False
-    return tuple(names), all(name in parameters for name in names)
+        return False
+    return all(name in parameters for name in names)
 
 
 def bind(program: Any, args: Mapping[str, Any]) -> Any:
     """Return the call of a program with its inputs, by name where it takes them by name."""
-    _, by_name = split_inputs(program, args)
-    if by_name:
+    if _takes_by_name(program, args):
         return lambda: program(**args)
     return lambda: program(*args.values())
 
 
-def _compile(program: Any, args: Mapping[str, Any]) -> Any:
-    """Run a program of JAX's as one compiled one, its parameters as arguments of it."""
+def _compile(program: Any, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a program of JAX's as one compiled one, its parameters as arguments; outputs by path."""
     jax = sys.modules["jax"]
     held = arrays_of(program)
 
@@ -242,25 +242,11 @@ def _compile(program: Any, args: Mapping[str, Any]) -> Any:
         out = bind(rebuild(program, lambda _: next(following)), given)()
         return dict(leaves(out, "output"))
 
-    return jax.jit(whole)(held, dict(args))
+    found: dict[str, Any] = jax.jit(whole)(held, dict(args))
+    return found
 
 
-def output_arrays(out: Any) -> dict[str, np.ndarray]:
-    """Return the arrays of an output by their paths, in float64."""
-    found = (
-        out
-        if isinstance(out, dict) and all(k.startswith("output") for k in map(str, out))
-        else None
-    )
-    arrays = {}
-    for path, leaf in found.items() if found is not None else leaves(out, "output"):
-        array = to_numpy(leaf)
-        if array is not None:
-            arrays[path] = array
-    return arrays
-
-
-def is_users_code(program: Any) -> bool:
-    """Tell whether Python can look at the code of a program."""
-    code = getattr(getattr(program, "__func__", program), "__code__", None)
-    return code is None or is_users_file(code.co_filename) or is_array(program)
+def output_arrays(found: Iterable[tuple[str, Any]]) -> dict[str, np.ndarray]:
+    """Return the leaves of an output by their paths, in float64."""
+    arrays = ((path, to_numpy(leaf)) for path, leaf in found)
+    return {path: array for path, array in arrays if array is not None}

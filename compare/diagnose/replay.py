@@ -5,14 +5,13 @@ right that holds the same parameters as one of the left can be given the input t
 had.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from compare.diagnose.execute import cast, computing
+from compare.diagnose.execute import cast, computing, held_by
 from compare.diagnose.parting import Parting
 from compare.look.hooks import modules_of
 from compare.look.match import aligned, layout_of, tolerance
@@ -102,7 +101,7 @@ def _replay(
     try:
         with computing(framework, "float64", 0):
             module = rebuild(theirs.module, lambda a: cast(a, "float64", framework))
-            out = to_numpy(next(leaves(module(_held(array, framework))))[1])
+            out = to_numpy(next(leaves(module(held_by(array, framework))))[1])
     except Exception:  # it wants more than one input, or integers
         return None
     if out is None or out.size != gave.size:
@@ -133,9 +132,3 @@ def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
             else None
         )
     return array.transpose([array.shape.index(size) for size in shape])
-
-
-def _held(array: np.ndarray, framework: str) -> Any:
-    if framework == "torch":
-        return sys.modules["torch"].from_numpy(np.array(array))
-    return sys.modules["jax"].numpy.asarray(array) if framework == "jax" else array

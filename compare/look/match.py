@@ -12,7 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
-from compare.look.values import FLOAT32_U, HALFWAY, Value, apart
+from compare.look.values import FLOAT32_U, HALFWAY, Value, apart, scale_of
 
 MOST_CANDIDATES = 12  # of one signature that are compared number by number
 SAMPLE = 97  # numbers that are compared before whole arrays are
@@ -107,7 +107,7 @@ class _Index:
 
 def layout_of(a: np.ndarray, b: np.ndarray, allowed: float) -> str:
     """Return how two arrays of the same numbers are arranged: see Match.layout."""
-    a, b = _squeeze(a), _squeeze(b)
+    a, b = squeeze(a), squeeze(b)
     if a.shape == b.shape:
         if apart(a, b) <= allowed:
             return "same"
@@ -122,14 +122,15 @@ def layout_of(a: np.ndarray, b: np.ndarray, allowed: float) -> str:
 
 def aligned(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     """Return `b` with its axes moved so that it is nearest to `a`; None if no shape fits."""
-    a_shape = _squeeze(a).shape
-    fits = [turn for turn in _turns(_squeeze(b)) if turn.shape == a_shape]
+    a_shape = squeeze(a).shape
+    fits = [turn for turn in _turns(squeeze(b)) if turn.shape == a_shape]
     if fits:
-        return min(fits, key=lambda turn: apart(_squeeze(a), turn)).reshape(a.shape)
+        return min(fits, key=lambda turn: apart(squeeze(a), turn)).reshape(a.shape)
     return b.reshape(a.shape) if a.size == b.size else None
 
 
-def _squeeze(array: np.ndarray) -> np.ndarray:
+def squeeze(array: np.ndarray) -> np.ndarray:
+    """Return an array without its axes of size 1."""
     return array.reshape([size for size in array.shape if size != 1])
 
 
@@ -142,7 +143,7 @@ def _turns(array: np.ndarray) -> Iterator[np.ndarray]:
 def _is_reshaped(a: np.ndarray, b: np.ndarray, allowed: float) -> bool:
     """Tell whether moving axes and then splitting or merging them makes one of the other."""
     sample = np.unique(np.linspace(0, a.size - 1, SAMPLE).astype(np.int64))
-    scale = max(float(np.abs(x[np.isfinite(x)]).max(initial=0)) for x in (a, b))
+    scale = max(scale_of(a), scale_of(b))
     others = [(turn, _take(turn, sample)) for turn in _turns(b)]
     for turn in _turns(a):
         some = _take(turn, sample)
