@@ -54,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [sys.executable, "-m", *command, "--site-dir", str(site)],
         cwd=ROOT,
-        env=os.environ | {"RUN": str(run), "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"SITE_RUN": str(run), "PYTHONPATH": str(ROOT)},
         check=True,
         timeout=300,
     )
