@@ -10,15 +10,15 @@ JAX_ATTENTION = "https://docs.jax.dev/en/latest/_autosummary/jax.nn.dot_product_
 ATTENTION = (
     Divergence(
         name="softmax_axis",
-        title="Without an axis torch's softmax takes the first of three",
-        what="`F.softmax(x)` warns, and takes axis 0 of three axes (1 of two): the batch. JAX "
-        "takes the last.",
+        title="Without an axis, torch's softmax uses axis 0 of three",
+        what="Without `dim`, `F.softmax` warns and uses axis 0 of three axes, which is the batch, "
+        "or axis 1 of two. JAX uses the last axis.",
         pytorch="F.softmax(torch.zeros(2, 3, 4))[0, 0, 0]",
         jax="jax.nn.softmax(jnp.zeros((2, 3, 4)))[0, 0, 0]",
         expect=lambda r: r.pytorch == 1 / 2 and r.jax == 1 / 4,
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        detect="Sum the weights of a row: they must be 1.",
-        fix="Name the axis: `dim=-1`, `axis=-1`.",
+        detect="Sum the weights of each row. The sum must be 1.",
+        fix="Set the axis explicitly: `dim=-1`, `axis=-1`.",
         sources=("https://github.com/PetrochukM/PyTorch-NLP/issues/2",),
         symptoms=("outputs differ by a few percent or more",),
         calls=("F.softmax", "torch.softmax", "jax.nn.softmax"),
@@ -26,30 +26,31 @@ ATTENTION = (
     ),
     Divergence(
         name="attention_axes",
-        title="The built-in attention calls want their axes in another order",
-        what="PyTorch: [batch, heads, steps, channels]. JAX: [batch, steps, heads, channels]. With "
-        "as many heads as steps, or one of either, the shape does not tell.",
+        title="The built-in attention calls expect different axis orders",
+        what="PyTorch expects [batch, heads, steps, channels], JAX expects [batch, steps, heads, "
+        "channels]. The shape does not show a mistake if both axes have the same size.",
         pytorch="x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]\n"
         "F.scaled_dot_product_attention(x, x, x).flatten()",
         jax="x = jnp.array([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]\n"
         "jax.nn.dot_product_attention(x, x, x).flatten()",
         expect=lambda r: r.pytorch.shape == r.jax.shape and not np.allclose(r.pytorch, r.jax),
         size=lambda r: f"up to {np.abs(r.pytorch / r.jax - 1).max():.0%}",
-        detect="Distinct primes for every axis, so that no swap fits.",
-        fix="`x.swapaxes(1, 2)` on the way in and out.",
+        detect="Use a different prime number as the size of every axis, so that a wrong order "
+        "raises an error.",
+        fix="Call `x.swapaxes(1, 2)` before and after the call.",
         sources=(SDPA, JAX_ATTENTION),
         symptoms=(
             "outputs differ by a few percent or more",
-            "outputs the same numbers in another order",
+            "outputs have the same numbers in another order",
         ),
         calls=("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
         bugs=("heads_and_steps_swapped",),
     ),
     Divergence(
         name="attention_in_float64",
-        title="jax.nn.dot_product_attention takes its softmax in float32",
-        what="Whatever the dtype of its inputs: given float64, the result says float64 and is "
-        "exact to some seven digits.",
+        title="jax.nn.dot_product_attention computes its softmax in float32",
+        what="This does not depend on the input dtype. With float64 inputs the result has the "
+        "dtype float64, but only about seven digits are exact.",
         pytorch="x = torch.tensor(np.random.default_rng(0).normal(size=(5, 3)))[None, None]\n"
         "right = (x @ x.mT / 3**0.5).softmax(dim=-1) @ x\n"
         "found = F.scaled_dot_product_attention(x, x, x)\n"
@@ -65,8 +66,8 @@ ATTENTION = (
             and 1e-10 < r.jax[1] < 1e-5
         ),
         size=lambda r: f"{r.jax[1]:.1g} against {r.pytorch[1]:.1g}",
-        detect="A float64 run that is off by some 1e-8.",
-        fix="`flax.linen.dot_product_attention` keeps float64; or write it out.",
+        detect="A float64 run has errors of about 1e-8.",
+        fix="Use `flax.linen.dot_product_attention`, which keeps float64, or write the formula.",
         sources=(
             "https://github.com/jax-ml/jax/pull/21371",
             "https://github.com/jax-ml/jax/issues/37422",
@@ -77,8 +78,9 @@ ATTENTION = (
     ),
     Divergence(
         name="masked_row",
-        title="A row that is masked altogether is 0, a mean, or NaN",
-        what="PyTorch's call gives 0, JAX's the mean of all values, and a softmax by hand NaN.",
+        title="A fully masked row gives 0, a mean, or NaN",
+        what="If a query may attend to no key, PyTorch's call returns 0 and JAX's the mean of all "
+        "values. A hand-written softmax returns NaN.",
         pytorch="q = torch.ones(1, 1, 2, 1)\n"
         "v = torch.tensor([1.0, 3.0])[None, None, :, None]\n"
         "mask = torch.tensor([[True, True], [False, False]])\n"
@@ -94,21 +96,22 @@ ATTENTION = (
             r.pytorch[1] == 0 and bool(np.isclose(r.jax[1], 2)) and bool(np.isnan(r.numpy).all())
         ),
         size=lambda r: f"{r.pytorch[1]:g}, {r.jax[1]:g} and {r.numpy[0]:g}",
-        detect="A sample that is all padding.",
-        fix="Leave such rows out of whatever is computed from them.",
+        detect="Test with a sample that consists of padding only.",
+        fix="Exclude such rows from later computations.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/103963",
             "https://github.com/pytorch/pytorch/pull/131060",
         ),
-        symptoms=("NaN or infinity", "mask does the opposite"),
+        symptoms=("NaN or infinity", "a mask has the opposite effect"),
         calls=("F.scaled_dot_product_attention", "jax.nn.dot_product_attention", "F.softmax"),
         bugs=("nan_made_zero",),
     ),
     Divergence(
         name="mask_polarity",
         title="True keeps in one call and masks out in the other",
-        what="In scaled_dot_product_attention and in JAX a True takes part; in "
-        "nn.MultiheadAttention it is masked out. Here the second of two keys is False.",
+        what="In scaled_dot_product_attention and in JAX, True means that a key takes part. In "
+        "nn.MultiheadAttention, True means that it is masked out. In this example the second of "
+        "two keys is False.",
         pytorch="attend = nn.MultiheadAttention(1, 1, batch_first=True)\n"
         "x = torch.ones(1, 2, 1)\n"
         "mask = torch.tensor([[True, False], [True, False]])\n"
@@ -120,13 +123,13 @@ ATTENTION = (
         size=lambda r: (
             f"weights {r.pytorch[0]:g}, {r.pytorch[1]:g} against {r.jax[0]:g}, {r.jax[1]:g}"
         ),
-        detect="A mask of one key.",
-        fix="`~mask` between the two.",
+        detect="Mask a single key and look at its weight.",
+        fix="Convert with `~mask`.",
         sources=(
             SDPA,
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html",
         ),
-        symptoms=("mask does the opposite",),
+        symptoms=("a mask has the opposite effect",),
         calls=(
             *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
             *("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
@@ -135,22 +138,22 @@ ATTENTION = (
     ),
     Divergence(
         name="dropout_of_a_function",
-        title="eval() does not reach a function",
-        what="scaled_dot_product_attention drops whatever `dropout_p` says, also in a model that "
-        "is in evaluation mode. JAX's call has no dropout at all.",
+        title="eval() does not switch off dropout in a function call",
+        what="scaled_dot_product_attention always uses its argument `dropout_p`, even if the "
+        "model is in evaluation mode. JAX's call has no dropout.",
         pytorch="torch.manual_seed(0)\nx = torch.ones(1, 1, 4, 1)\n"
         "with torch.inference_mode():\n"
         "    result = F.scaled_dot_product_attention(x, x, x, dropout_p=0.5).flatten()",
         jax="x = jnp.ones((1, 4, 1, 1))\njax.nn.dot_product_attention(x, x, x).flatten()",
         expect=lambda r: bool(np.allclose(r.jax, 1) and not np.allclose(r.pytorch, 1)),
         size=lambda r: f"up to {np.abs(r.pytorch - 1).max():.0%}",
-        detect="Evaluate twice: the results must be the same.",
-        fix="`dropout_p=self.p if self.training else 0.0`.",
+        detect="Evaluate twice. The results must be equal.",
+        fix="Pass `dropout_p=self.p if self.training else 0.0`.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/124464",
             "https://github.com/huggingface/pytorch-image-models/pull/1978",
         ),
-        symptoms=("another result at each call", "accuracy differs"),
+        symptoms=("the result changes from call to call", "accuracy differs"),
         calls=(
             *("F.scaled_dot_product_attention", "F.dropout", "nn.Dropout"),
             "jax.nn.dot_product_attention",
@@ -159,9 +162,10 @@ ATTENTION = (
     ),
     Divergence(
         name="mask_of_numbers",
-        title="A mask of 0.0 and 1.0 is added in PyTorch, and yes or no in Flax",
-        what="PyTorch adds a mask of numbers to the scores; nnx takes what is not 0 for yes; "
-        "jax.nn refuses it. The weight of a key that 0.0 should hide:",
+        title="PyTorch adds a mask of 0.0 and 1.0 to the scores, Flax reads it as booleans",
+        what="PyTorch adds a floating-point mask to the scores. Flax NNX reads every nonzero "
+        "number as True. jax.nn raises an error. The example shows the weight of a key that the "
+        "value 0.0 should hide:",
         pytorch="q = np.random.default_rng(0).normal(size=(1, 1, 3, 2)).astype('f4')\n"
         "q = torch.tensor(q)  # [batch, heads, steps, channels]\n"
         "v, mask = torch.tensor([[0.0, 0], [0, 0], [1, 0]]), torch.tensor([[1.0, 1.0, 0.0]] * 3)\n"
@@ -174,10 +178,10 @@ ATTENTION = (
         "nnx.dot_product_attention(q, q, v, mask=mask)[0, 0, 0, 0]",
         expect=lambda r: r.pytorch[0] > 0.01 and r.pytorch[1] == 0 and r.jax < 1e-6,
         size=lambda r: f"{r.pytorch[0]:.2g} against {r.jax:g}",
-        detect="Change a masked key: the output must stay.",
-        fix="Masks of bool, in every framework.",
+        detect="Change a masked key. The output must not change.",
+        fix="Use boolean masks in every framework.",
         sources=("https://github.com/pytorch/pytorch/issues/163026",),
-        symptoms=("mask does the opposite",),
+        symptoms=("a mask has the opposite effect",),
         calls=(
             *("F.scaled_dot_product_attention", "nn.MultiheadAttention"),
             *("nnx.dot_product_attention", "nnx.MultiHeadAttention"),
