@@ -1,4 +1,4 @@
-"""A program observed: run in float64 and in float32, with all that was seen on the way."""
+"""An observed program: run in float64 and in float32, with all arrays that it computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Observed:
     float32: Ran
 
     def noise(self, value: Value) -> float:
-        """Return how far an array in float32 is from float64, relative; float32's own at least."""
+        """Return the relative error of an array in float32; at least float32's rounding."""
         look32 = self.float32.look
         assert look32 is not None
         if value.pieces:
@@ -36,12 +36,12 @@ class Observed:
 
     @cached_property
     def params(self) -> list[Param]:
-        """What the program holds: sorting a hundred million numbers takes seconds."""
+        """The parameters of the program, cached: sorting 100 million numbers takes seconds."""
         return params_of(self.side)
 
     @property
     def values(self) -> list[Value]:
-        """All that was seen in float64, in the order of computing."""
+        """All arrays seen in float64, in the order they were computed."""
         assert self.float64.look is not None
         return sorted(self.float64.look.values.values(), key=lambda value: value.order)
 
@@ -51,7 +51,7 @@ class CannotTell(Exception):  # noqa: N818  it is a verdict
 
 
 def observe(side: Side, inputs: Inputs, look: tuple[str, ...]) -> Observed:
-    """Run a side in both dtypes, and look at all that it computes."""
+    """Run a side in both dtypes and observe all that it computes."""
     try:
         in32 = run(side, inputs, "float32", store=Store(), look=look)
     except Exception as error:

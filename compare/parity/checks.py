@@ -1,9 +1,9 @@
-"""The checks of parity: what every implementation, form, dtype and device must do.
+"""The parity checks that every implementation, form, dtype and device must pass.
 
-Each check is a function that puts a case to small problems, drawn from a seed, and yields its
-comparisons; whoever asks decides what a failure means. The tests ask it of every case, the planted
-bugs (compare/mutants) are caught by it, and an implementation from outside is put to the same. What
-is allowed is in compare/expected/bounds.py; there is no other tolerance, except for a trajectory.
+Each check is a function that runs a case on small problems, drawn from a seed, and yields
+comparisons; the caller decides what a failure means. The tests run them on every case, they must
+catch the planted bugs (compare/mutants), and third-party implementations must pass them too. The
+tolerances are the bounds of compare/expected/bounds.py; the only other one is that of a trajectory.
 """
 
 from collections.abc import Callable
@@ -38,21 +38,21 @@ from compare.parity.training import (
 
 @dataclass(frozen=True)
 class Check:
-    """One check: its name, what it says, and how it is put to a case."""
+    """A check: its name, its claim, and the function that runs it."""
 
     name: str
     says: str
     check: Callable[[Case, ModuleType, int], Comparisons]
-    needs: str = "evaluate"  # the function of an implementation that it is about
-    dtypes: tuple[str, ...] = ("float32", "float64")  # in which it can be put
+    needs: str = "evaluate"  # the function of an implementation that it checks
+    dtypes: tuple[str, ...] = ("float32", "float64")  # that it can check
 
     def put(self, case: Case, implementation: ModuleType, seed: int = 0) -> list[Comparison]:
-        """Put the check to a case; an implementation that raises has failed, and says how."""
+        """Run the check on a case; an implementation that raises has failed, with its message."""
         comparisons: list[Comparison] = []
         try:
-            with np.errstate(all="ignore"):  # infinities and NaN are judged, not told of
+            with np.errstate(all="ignore"):  # infinities and NaN are judged, not warned about
                 comparisons += self.check(case, implementation, seed)
-        except Exception as error:  # whatever it is: it is an answer
+        except Exception as error:  # any exception is a result
             said = f"{type(error).__name__}: {error}".split("\n")[0]
             comparisons.append(must(f"{self.name} raises {said}", str(case), False))
         return comparisons
@@ -66,7 +66,7 @@ CHECKS = (
     ),
     Check(
         "logits",
-        "the logits of `evaluate` are within their bound since the start",
+        "the logits of `evaluate` are within the bound accumulated since the start",
         check_logits,
     ),
     Check(
@@ -87,13 +87,13 @@ CHECKS = (
     ),
     Check(
         "adam",
-        "a few steps of training are Adam by hand in float64, parameters and both moments",
+        "a few training steps equal Adam by hand in float64, in parameters and both moments",
         check_adam,
         needs="Training",
     ),
     Check(
         "trajectory",
-        "500 float64 steps of training stay with the same training in NumPy",
+        "500 training steps in float64 stay close to the same training in NumPy",
         check_trajectory,
         needs="Training",
         dtypes=("float64",),
@@ -106,20 +106,20 @@ CHECKS = (
     ),
     Check(
         "copies",
-        "what is done to the data and the parameters after training began changes nothing",
+        "changing the data or the parameters after training began changes nothing",
         check_copies,
         needs="Training",
     ),
     Check(
         "resume",
-        "training in two pieces, stopped within an epoch, is training in one",
+        "training that is stopped within an epoch and resumed equals training in one piece",
         check_resume,
         needs="Training",
         dtypes=("float64",),
     ),
     Check(
         "repeat",
-        "a model that is asked twice for its loss and gradients gives the same twice",
+        "computing a model's loss and gradients twice gives the same result",
         check_repeat,
         needs="loss_and_gradients",
     ),
@@ -130,12 +130,12 @@ CHECKS = (
     ),
     Check(
         "inputs",
-        "huge scores stay finite, NaN shows, and numbers too small to be normal are kept",
+        "huge scores stay finite, NaN stays visible, and subnormal numbers are kept",
         check_inputs,
     ),
     Check(
         "threads",
-        "two threads that evaluate at once get what each gets alone",
+        "two threads that evaluate at once get the same results as each alone",
         check_threads,
     ),
     Check(
@@ -145,10 +145,10 @@ CHECKS = (
     ),
 )
 
-# All that is checked, by name: also of what no implementation has a part in.
+# All checks by name, including those of code that no implementation contains.
 CHECKED = {check.name: check.says for check in CHECKS} | {
-    "comparator": "the comparator fails what is wrong, whatever its kind, and passes what is right",
-    "data": "pixels, labels, statistics and first parameters are what `shared` says they are",
-    "saved": "what is saved, resumed and kept as best is what was trained, in every process",
-    "reports": "times, rates, medians, ratios and bits are what NumPy makes of the same numbers",
+    "comparator": "the comparator rejects every kind of wrong result, and accepts right ones",
+    "data": "pixels, labels, statistics and initial parameters are what `shared` documents",
+    "saved": "saved, resumed and best parameters are the trained ones, in every process",
+    "reports": "times, rates, medians, ratios and bits are as NumPy computes them",
 }
