@@ -146,7 +146,7 @@ def test_what_is_no_label_of_each_image_is_refused_alike(implementation, kind: s
             ({"batch_size": size}, f"The batch size is {size}: give a whole number, 1 or more")
             for size in (0, -1, 2.0, None)
         ),
-        ({"accuracy": "weighted"}, "accuracy 'weighted' is not known here: choose micro or macro"),
+        ({"accuracy": "weighted"}, "accuracy 'weighted' is unknown: choose micro or macro"),
     ],
 )
 def test_an_evaluation_that_there_is_none_of_is_refused(

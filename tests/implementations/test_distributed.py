@@ -201,7 +201,7 @@ def listen_somewhere() -> socket.socket:
     ("batch_size", "says"),
     [
         (15, "The batch size is 15, which 2 devices cannot share evenly"),
-        (16, "Process 0 of 2 has not met the others at 127.0.0.1, port "),
+        (16, "Process 0 of 2 could not connect to the others at 127.0.0.1, port "),
     ],
     ids=["uneven share", "port in use"],
 )
@@ -239,8 +239,8 @@ def test_sigterm_to_torchrun_saves_what_any_number_of_processes_can_resume(
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     stopped = re.search(
-        rf"Stopped by SIGTERM: {name} stands after (\d+) steps of epoch ([23]), and all is saved; "
-        r"go on with --resume (\S+)\n",
+        rf"Stopped by SIGTERM after (\d+) steps of epoch ([23]) of {name}\. The state is saved; "
+        r"continue with --resume (\S+)\n",
         errors,
     )
     assert stopped, errors

@@ -133,10 +133,10 @@ def test_what_is_no_dict_of_parameters_is_refused_alike(implementation, params: 
     [
         (
             {"attention": "flash"},
-            "attention 'flash' is not known here: choose looped or vectorized",
+            "attention 'flash' is unknown: choose looped or vectorized",
         ),
         *(
-            ({"dtype": dtype}, f"dtype '{dtype}' is not known here: choose float32 or float64")
+            ({"dtype": dtype}, f"dtype '{dtype}' is unknown: choose float32 or float64")
             for dtype in ("int32", "complex64", "float16", "float31")
         ),
         ({"device": "gpu"}, "'gpu'.*(choose cpu or cuda|use --device cpu)"),
@@ -150,7 +150,7 @@ def test_a_model_that_there_is_none_of_is_refused(implementation, options: dict,
 
 def test_numpy_has_no_builtin_form_and_no_gpu():
     numpy_reference = import_or_skip("numpy")
-    with pytest.raises(UserError, match="attention 'builtin' is not known here"):
+    with pytest.raises(UserError, match="attention 'builtin' is unknown"):
         numpy_reference.from_params(make_problem().params, attention="builtin")
     with pytest.raises(UserError, match="CPU alone"):
         numpy_reference.from_params(make_problem().params, device="cuda")

@@ -220,7 +220,7 @@ def test_the_command_says_that_all_hold_and_keeps_what_it_found(tmp_path: Path, 
     args = ["--implementations", "numpy", "--images", "1", "--num-channels", "1"]
     files = ["--json", str(tmp_path / "trace.json"), "--figure", str(tmp_path / "trace.png")]
     assert main([*args, *files]) == 0
-    assert "Every intermediate is within what rounding allows" in capsys.readouterr().out
+    assert "Every intermediate is within its rounding bound" in capsys.readouterr().out
     found = json.loads((tmp_path / "trace.json").read_text())
     assert found["passed"] is True
     assert len(found["cases"]) == 8  # four forms, two dtypes

@@ -159,9 +159,7 @@ def test_a_loss_that_becomes_nan_stops_training_and_says_where(
     with pytest.raises(UserError) as raised:
         finish(trainer, name, config)
     assert f"is NaN or infinite from step {first} of epoch 1 on" in str(raised.value)
-    assert re.search(
-        r"the first of the parameters to be so, after step \d, is \w", str(raised.value)
-    )
+    assert re.search(r"the first such parameter, after step \d, is \w", str(raised.value))
     assert "try a lower --learning-rate" in str(raised.value)
     (run,) = tmp_path.glob("2*")
     state = load_state(checkpoint_path(run, name))
@@ -188,7 +186,7 @@ def test_the_parameter_that_becomes_nan_first_is_named(tmp_path: Path):
     with pytest.raises(UserError) as raised:
         finish(SimpleNamespace(Training=Training), "it", make_config(tmp_path, checkpoint_every=4))
     assert "the loss is NaN or infinite from step 3 of epoch 1 on" in str(raised.value)
-    assert "the first of the parameters to be so, after step 2, is V." in str(raised.value)
+    assert "the first such parameter, after step 2, is V." in str(raised.value)
 
 
 def out_of_memory(name: str) -> Exception:
@@ -241,7 +239,7 @@ def test_a_run_of_one_kind_leaves_the_latest_of_another(tmp_path: Path):
 
 def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):
     (tmp_path / "latest").symlink_to("gone")
-    with pytest.raises(UserError, match=r"latest points to .*gone, which is gone: name a run"):
+    with pytest.raises(UserError, match=r"latest points to .*gone, which does not exist: give"):
         find_folder(tmp_path / "latest")
     run = RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax")
     assert find_folder(tmp_path / "latest") == run.path
@@ -250,7 +248,9 @@ def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
 def test_a_latest_that_is_no_link_is_left_alone(make, tmp_path: Path):
     make(tmp_path / "latest")
-    with pytest.raises(UserError, match=r"latest is to be a link to .*, and is none: rename it"):
+    with pytest.raises(
+        UserError, match=r"latest should be a link to .*, and is not one: rename it"
+    ):
         RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax")
     assert [path.name for path in tmp_path.iterdir()] == ["latest"]
 
@@ -258,7 +258,7 @@ def test_a_latest_that_is_no_link_is_left_alone(make, tmp_path: Path):
 def test_a_run_that_is_not_there_or_holds_nothing_is_a_sentence(tmp_path: Path):
     with pytest.raises(UserError, match="There is no run folder"):
         resumed_config(Config, tmp_path / "gone", None)
-    with pytest.raises(UserError, match="holds no checkpoint to go on from"):
+    with pytest.raises(UserError, match="holds no checkpoint to continue from"):
         resumed_config(Config, tmp_path, None)
 
 

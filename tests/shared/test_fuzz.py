@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_never_read_as_another(read, data: st.DataObject
 def test_any_header_of_a_checkpoint(header: object, tmp_path: Path):
     path = tmp_path / "file.safetensors"
     save_arrays(path, PARAMS, {KEY: json.dumps(header)})
-    with pytest.raises(UserError, match="is none of a training"):
+    with pytest.raises(UserError, match="is not a training checkpoint"):
         load_state(path)
 
 

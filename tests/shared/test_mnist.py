@@ -152,7 +152,7 @@ def test_a_flipped_bit_anywhere_in_the_cache_is_found_or_harmless(small_cache: P
 
 def test_a_cache_that_is_a_pipe_is_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "mnist.npz")
-    with pytest.raises(UserError, match=r"cannot be read \(it is no regular file\): delete it"):
+    with pytest.raises(UserError, match=r"cannot be read \(it is not a regular file\): delete it"):
         read_cache(tmp_path / "mnist.npz")
 
 

@@ -61,7 +61,9 @@ def test_a_command_for_one_process_is_refused_in_several(args: list[str], monkey
 
 def test_what_a_library_raises_while_processes_meet_is_one_sentence():
     process = find_process(ENVIRONMENT)
-    expected = r"^Process 3 of 4 has not met the others at 10\.0\.0\.1, port 14750 \(in use\): "
+    expected = (
+        r"^Process 3 of 4 could not connect to the others at 10\.0\.0\.1, port 14750 \(in use\): "
+    )
     with pytest.raises(UserError, match=expected), meeting(process, 14750):
         raise RuntimeError("in use.\nC++ stack")
     with pytest.raises(ValueError, match="a bug"), meeting(process, 14750):

@@ -132,7 +132,7 @@ def test_the_checkpoint_before_the_newest_is_kept(uninterrupted, tmp_path: Path)
     assert saved.adam.step == 4
     assert problem is not None
     assert str(newest) in problem
-    assert "Going on from the one before it" in problem
+    assert "Continuing from the one before it" in problem
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
@@ -199,7 +199,7 @@ def test_what_a_folder_names_is_not_run_or_written(uninterrupted, tmp_path: Path
     resumed = resumed_config(RunConfig, path, None)
     assert resumed == replace(RunConfig(), **settings_of(resumed), resume=path)
     assert (resumed.implementation, resumed.json) == ((), None)
-    with pytest.raises(UserError, match=r"--implementation is \(\): give \('evil',\), as the run"):
+    with pytest.raises(UserError, match=r"--implementation is \(\): give \('evil',\), as in the run"):
         check_unchanged(resumed)
 
 

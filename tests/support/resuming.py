@@ -49,7 +49,7 @@ def start(module: ModuleType, name: str, config: Config, stop_after: int = -1):
 def interrupt(module: ModuleType, name: str, config: Config, steps: int) -> Path:
     """Train so many steps, stop, and let go of the folder."""
     run, training = start(module, name, config, stop_after=steps)
-    with pytest.raises(Stopped, match=r"all is saved; go on with --resume"):
+    with pytest.raises(Stopped, match=r"The state is saved; continue with --resume"):
         list(training)
     return run.path
 

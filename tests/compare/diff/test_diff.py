@@ -195,9 +195,9 @@ sys.exit(f"imported: {imported}" if imported else status)
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (("--file", "x.py"), "error: file 'x.py' is not known here: choose blocks.py or"),
-        (("--file", "../setup.py"), "error: file '../setup.py' is not known here: choose"),
-        (("--file", "eager.py"), "error: Only jax_impl/eager.py is there: nothing can be laid"),
+        (("--file", "x.py"), "error: file 'x.py' is unknown: choose blocks.py or"),
+        (("--file", "../setup.py"), "error: file '../setup.py' is unknown: choose"),
+        (("--file", "eager.py"), "error: Only jax_impl/eager.py has it: there is nothing"),
         (
             ("--form", "vectorized", "--file", "train.py"),
             "no form 'vectorized': --form is for model.py and forms.py.",

@@ -82,8 +82,8 @@ def test_a_bug_that_is_not_caught_is_told_of():
 
 def test_a_false_alarm_is_told_of():
     assert say_false_alarms({"intermediates": 0.9, "logits": math.nan, "loss": 1.1}) == [
-        "Correct code does not meet the check logits: nan of its bound.",
-        "Correct code does not meet the check loss: 1.1 of its bound.",
+        "Correct code fails the check logits: nan times its bound.",
+        "Correct code fails the check loss: 1.1 times its bound.",
     ]
 
 
@@ -139,7 +139,7 @@ def test_what_a_process_of_the_pool_compiles_another_finds(tmp_path):
 
 
 def test_an_unknown_bug_is_one_sentence():
-    with pytest.raises(ValueError, match="bug 'no_such' is not known here"):
+    with pytest.raises(ValueError, match="bug 'no_such' is unknown"):
         main(["--bugs", "no_such"])
 
 

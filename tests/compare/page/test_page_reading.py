@@ -62,7 +62,7 @@ def test_a_truncated_or_other_result_is_one_sentence(edit, wrong: str, tmp_path:
     run, _ = make_run(tmp_path / "run")
     path = run / "result.json"
     path.write_text(edit(path.read_text()))
-    said = f"result.json cannot be read: .*{wrong}.*; give that of a `python -m compare run`"
+    said = f"result.json cannot be read: .*{wrong}.*; give a result.json of `python -m compare run`"
     with pytest.raises(UserError, match=said) as error:
         read_run(run)
     assert str(error.value).isprintable()

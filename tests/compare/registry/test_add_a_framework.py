@@ -77,7 +77,7 @@ def test_a_command_of_the_page_succeeds(results, name: str):
 def test_every_step_of_the_example_is_seen_and_right(results):
     out = results["trace"].stdout
     assert "mlx_attention has no looped, blocked, builtin, bfloat16." in out
-    assert "Every intermediate is within what rounding allows" in out
+    assert "Every intermediate is within its rounding bound" in out
     rows = [line for line in out.splitlines() if "│ vectorized" in line]
     assert len(rows) == 2
     assert not any(re.search(r"│\s+-\s+│", row) for row in rows), "an intermediate was not seen"

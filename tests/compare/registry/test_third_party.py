@@ -26,7 +26,7 @@ def test_trace_judges_every_intermediate_of_it_and_says_what_it_has_not(make_tin
     assert trace_tiny(name, "--json", "trace.json", "--figure", "trace.png") == 0
     out = capsys.readouterr().out
     assert f"{name} has no looped, blocked, builtin, histogram, bfloat16." in out
-    assert "Every intermediate is within what rounding allows" in out
+    assert "Every intermediate is within its rounding bound" in out
     found = json.loads(Path("trace.json").read_text())
     assert [case["dtype"] for case in found["cases"]] == ["float32", "float64"]
     for case in found["cases"]:
