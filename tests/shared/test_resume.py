@@ -199,7 +199,9 @@ def test_what_a_folder_names_is_not_run_or_written(uninterrupted, tmp_path: Path
     resumed = resumed_config(RunConfig, path, None)
     assert resumed == replace(RunConfig(), **settings_of(resumed), resume=path)
     assert (resumed.implementation, resumed.json) == ((), None)
-    with pytest.raises(UserError, match=r"--implementation is \(\): give \('evil',\), as in the run"):
+    with pytest.raises(
+        UserError, match=r"--implementation is \(\): give \('evil',\), as in the run"
+    ):
         check_unchanged(resumed)
 
 
