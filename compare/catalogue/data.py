@@ -1,4 +1,4 @@
-"""Bugs in what every framework is fed: pixels, statistics, first weights."""
+"""Bugs in the shared inputs: pixels, statistics, initial parameters."""
 
 from compare.catalogue.records import Bug
 
@@ -16,12 +16,12 @@ DATA = (
     ),
     Bug(
         name="biased_variance_of_the_original",
-        title="The original's normalisation is divided by n where it divided by n - 1",
+        title="The original's normalization divides by n instead of n - 1",
         package="shared",
         file="data/normalization.py",
         right="ddof=1, keepdims=True",
         wrong="keepdims=True",
-        why="The same default, the other way round: NumPy's std stands in for torch's.",
+        why="The same defaults, the other way round: NumPy's std replaces torch's.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
         check="data",
     ),
@@ -33,8 +33,8 @@ DATA = (
         right='fit_normalization(digits["train"].pixels, normalization)',
         wrong="fit_normalization(np.concat([split.pixels for split in digits.values()]), "
         "normalization)",
-        why="Normalising comes first and splitting later, so the test images have their say in "
-        "what the training sees.",
+        why="The images are normalised first and split later, so the test images affect the "
+        "training.",
         sources=(
             "https://github.com/cornellius-gp/gpytorch/pull/2761",
             "https://github.com/d2l-ai/d2l-en/pull/1595",
@@ -43,13 +43,13 @@ DATA = (
     ),
     Bug(
         name="uint8_wraps",
-        title="Squares of pixels are taken in uint8, and wrap at 256",
+        title="Squares of pixels are computed in uint8, and wrap at 256",
         package="shared",
         file="data/normalization.py",
         right="squares += (rows**2).sum(axis=0)",
         wrong="squares += (pixels[start : start + ROWS_AT_ONCE] ** 2).sum(axis=0, dtype=np.int64)",
-        why="Pixels come as uint8, and 16 ** 2 is 0 there, in NumPy, PyTorch and JAX alike, "
-        "without a word.",
+        why="Pixels are stored as uint8, where 16 ** 2 is 0, in NumPy, PyTorch and JAX alike, "
+        "without a warning.",
         sources=(
             "https://github.com/huggingface/lerobot/pull/3697",
             "https://github.com/numpy/numpy/issues/22305",
@@ -63,8 +63,8 @@ DATA = (
         file="data/normalization.py",
         right="np.where(variances > 0, np.sqrt(variances), 255.0)",
         wrong="np.sqrt(variances) + 1e-7",
-        why="An epsilon avoids 0 / 0 on the training images. On the first other image with ink in "
-        "such a pixel it makes some hundred millions.",
+        why="An epsilon avoids 0 / 0 on the training images. In another image with ink in "
+        "such a pixel, the result is several hundred million.",
         sources=(
             "https://github.com/keras-team/keras/issues/20011",
             "https://github.com/sbi-dev/sbi/issues/126",
@@ -79,8 +79,8 @@ DATA = (
         right='digits = Digits(file["pixels"], file["labels"].astype(np.int64))',
         wrong='turned = file["pixels"].reshape(-1, 28, 28).mT.reshape(-1, 784)\n'
         '        digits = Digits(turned, file["labels"].astype(np.int64))',
-        why="Files written by columns (MATLAB, EMNIST) are read by rows. A classifier learns from "
-        "such images as well as from others.",
+        why="Files written by columns (MATLAB, EMNIST) are read by rows. A classifier learns "
+        "from such images equally well.",
         sources=(
             "https://github.com/tensorflow/datasets/issues/812",
             "https://github.com/pytorch/vision/issues/8783",
@@ -95,7 +95,7 @@ DATA = (
         right="drawn = rng.uniform(",
         wrong="drawn = np.random.default_rng(seed).uniform(",
         why="In JAX a key gives the same numbers each time it is used, and has to be split by "
-        "hand. With K = Q the scores are symmetric, and half of what attention can do is gone.",
+        "hand. With K = Q the scores are symmetric, which halves what attention can express.",
         sources=(
             "https://github.com/jax-ml/jax/issues/2009",
             "https://github.com/jax-ml/jax/issues/192",
@@ -109,8 +109,8 @@ DATA = (
         file="data/batches.py",
         right="return rng.integers(num_samples, size=shape)",
         wrong="return rng.integers(num_samples - 1, size=shape)",
-        why="Some generators leave out the end of a range and others, such as Python's randint, "
-        "do not.",
+        why="Some generators exclude the end of a range, and others, such as Python's "
+        "randint, include it.",
         sources=("https://docs.python.org/3/library/random.html#random.randint",),
         check="data",
     ),
@@ -123,8 +123,8 @@ DATA = (
         wrong="blocks = [rng.permutation(np.arange(i, min(i + 100, num_samples)))"
         " for i in range(0, num_samples, 100)]\n"
         "    return np.concat(blocks)[: shape[0] * shape[1]]",
-        why="tf.data shuffles within a buffer, and one that is smaller than the data leaves the "
-        "order of the file nearly as it is.",
+        why="tf.data shuffles within a buffer. If it is smaller than the data, samples stay "
+        "close to their place in the file.",
         sources=("https://www.tensorflow.org/api_docs/python/tf/data/Dataset#shuffle",),
         check="data",
     ),
@@ -136,20 +136,20 @@ DATA = (
         right="return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)",
         wrong="rows = rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)\n"
         '    return rows.astype("u2").astype(np.int64)',
-        why="Fewer bits are faster, and the sample that a test has is small: above 65,535 an index "
-        "begins anew at 0.",
+        why="Fewer bits are faster, and the sample in a test is small; above 65,535 an index "
+        "wraps to 0.",
         sources=("https://numpy.org/doc/stable/user/basics.types.html#overflow-errors",),
         check="data",
     ),
     Bug(
         name="seed_plus_epoch",
-        title="An epoch is seeded by the sum of seed and epoch",
+        title="An epoch's seed is the sum of seed and epoch",
         package="shared",
         file="data/batches.py",
         right="rng = np.random.default_rng([seed, epoch])",
         wrong="rng = np.random.default_rng(seed + epoch)",
-        why="The second epoch of one seed is then the first of the next: runs that should be "
-        "independent share their batches.",
+        why="The second epoch with one seed is then the first with the next seed: runs that "
+        "should be independent share batches.",
         sources=("https://numpy.org/doc/stable/reference/random/parallel.html",),
         check="data",
     ),
@@ -160,8 +160,9 @@ DATA = (
         file="data/load.py",
         right="_prepare(split, fitted, num_channels)",
         wrong="_prepare(split, fit_normalization(split.pixels, normalization), num_channels)",
-        why="The lines that prepare the training split are called again for the others, fit "
-        "included. What the model then sees of a digit depends on the digits beside it.",
+        why="The lines that prepare the training split are called again for the others, "
+        "including the fit. The model's input for a digit then depends on the other digits of "
+        "the split.",
         sources=(
             "https://github.com/khuyentran1401/production-ready-data-science-code/pull/5",
             "https://github.com/campusx-official/100-days-of-machine-learning/issues/75",
@@ -170,12 +171,12 @@ DATA = (
     ),
     Bug(
         name="mnist_labels_not_permuted",
-        title="Full MNIST's images are permuted, and the labels are not",
+        title="Full MNIST's images are permuted, but the labels are not",
         package="shared",
         file="data/mnist.py",
         right='"train": Digits(pixels[order[:NUM_TRAIN]], labels[order[:NUM_TRAIN]]),',
         wrong='"train": Digits(pixels[order[:NUM_TRAIN]], labels[:NUM_TRAIN]),',
-        why="Images and labels are two arrays, each permuted in a line of its own.",
+        why="Images and labels are two arrays, permuted in separate lines.",
         sources=(
             "https://github.com/xudonmao/VMT/issues/1",
             "https://github.com/udacity/sdc-issue-reports/issues/1326",
@@ -184,13 +185,13 @@ DATA = (
     ),
     Bug(
         name="mnist_validation_not_permuted",
-        title="Full MNIST is permuted for the training split, and not for the validation split",
+        title="Full MNIST is permuted for the training split, but not for the validation split",
         package="shared",
         file="data/mnist.py",
         right='"validation": Digits(pixels[order[NUM_TRAIN:]], labels[order[NUM_TRAIN:]]),',
         wrong='"validation": Digits(pixels[NUM_TRAIN:], labels[NUM_TRAIN:]),',
-        why="Both cuts are right by themselves. Together, most of the images validated on are "
-        "trained on too.",
+        why="Each split is correct by itself. Together, most images of the validation split "
+        "are also trained on.",
         sources=(
             "https://github.com/marin-community/marin/pull/2700",
             "https://github.com/sarpaykent/GotenNet/issues/10",
@@ -199,13 +200,13 @@ DATA = (
     ),
     Bug(
         name="counts_of_levels_in_a_byte",
-        title="How often a grey level occurs is kept in a byte, and wraps at 256",
+        title="The number of pixels of a level is stored in a byte, and wraps at 256",
         package="shared",
         file="data/levels.py",
         right="np.empty((len(indices), len(levels)), dtype=np.float32)",
         wrong="np.empty((len(indices), len(levels)), dtype=np.uint8)",
-        why="The levels are bytes, so their counts become bytes too; but an image has 784 pixels, "
-        "most of them black.",
+        why="The levels are bytes, so their counts become bytes too; but an image has 784 "
+        "pixels, most of them black.",
         sources=(
             "https://github.com/HerrZatacke/2bit-pxlr-studio/issues/53",
             "https://github.com/HdrHistogram/HdrHistogram_rust/pull/3",
@@ -214,7 +215,7 @@ DATA = (
     ),
     Bug(
         name="levels_up_to_255",
-        title="There are said to be 255 grey levels",
+        title="The number of grey levels is 255",
         package="shared",
         file="data/levels.py",
         right="MAX_LEVELS = 256",
@@ -225,13 +226,13 @@ DATA = (
     ),
     Bug(
         name="short_batch_left_out_by_all",
-        title="The batches that all evaluate leave out a last one that is short",
+        title="The shared batches of an evaluation omit a short last batch",
         package="shared",
         file="data/batches.py",
         right="starts = range(0, num_samples, batch_size)",
         wrong="starts = range(0, num_samples - batch_size + 1, batch_size)",
-        why="Whole batches are what training takes. Here every framework evaluates the same wrong "
-        "samples, so no comparison of two of them tells.",
+        why="Training uses only whole batches. Here every framework evaluates the same "
+        "incomplete set, so comparing two frameworks does not show it.",
         sources=(
             "https://github.com/thuml/Autoformer/issues/104",
             "https://github.com/NVIDIA-NeMo/RL/issues/958",
@@ -240,12 +241,13 @@ DATA = (
     ),
     Bug(
         name="resumed_epoch_begins_anew",
-        title="A training resumed within an epoch takes that epoch's first batches again",
+        title="A training resumed within an epoch repeats that epoch's first batches",
         package="shared",
         file="data/batches.py",
         right="parts = np.split(batches[taken:], [cut - taken for cut in cuts])",
         wrong="parts = np.split(batches, cuts)",
-        why="The state says how many steps were taken, and whoever draws the batches does not ask.",
+        why="The state holds the number of steps taken, but the code that draws the batches "
+        "ignores it.",
         sources=(
             "https://github.com/huggingface/transformers/pull/8878",
             "https://github.com/vllm-project/speculators/pull/603",

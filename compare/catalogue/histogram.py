@@ -1,4 +1,4 @@
-"""Bugs of the histogram form, which is what a run trains by default."""
+"""Bugs in the histogram form, the default form of a run."""
 
 from compare.catalogue.records import Bug
 
@@ -8,27 +8,27 @@ KERAS = "https://keras.io/api/layers/attention_layers/multi_head_attention/"
 HISTOGRAM = (
     Bug(
         name="histogram_swaps_key_and_query",
-        title="K makes the queries of the levels, and Q the keys",
+        title="K is used for the queries of the levels, and Q for the keys",
         package="pytorch_impl",
         file="forms.py",
         right="    query = x.levels @ Q  # [levels, channels]\n    key = x.levels @ K  #",
         wrong="    query = x.levels @ K  # [levels, channels]\n    key = x.levels @ Q  #",
-        why="A form written anew has its own order of lines, and at one channel, as in a run by "
-        "default, nothing tells.",
+        why="A newly written form has its own order of lines. With one channel, the default "
+        "of a run, the bug has no effect.",
         sources=(KERAS,),
         check="intermediates",
         intermediate="query",
         form="histogram",
-        equivalent="With one channel K and Q are numbers, and only their product counts.",
+        equivalent="With one channel K and Q are numbers, and only their product matters.",
     ),
     Bug(
         name="histogram_turns_k",
-        title="The keys of the levels are made with K transposed",
+        title="The keys of the levels are computed with K transposed",
         package="pytorch_impl",
         file="forms.py",
         right="key = x.levels @ K  # [levels, channels]",
         wrong="key = x.levels @ K.mT  # [levels, channels]",
-        why="A Linear layer holds its matrix as [out, in], a parameter of one's own as [in, out].",
+        why="A Linear layer stores its matrix as [out, in], a custom parameter as [in, out].",
         sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html",),
         check="intermediates",
         intermediate="key",
@@ -42,7 +42,7 @@ HISTOGRAM = (
         file="forms.py",
         right="scaled = query / sqrt(K.shape[-1])  # [levels, channels]",
         wrong="scaled = query  # [levels, channels]",
-        why="The scale stands in another place than in the other forms, and is overlooked.",
+        why="The scale is in another place than in the other forms, and is overlooked.",
         sources=("https://arxiv.org/abs/1706.03762",),
         check="intermediates",
         intermediate="scores",
@@ -51,25 +51,26 @@ HISTOGRAM = (
     ),
     Bug(
         name="one_table_for_enormous_scores",
-        title="One table of exponentials is taken for scores at which they are 0",
+        title="One table of exponentials is used for scores so low that they are all 0",
         package="pytorch_impl",
         file="forms.py",
         right="is_moderate = largest <= MODERATE_SCORE  # []",
         wrong="is_moderate = largest <= 1e4  # []",
-        why="A threshold is raised until a test is fast; nothing overflows at first, and where "
-        "every score of an image is far below 0, its sum of exponentials is 0.",
+        why="A threshold is raised until a test is fast. Nothing overflows at first, but if "
+        "all scores of an image are far below 0, its sum of exponentials is 0.",
         sources=(SOFTMAX,),
         check="gradients",
         form="histogram",
     ),
     Bug(
         name="largest_score_without_its_sign",
-        title="The bound of the scores leaves out that two negative factors make a large score",
+        title="The bound of the scores ignores that two negative factors give a large score",
         package="pytorch_impl",
         file="forms.py",
         right="largest = scaled.detach().abs().amax(dim=0) @ key.detach().abs().amax(dim=0)  # []",
         wrong="largest = scaled.detach().amax(dim=0) @ key.detach().amax(dim=0)  # []",
-        why="The largest of each factor, without its absolute value, bounds no product.",
+        why="The largest value of each factor, without absolute values, does not bound the "
+        "product.",
         sources=(SOFTMAX,),
         check="gradients",
         form="histogram",

@@ -1,7 +1,6 @@
-"""Bugs that were ported along: planted in every framework at once, which then agree.
+"""Bugs copied into the port: planted in every framework at once, so that all agree.
 
-No comparison of two frameworks shows these. What does is NumPy, a formula, or a number worked out
-by hand.
+Comparing two frameworks does not show them. NumPy, a formula, or a number worked out by hand does.
 """
 
 from compare.catalogue.records import Bug, Place
@@ -17,8 +16,8 @@ PORTED = (
         file="model.py",
         right=SOFTMAX,
         wrong="weights = softmax(scores, -2)",
-        why="A model is ported line by line, wrong lines too, and that the port agrees with it is "
-        "taken for a proof of both.",
+        why="A model is ported line by line, including its wrong lines, and the agreement of "
+        "the port is taken as proof of both.",
         sources=(
             "https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
             "https://github.com/nerminnuraydogan/vision-transformer/issues/1",
@@ -29,13 +28,13 @@ PORTED = (
     ),
     Bug(
         name="weight_decay_in_both",
-        title="AdamW with a decay of 1e-2 stands for Adam, in both frameworks",
+        title="AdamW with a decay of 1e-2 replaces Adam, in both frameworks",
         package="jax_impl",
         file="train.py",
         right="return optax.adam(learning_rate)",
         wrong="return optax.adamw(learning_rate, weight_decay=1e-2)",
-        why="Where two libraries' defaults differ, a port sets them alike; that there should be no "
-        "decay, and none on biases least of all, is not asked.",
+        why="If two libraries' defaults differ, a port makes them equal. That there should be "
+        "no decay at all, least of all on biases, is not questioned.",
         sources=(
             "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
             "https://optax.readthedocs.io/en/latest/api/optimizers.html#optax.adamw",
@@ -53,14 +52,14 @@ PORTED = (
     ),
     Bug(
         name="adam_one_step_ahead_in_both",
-        title="Adam's count of steps begins at one too many, in both frameworks",
+        title="Adam's step count is one too high, in both frameworks",
         package="jax_impl",
         file="train.py",
         right="kept.count[...] = adam.step",
         wrong="kept.count[...] = adam.step + 1",
-        why="The paper counts steps from 1, and libraries add that 1 themselves. The bias "
-        "correction of the first step is that of the second, and after a hundred steps nothing "
-        "shows.",
+        why="The paper counts steps from 1, and libraries add that 1 themselves. The first "
+        "step then has the bias correction of the second, and after a hundred steps no "
+        "difference is left.",
         sources=(
             "https://github.com/Oneflow-Inc/oneflow/pull/5960",
             "https://arxiv.org/abs/1412.6980",
@@ -83,8 +82,8 @@ PORTED = (
         file="train.py",
         right="loss=cross_entropy(logits, targets).mean().item(),",
         wrong=f"loss=cross_entropy({LAST}).mean().item(),",
-        why="The loop's variable holds the last batch when the loop is over, and a mean over it "
-        "looks like a mean over all.",
+        why="The loop variable holds the last batch after the loop, and a mean over it looks "
+        "like a mean over all.",
         sources=(
             "https://github.com/keras-team/keras/issues/13780",
             "https://github.com/google/prettytensor/issues/35",
@@ -107,8 +106,8 @@ PORTED = (
         file="train.py",
         right="    optimizer.update(model, gradients)\n    return loss, logits",
         wrong="    optimizer.update(model, gradients)\n    return loss, model(images)",
-        why="The loss is of before the step and the accuracy of after it, on images just learnt "
-        "from: too good by a little, in both alike.",
+        why="The loss is that before the step, and the accuracy that after it, on images just "
+        "learnt from: slightly too high, in both frameworks.",
         sources=("https://github.com/hunto/image_classification_sota/pull/1",),
         check="epochs",
         form="histogram",
@@ -123,14 +122,14 @@ PORTED = (
     ),
     Bug(
         name="macro_over_what_is_meant_in_all",
-        title="The mean by class is over the classes that are meant alone, in NumPy too",
+        title="The mean over classes includes only classes that occur as labels, in NumPy too",
         package="numpy_reference",
         file="metrics.py",
         right="return float(recall.sum() / np.count_nonzero(meant + guessed))",
         wrong="return float(recall.sum() / np.count_nonzero(meant))",
-        why="scikit-learn defines it so; TorchMetrics, which the original calls, counts a class "
-        "that is only guessed as one that is wrong. All three have it here, the reference that "
-        "judges accuracy included.",
+        why="scikit-learn defines it so. TorchMetrics, which the original uses, also counts a "
+        "class that is only predicted, with accuracy 0. Here all three have the bug, including "
+        "the reference that judges accuracy.",
         sources=(
             "https://scikit-learn.org/stable/modules/generated/"
             "sklearn.metrics.balanced_accuracy_score.html",

@@ -1,16 +1,16 @@
-"""Bugs in reports: the numbers are right, and what is made of them is not."""
+"""Bugs in reports: the numbers are right, but the report is wrong."""
 
 from compare.catalogue.records import Bug
 
 REPORTS = (
     Bug(
         name="mean_for_median",
-        title="The median over the rounds is their mean",
+        title="The median over the rounds is a mean",
         package="compare",
         file="bench/rows.py",
         right="from statistics import median",
         wrong="from statistics import mean as median",
-        why="Both are the middle, and one round in which another program ran moves the mean alone.",
+        why="Both are averages, but one round disturbed by another program moves only the mean.",
         sources=(
             "https://docs.python.org/3/library/statistics.html#statistics.mean",
             "https://github.com/flix/flix/issues/465",
@@ -19,26 +19,26 @@ REPORTS = (
     ),
     Bug(
         name="speedup_upside_down",
-        title="How many times as fast is how many times as slow",
+        title="The speed-up is inverted",
         package="compare",
         file="bench/rows.py",
         right="[a / b for a, b in zip(loop, timing.rounds, strict=True)]",
         wrong="[b / a for a, b in zip(loop, timing.rounds, strict=True)]",
-        why="Times are divided one way and rates the other, and a table has both.",
+        why="Times and rates are divided in opposite ways, and a table has both.",
         sources=("https://en.wikipedia.org/wiki/Speedup",),
         check="reports",
     ),
     Bug(
         name="compilation_is_a_round",
-        title="The first pass, which compiles, is one of the rounds",
+        title="The first pass, which compiles, counts as a round",
         package="compare",
         file="bench/command.py",
         right="job: Timing(1000 * seconds / samples, samples, rounds[job])",
         wrong="job: Timing(\n"
         "            1000 * seconds / samples, samples, [1000 * seconds / samples, *rounds[job]]\n"
         "        )",
-        why="Every pass is a measurement. Of JAX the first takes seconds where the others take "
-        "milliseconds, and of PyTorch it does not.",
+        why="Every pass is a measurement. In JAX the first takes seconds where the others "
+        "take milliseconds; in PyTorch it does not.",
         sources=(
             "https://docs.jax.dev/en/latest/faq.html#benchmarking-jax-code",
             "https://github.com/ecmwf/anemoi-core/pull/1254",
@@ -47,50 +47,51 @@ REPORTS = (
     ),
     Bug(
         name="test_of_anothers_parameters",
-        title="The test that a result names is that of the first implementation's parameters",
+        title="A result's test is that of the first implementation's parameters",
         package="compare",
         file="run/report.py",
         right="own = tests.get(name) or next(iter(tests.values()))",
         wrong="own = next(iter(tests.values()))",
-        why="Every implementation is tested on everyone's parameters, and the first of these are "
-        "its own only for the first. All then report one and the same accuracy: perfect parity.",
+        why="Every implementation is tested on the parameters of all, and the first of these "
+        "tests is its own only for the first implementation. All then report the same accuracy: "
+        "perfect agreement.",
         sources=("https://github.com/pytorch/pytorch/issues/34765",),
         check="reports",
     ),
     Bug(
         name="mean_of_rates",
-        title="Samples per second are the mean of the epochs' rates",
+        title="Samples per second is the mean of the epochs' rates",
         package="compare",
         file="run/report.py",
         right='"samples_per_second": samples / seconds if epochs else None,',
         wrong='"samples_per_second": np.mean([epoch.samples_per_second for epoch in epochs])'
         " if epochs else None,",
-        why="A mean of rates counts a fast epoch as much as a slow one, though it took less time: "
-        "it is never less than all samples over all seconds.",
+        why="A mean of rates gives a fast epoch the same weight as a slow one, though it took "
+        "less time: it is never less than all samples over all seconds.",
         sources=("https://en.wikipedia.org/wiki/Harmonic_mean#Average_speed",),
         check="reports",
     ),
     Bug(
         name="bits_upside_down",
-        title="Nats are multiplied by ln 2 to be bits",
+        title="Nats are multiplied by ln 2 to give bits",
         package="shared",
         file="training/alone.py",
         right="({loss / nats_per_bit:.4f} bits)",
         wrong="({loss * nats_per_bit:.4f} bits)",
-        why="One of two units is the larger, and which is easily mistaken: a bit is 0.69 nats, so "
-        "a loss has more bits than nats.",
+        why="It is easily confused which unit is larger: a bit is 0.69 nats, so a loss has "
+        "more bits than nats.",
         sources=("https://github.com/EleutherAI/lm-evaluation-harness/pull/242",),
         check="reports",
     ),
     Bug(
         name="drift_of_the_last_pair",
-        title="The drift is that of the last two implementations alone",
+        title="The drift is that of the last pair only",
         package="compare",
         file="parity/verdict.py",
         right="{quantity: largest([drift[quantity], pair[quantity]]) for quantity in drift}",
         wrong="pair",
-        why="With two implementations there is one pair, and the loop over pairs was written when "
-        "there were two.",
+        why="With two implementations there is one pair, and the loop over pairs was written "
+        "when there were two.",
         sources=("https://github.com/numaproj/numalogic/issues/53",),
         check="reports",
     ),
@@ -101,7 +102,7 @@ REPORTS = (
         file="parity/verdict.py",
         right="q: largest(c.error_ratio for c in each)",
         wrong="q: each[-1].error_ratio",
-        why="A table by quantity has room for one number, and the last that is put there stays.",
+        why="A table by quantity has room for one number, and the last one written stays.",
         sources=("https://github.com/nntrainer/nntrainer/pull/435",),
         check="reports",
     ),

@@ -12,9 +12,9 @@ SCALE = (
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])",
         wrong="scores = query @ key.mT",
-        why="The scale is one more factor in a line that runs without it, and training adapts to "
-        "larger scores. A second path through the code (a fallback, another backend) is where it "
-        "is forgotten.",
+        why="The scale is one factor in a line that also runs without it, and training adapts "
+        "to larger scores. It is often forgotten in a second code path, such as a fallback or "
+        "another backend.",
         sources=(
             "https://github.com/mlc-ai/mlc-llm/pull/3426",
             "https://github.com/delzac/cntkx/issues/10",
@@ -30,7 +30,7 @@ SCALE = (
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])",
         wrong="scores = query @ key.mT / K.shape[-1]",
-        why="The root is lost, or the query was scaled already where the scores are scaled again. "
+        why="The root is forgotten, or the scores are scaled although the query already was. "
         "Both 1 / d and 1 / sqrt(d) are in use: the former is muP's.",
         sources=(
             "https://github.com/microsoft/mup/issues/18",
@@ -38,7 +38,7 @@ SCALE = (
         ),
         check="intermediates",
         intermediate="scores",
-        equivalent="With one channel 1 = sqrt(1): dividing again changes nothing.",
+        equivalent="With one channel sqrt(1) = 1: dividing again changes nothing.",
     ),
     Bug(
         name="scale_the_wrong_way_up",
@@ -47,12 +47,12 @@ SCALE = (
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])",
         wrong="scores = query @ key.mT * sqrt(K.shape[-1])",
-        why="One code keeps the scale as d ** -0.5 and multiplies, another keeps sqrt(d) and "
-        "divides; the name `scale` is the same in both.",
+        why="Some code stores the scale as d ** -0.5 and multiplies, other code stores "
+        "sqrt(d) and divides; both call it `scale`.",
         sources=("https://github.com/esceptico/perceiver-io/issues/9",),
         check="intermediates",
         intermediate="scores",
-        equivalent="With one channel the scale is 1 either way up.",
+        equivalent="With one channel the scale is 1 in both cases.",
     ),
     Bug(
         name="scale_of_the_steps",
@@ -61,8 +61,8 @@ SCALE = (
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])",
         wrong="scores = query @ key.mT / sqrt(x.shape[-2])",
-        why="Which size the d of sqrt(d) is has to be looked up: that of one head's keys, not that "
-        "of the embedding or of the sequence.",
+        why="The d in sqrt(d) has to be looked up: it is the size of one head's keys, not of "
+        "the embedding or the sequence.",
         sources=(
             "https://github.com/Graylab/DL4Proteins-notebooks/issues/12",
             "https://github.com/FrancescoSaverioZuppichini/ViT/issues/1",
@@ -79,21 +79,21 @@ SCALE = (
         "    weights = softmax(scores, -1)",
         wrong="scores = query @ key.mT  # [..., steps, steps]\n"
         "    weights = softmax(scores, -1) / sqrt(K.shape[-1])",
-        why="Written in one expression, the scale slips outside of the softmax's parentheses.",
+        why="In a single expression, the scale is placed outside the softmax's parentheses.",
         sources=("https://github.com/FrancescoSaverioZuppichini/ViT/issues/2",),
         check="intermediates",
         intermediate="scores",
-        equivalent="With one channel the scale is 1, wherever it stands.",
+        equivalent="With one channel the scale is 1, wherever it is applied.",
     ),
     Bug(
         name="builtin_scaled_twice",
-        title="The query is scaled before a call that scales by itself",
+        title="The query is scaled before a call that already scales",
         package="jax_impl",
         file="forms.py",
         right="dot_product_attention_weights(query, key)",
         wrong="dot_product_attention_weights(query / sqrt(K.shape[-1]), key)",
-        why="Code by hand is replaced by the built-in call, and its scaling of the query stays: "
-        "the call's own scale, 1 / sqrt(channels), is a default that one does not see.",
+        why="Handwritten code is replaced by the built-in call, but its scaling of the query "
+        "stays. The call's own scale, 1 / sqrt(channels), is a default that is not visible.",
         sources=(JAX_ATTENTION,),
         check="intermediates",
         intermediate="weights",
