@@ -16,7 +16,7 @@ VERBS = {
     "diagnose": "tell rounding from a bug in two programs of your own",
     "trace": "compare every intermediate of every form with its exact value",
     "bench": "time every form of every implementation",
-    "mutants": "plant known bugs and check that the parity checks catch them",
+    "mutants": "plant known bugs and test that the checks catch them",
     "divergences": "write docs/divergences.md, where the libraries differ",
 }
 HELP = ("-h", "--help", "help")

@@ -42,8 +42,8 @@ class EvaluationConfig:
     eval_batch_size: int = 32
     """Images per batch in evaluations; affects memory, not results."""
     accuracy: Accuracy = "micro"
-    """"micro": the fraction of images that are right. "macro": the mean of the accuracies of the
-    classes; in training, of each batch, as the original script does."""
+    """"micro": the fraction of images that are right. "macro": the mean of this fraction over the
+    classes, computed batch by batch in training."""
     dtype: Literal["float32", "float64"] = "float32"
     """The dtype of all computations."""
     device: Literal["cpu", "cuda"] = "cpu"

@@ -44,9 +44,9 @@ def main(args: Sequence[str]) -> int:
         complete_flag(args, "--quick"),
         prog="python -m compare bench",
         description=(
-            "Times the forward pass and the training step of every implementation in every form. "
-            "Compares each with the original's loop, and with the shortest time that this machine "
-            "allows."
+            "Times the forward pass and the training step of every implementation and form of "
+            "attention. Compares each with a loop over the samples in PyTorch, and with the "
+            "shortest time that this machine allows."
         ),
     )
     config.check()

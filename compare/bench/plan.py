@@ -39,7 +39,8 @@ class BenchConfig:
     """The options of a benchmark."""
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
-    """The implementations to time. PyTorch's loop is always timed too, if it is installed."""
+    """The implementations to time. The loop in PyTorch is always timed too, if PyTorch is
+    installed."""
     implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Time a third party's implementation too, given as package.module; see
     docs/add_a_framework.md."""
@@ -50,7 +51,7 @@ class BenchConfig:
     rounds: int | None = None
     """Number of times each case is timed (default: 7; with --quick: 3)."""
     images: int = 4000
-    """Maximum number of images each time; at least one batch is run."""
+    """Maximum number of images per timing; at least one batch is run."""
     quick: bool = False
     """Take less than a minute: batch size 16, three short rounds, no measurement of memory."""
     data: Literal["sample", "mnist"] = Config.data

@@ -60,8 +60,8 @@ def main(args: Sequence[str]) -> int:
         prog="python -m compare diagnose",
         description=(
             "Runs two programs in float64 and float32 and reports whether their difference is "
-            "rounding or a bug, and where they part. Exit status: 0 if they are the same "
-            "function, 1 if not, 2 if that cannot be decided."
+            "rounding or a bug, and where they begin to differ. Exit status: 0 if they are the "
+            "same function, 1 if not, 2 if that cannot be decided."
         ),
     )
     check_options(config)

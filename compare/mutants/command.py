@@ -68,9 +68,9 @@ def main(args: Sequence[str]) -> int:
         args,
         prog="python -m compare mutants",
         description=(
-            "Plants each known bug alone and runs all parity checks on it; then runs them on "
-            "correct code, with many seeds. Exit status 0 only if every bug is caught by the check "
-            "that should catch it, at the right intermediate, and no correct code fails."
+            "Plants known bugs, one at a time, and runs the checks that implementations must pass; "
+            "then runs the checks on correct code with many seeds. Exit status 0 only if each bug "
+            "is caught by the intended check, at the right intermediate, and correct code passes."
         ),
     )
     console = make_console()

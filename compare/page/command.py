@@ -44,8 +44,8 @@ class PageConfig:
     mnist_dir: Path | None = None
     """A folder with MNIST's four original files, for a run on full MNIST."""
     docs: Path | None = None
-    """The folder with bench.json and mutants.json, for the sections Speed and Break it (default:
-    the project's own)."""
+    """The folder with bench.json and mutants.json, for the sections "Speed" and "Break it"
+    (default: the project's own)."""
 
 
 def main(args: Sequence[str]) -> int:

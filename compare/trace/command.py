@@ -58,8 +58,8 @@ class TraceConfig:
     checkpoint: Path | None = None
     """Trained parameters, a .safetensors file (default: initial parameters)."""
     num_channels: int = 3
-    """Channels per pixel, without --checkpoint. One channel would hide a missing scale, and swapped
-    key and query."""
+    """Channels per pixel, without --checkpoint. With only one, a missing scale or swapped key and
+    query would not show."""
     images: int = 3
     """Number of test digits to trace."""
     seed: int = Config.seed
@@ -83,8 +83,9 @@ def main(args: Sequence[str]) -> int:
         args,
         prog="python -m compare trace",
         description=(
-            "Runs one batch through every implementation and form, and compares each intermediate "
-            "with its exact value. Exit status 0 only if all are within their rounding bounds."
+            "Runs one batch through every implementation and form of attention, and compares each "
+            "intermediate (query, scores, weights and so on) with its exact value. Exit status 0 "
+            "only if all errors are within their rounding bounds."
         ),
     )
     console = make_console()

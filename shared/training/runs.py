@@ -252,9 +252,7 @@ def _create(runs_dir: Path, name: str, latest: str) -> Path:
     stem, link = f"{datetime.now():%Y%m%d-%H%M%S}-{name}", runs_dir / latest
     try:
         if link.exists() and not link.is_symlink():
-            raise UserError(
-                f"{link} should be a link to the newest run, and is not one: rename it."
-            )
+            raise UserError(f"{link} should be a link to the newest run, but is not: rename it.")
         runs_dir.mkdir(parents=True, exist_ok=True)
         path = _create_new_folder(runs_dir, stem)
         _point(link, path.name)

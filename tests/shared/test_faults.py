@@ -248,9 +248,7 @@ def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
 def test_a_latest_that_is_no_link_is_left_alone(make, tmp_path: Path):
     make(tmp_path / "latest")
-    with pytest.raises(
-        UserError, match=r"latest should be a link to .*, and is not one: rename it"
-    ):
+    with pytest.raises(UserError, match=r"latest should be a link to .*, but is not: rename it"):
         RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax")
     assert [path.name for path in tmp_path.iterdir()] == ["latest"]
 
