@@ -128,7 +128,7 @@ def time_round(run: Run, least_seconds: float) -> float:
 
 
 def _weigh(jobs: Sequence[Job], config: BenchConfig, console: Console) -> dict[Job, int]:
-    """Measure the peak memory of every job, two batches of each, in a process of its own."""
+    """Measure the peak memory of every job, with two batches, in a new process."""
     peaks: dict[Job, int] = {}
     if config.quick or config.device != "cpu":
         return peaks

@@ -100,7 +100,7 @@ def _status_bytes(name: str) -> int:
     for line in STATUS.read_text(encoding="ascii").splitlines():
         if line.startswith(f"{name}:"):
             return 1024 * int(line.split()[1])
-    raise UserError(f"{STATUS} does not say {name}, so memory cannot be measured here.")
+    raise UserError(f"{STATUS} has no {name}, so memory cannot be measured here.")
 
 
 def main(args: Sequence[str]) -> int:

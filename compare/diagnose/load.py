@@ -21,8 +21,8 @@ def load_program(given: str) -> Any:
     path = Path(file)
     if not colon or not path.is_file():
         raise UserError(
-            f"{given!r} names no program: give file.py:function, where the function takes no "
-            "arguments and returns what is to be called."
+            f"{given!r} is not a program: give file.py:function, where the function takes no "
+            "arguments and returns the program."
         )
     make = getattr(_import_file(path), name, None)
     if make is None:
@@ -33,8 +33,7 @@ def load_program(given: str) -> Any:
         inspect.signature(make).bind()
     except TypeError:
         raise UserError(
-            f"{given} takes arguments: give a function without any, which returns what is to be "
-            "called."
+            f"{given} takes arguments: give a function without arguments that returns the program."
         ) from None
     except ValueError:  # it has no signature to read
         pass
@@ -90,7 +89,7 @@ def load_named(path: Path) -> dict[str, np.ndarray]:
     except (OSError, ValueError, TypeError, SafetensorError, EOFError) as error:
         raise UserError(f"Could not read {path}: {say_error(error)}.") from error
     if not arrays:
-        raise UserError(f"{path} holds no arrays.")
+        raise UserError(f"{path} holds no arrays: give a file with arrays.")
     return arrays
 
 

@@ -84,7 +84,7 @@ def pair_outputs(left: Observed, right: Observed) -> Pairs:
     ours, theirs = left.float64.outputs, right.float64.outputs
     if not ours or not theirs:
         side = left if not ours else right
-        raise CannotTell(f"{side.side.name} returns no array: return what is to be compared.")
+        raise CannotTell(f"{side.side.name} returns no array: return the arrays to compare.")
     if set(ours) == set(theirs):
         return [(name, name) for name in ours]
     return list(zip(ours, theirs, strict=False))

@@ -167,9 +167,7 @@ def _side_lines(names: tuple[str, str], left: Value | None, right: Value | None)
     """Return a line for each side: its name, the array, its place, and its shape."""
     lines = []
     for side, value in zip(names, (left, right), strict=True):
-        said = (
-            f"{value.name}  {value.where}  {list(value.shape)}" if value else "nothing of its own"
-        )
+        said = f"{value.name}  {value.where}  {list(value.shape)}" if value else "no other array"
         lines.append(f"  {side:5}  {said}")
     return lines
 

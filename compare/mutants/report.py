@@ -216,7 +216,7 @@ def merge(path: Path, found: Found) -> Found:
     kept = read_mutants(path)
     if kept["versions"] != found["versions"]:
         raise UserError(
-            f"{path} was made with other versions: plant all bugs anew, without --bugs."
+            f"{path} was made with other versions: plant all bugs again, without --bugs."
         )
     bugs = kept["bugs"] | found["bugs"]
     # Failures of a bug that is planted again no longer hold; each failure names its bug.

@@ -58,8 +58,8 @@ def checkpoints(run: Run) -> list[dict[str, Any]]:
     fitting = int(MOST_CHARACTERS // size)
     if fitting < 1:
         raise UserError(
-            f"The parameters in {run.path} take {size / 1e6:.0f} MB in a page, which holds 5 MB in "
-            f"all: {channels} channels are too many for it."
+            f"The parameters in {run.path}, with {channels} channels, take {size / 1e6:.0f} MB of "
+            "a page's 5 MB: choose a run with fewer channels."
         )
     return [
         {"name": name, "params": encode_params(params)}

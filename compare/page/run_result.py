@@ -34,7 +34,7 @@ def read_run(folder: Path) -> Run:
     names = [name for name, trained in result.implementations.items() if trained.epochs]
     best = {name: load_params(folder / f"{name}-best.safetensors")[0] for name in names}
     if not best:
-        raise UserError(f"{folder} holds no parameters: nothing was trained in this run.")
+        raise UserError(f"{folder} holds no parameters: choose a run that trained.")
     _check_kind(folder, best, result.config)
     losses = read_step_losses(folder)
     losses = {name: losses[name] for name in names if name in losses}

@@ -61,8 +61,8 @@ def _import_module(name: str) -> ModuleType:
             why = f"{error.name} is not installed" if error.name else say_error(error)
             raise UserError(f"{name} could not be imported: {why}.") from error
         raise UserError(
-            f"There is no module {error.name}: --implementation takes one that Python finds, in "
-            "the current directory or where PYTHONPATH says."
+            f"There is no module {error.name}: --implementation needs one in the current "
+            "directory or on PYTHONPATH."
         ) from None
     except (Exception, SystemExit) as error:
         raise UserError(f"{name} could not be imported: {say_error(error)}.") from error

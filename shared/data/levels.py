@@ -96,8 +96,8 @@ def check_levels(x: Any) -> None:
     """Raise UserError unless images are LevelImages, which the form "histogram" needs."""
     if not isinstance(x, LevelImages):
         raise UserError(
-            "The histogram form takes images by their grey levels: give it LevelImages, as "
-            "shared.data.levels.find_levels makes them, or choose another form, such as vectorized."
+            "The histogram form takes images by their grey levels: convert them with "
+            "shared.data.levels.find_levels, or choose another form, such as vectorized."
         )
 
 

@@ -54,8 +54,8 @@ def find_process(environment: Mapping[str, str]) -> Process | None:
     if not (is_place and 2048 <= port < 2**16 and found["MASTER_ADDR"]):
         said = ", ".join(f"{name} {value!r}" for name, value in found.items())
         raise UserError(
-            f"These variables are no rank of a process among others: {said}. Start the processes "
-            "with torchrun, which sets them, or unset RANK and WORLD_SIZE."
+            f"These variables do not describe one of several processes: {said}. Start the "
+            "processes with torchrun, which sets them, or unset RANK and WORLD_SIZE."
         )
     return Process(rank, size, local_rank, local_size, found["MASTER_ADDR"], port)
 

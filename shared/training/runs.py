@@ -149,7 +149,7 @@ class RunFolder:
         if not epoch.params:
             raise UserError(
                 f"{self.path} no longer holds {name}'s parameters of epoch {epoch.number}, which "
-                "are to be tested: train on, with more --epochs."
+                "would be tested: train longer, with more --epochs."
             )
         return epoch
 

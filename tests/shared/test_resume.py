@@ -175,7 +175,7 @@ def test_what_is_to_be_tested_is_not_made_up_where_it_is_no_longer_kept(
     (path / f"{name}-final.safetensors").unlink()
     run, _ = start(module, name, replace(config, resume=path, epochs=1))
     with pytest.raises(
-        UserError, match=r"no longer holds .* parameters of epoch 1, which are to be"
+        UserError, match=r"no longer holds .* parameters of epoch 1, which would be"
     ):
         run.tested_epoch(name)
 

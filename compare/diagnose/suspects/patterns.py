@@ -16,7 +16,7 @@ def recognise_mask(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) -
     """Recognise a mask that is inverted, shifted, or missing on one side."""
     entry = f"({DOCS}true-keeps-in-one-call-and-masks-out-in-the-other)"
     if all((y == np.round(y)).all() and y.max() > 1 for y in (a, b) if y.size):
-        return None  # of an index 0 is no mask
+        return None  # an index of 0 is not a mask
     for read in (lambda y: y == 0, lambda y: ~np.isfinite(y) | (y < -1e4)):
         ours, theirs = read(a), read(b)
         if (not ours.any() and not theirs.any()) or ours.all() or theirs.all():

@@ -162,7 +162,7 @@ def make_plan(config: ResultsConfig) -> list[Planned]:
 
 
 def run_plan(plan: Sequence[Planned], config: ResultsConfig, console: Console) -> None:
-    """Run what is not finished yet, several at once, each in a process of its own.
+    """Run what is not finished, several at once, each in a new process.
 
     Raises UserError if one fails; finished runs are kept, and the next call continues from there.
     """
@@ -170,7 +170,7 @@ def run_plan(plan: Sequence[Planned], config: ResultsConfig, console: Console) -
     jobs = config.jobs or num_threads()
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(_run, planned, config, jobs): planned for planned in missing}
-        console.print(f"{len(running)} of {len(plan)} runs are to be made, {jobs} at once.")
+        console.print(f"{len(running)} of {len(plan)} runs to do, {jobs} at once.")
         try:
             for number, future in enumerate(as_completed(running), start=1):
                 minutes = future.result() / 60

@@ -99,7 +99,7 @@ def test_weights_of_another_run_are_refused(tmp_path: Path):
 
 def test_too_many_channels_for_a_page_is_one_sentence(tmp_path: Path):
     run, data = make_run(tmp_path / "run", num_channels=90)
-    with pytest.raises(UserError, match="90 channels are too many"):
+    with pytest.raises(UserError, match="with 90 channels, take"):
         write_page(run, data, {})
     assert not (run / "page.html").exists()
 

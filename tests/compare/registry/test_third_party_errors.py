@@ -74,7 +74,7 @@ def test_what_is_optional_has_to_be_of_its_kind(make_tiny, also: str, sentence: 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("no_such_module", "There is no module no_such_module: --implementation takes one"),
+        ("no_such_module", "There is no module no_such_module: --implementation needs one"),
         ("compare.no_such", "There is no module compare.no_such"),
         ("my/module", "--implementation my/module is not the name of a module"),
         ("numpy", "something is called numpy already"),
