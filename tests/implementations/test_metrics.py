@@ -1,4 +1,4 @@
-"""metrics.jsonl: what is read of its lines, and what is refused."""
+"""metrics.jsonl: its lines are read, and wrong ones are refused."""
 
 import json
 from pathlib import Path

@@ -21,7 +21,7 @@ def test_parameters_come_out_as_they_went_in(implementation, dtype: str):
     assert tuple(found) == PARAM_NAMES
     for name, array in params.items():
         assert found[name].dtype == dtype
-        # Laid out as a file gives them back: else a run that goes on would round otherwise.
+        # In the memory layout of a loaded file, or a resumed run would round differently.
         assert found[name].flags.c_contiguous
         np.testing.assert_array_equal(found[name], array)
 
@@ -45,7 +45,7 @@ def test_what_a_model_hands_out_is_a_copy(implementation):
 
 
 def new_model(name: str, attend: Callable) -> Any:
-    """Make a model as a user of the framework does."""
+    """Return a model built as a user of the framework would."""
     module = import_or_skip(name)
     if name == "jax":
         from flax import nnx

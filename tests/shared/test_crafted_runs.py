@@ -1,4 +1,4 @@
-"""A run folder may be a stranger's, its checksums right and its numbers not: each is checked."""
+"""A run folder may be crafted, with right checksums and wrong numbers: all are checked."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from shared.training.records import Epoch
 from shared.training.resume import checkpoint_path
 from shared.training.states import KEY
 
-NAME = "pytorch"  # all that is checked here is shared
+NAME = "pytorch"  # only shared code is checked here
 
 
 @pytest.fixture(scope="module")

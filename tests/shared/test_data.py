@@ -1,4 +1,4 @@
-"""The embedded sample, the three splits, and what bad data is told."""
+"""The embedded sample, the three splits, and errors for bad data."""
 
 import re
 from pathlib import Path

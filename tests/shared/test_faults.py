@@ -1,4 +1,4 @@
-"""Faults survived: each ends in one clear sentence, and nothing is lost or half written."""
+"""Faults: each ends in one clear sentence, and nothing is lost or half written."""
 
 import os
 import re
@@ -39,7 +39,7 @@ CONFIG = Config(batch_size=5)
 
 
 def run_python(code: str, cwd: Path, **options) -> subprocess.CompletedProcess:
-    """Run a program of this project, without a framework, in a process of its own."""
+    """Run code of this project, without a framework, in a new process."""
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=cwd,
@@ -73,12 +73,12 @@ run_main(main)
 def save_in_process(
     cwd: Path, *, steps: int = 784, resume: str = "", before: str = "", **options
 ) -> subprocess.CompletedProcess:
-    """Write a checkpoint into a new run folder, or into one that is there."""
+    """Write a checkpoint into a new run folder, or into an existing one."""
     return run_python(SAVE.format(steps=steps, resume=resume, before=before), cwd, **options)
 
 
 def said(process: subprocess.CompletedProcess) -> str:
-    """Give the one sentence that a process ended with."""
+    """Return the sentence that a process ended with."""
     assert process.returncode == 2, process.stderr
     assert process.stderr.startswith("error: ")
     assert process.stderr.count("\n") == 1
@@ -89,7 +89,7 @@ def test_a_full_disk_is_a_sentence_and_the_checkpoint_before_is_whole(tmp_path: 
     assert save_in_process(tmp_path, steps=7).returncode == 0
     (run,) = tmp_path.glob("runs/*-jax")
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    limit = (50_000, 50_000)  # bytes a file may have; what is written has 94,000
+    limit = (50_000, 50_000)  # the largest file in bytes; the checkpoint has 94,000
 
     def fill() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
     for path in (tmp_path, run.parent, run):
         path.chmod(0o555)
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    # Root may write anywhere, so it becomes nobody first.
+    # Root may write anywhere, so the process first becomes nobody.
     drop = "import os\nif os.getuid() == 0: os.setuid(65534)\n"
     process = save_in_process(tmp_path, steps=7, resume="runs/latest", before=drop)
     assert re.search(r"Could not write in the run folder .*Permission denied", said(process))
@@ -190,7 +190,7 @@ def test_the_parameter_that_becomes_nan_first_is_named(tmp_path: Path):
 
 
 def out_of_memory(name: str) -> Exception:
-    """Make the error that a framework itself raises when a GPU's memory is used up."""
+    """Return the error that a framework raises when a GPU is out of memory."""
     import_or_skip(name)
     if name == "pytorch":
         import torch

@@ -69,7 +69,7 @@ def lines_without_times(run: Path) -> list[dict]:
 
 @pytest.fixture(scope="module", params=TRAINERS)
 def whole(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[str, Path]:
-    """Train once from start to end; give the implementation's name and the run folder."""
+    """Train once from start to end; return the implementation's name and the run folder."""
     import_or_skip(request.param)
     folder = tmp_path_factory.mktemp(request.param)
     finish(f"{request.param}_impl", *OPTIONS, cwd=folder)
@@ -77,7 +77,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[str, Path]:
 
 
 def interrupt(name: str, args: tuple[str, ...], kind: signal.Signals, cwd: Path, wait: float):
-    """Send a signal so many seconds after a training's first checkpoint."""
+    """Send a signal `wait` seconds after a training's first checkpoint."""
     process = begin(f"{name}_impl", *args, cwd=cwd)
     run = cwd / "runs" / f"latest-{name}"
     before = newest_change(run, name)
@@ -157,7 +157,7 @@ for number in range(100_000):
 
 
 def test_killed_while_it_writes_a_whole_checkpoint_is_there(tmp_path: Path):
-    """Nothing but writing, so that most moments are within it."""
+    """The process only writes, so that it is most likely killed while writing."""
     rng = random.Random(0)
     cut_short = 0
     for _ in range(15):

@@ -1,4 +1,4 @@
-"""A process's rank and its share of batches, and how it tells a lost connection."""
+"""A process's rank and its share of batches, and the detection of a lost connection."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A training that is interrupted and resumed is, bit for bit, the one that never stopped."""
+"""An interrupted and resumed training equals, bit for bit, one that never stopped."""
 
 import json
 from dataclasses import fields, replace
@@ -68,7 +68,7 @@ def test_a_training_resumed_between_epochs_is_the_uninterrupted_one(uninterrupte
     del training
     path = run.path
     del run
-    # What a process that was killed leaves behind: half a file, one not yet written.
+    # Left behind by a killed process: half a file, and one not yet written.
     (path / f".1234-{name}-checkpoint.safetensors").write_bytes(b"half")
     (path / f"{name}-final.safetensors").unlink()
     found = finish(module, name, replace(config, resume=path))
@@ -190,7 +190,7 @@ def test_epochs_whose_numbers_are_lost_are_named(uninterrupted, tmp_path: Path):
 
 
 def test_what_a_folder_names_is_not_run_or_written(uninterrupted, tmp_path: Path):
-    """A run folder may be a stranger's: paths and code come from the command line alone."""
+    """A run folder may be untrusted: paths and code come only from the command line."""
     module, name, expected = uninterrupted
     path = interrupt(module, name, replace(expected.config, runs_dir=tmp_path), steps=6)
     config = json.loads((path / "config.json").read_text())
@@ -206,6 +206,6 @@ def test_what_a_folder_names_is_not_run_or_written(uninterrupted, tmp_path: Path
 
 
 def settings_of(config: Config) -> dict:
-    """Return the settings that decide what is computed."""
+    """Return the settings that affect what is computed."""
     names = {field.name for field in fields(Config)} - {"runs_dir", "mnist_dir", "resume"}
     return {name: getattr(config, name) for name in names}

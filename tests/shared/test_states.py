@@ -1,4 +1,4 @@
-"""The file of a training's state: what is damaged, or is none of this run, is found and named."""
+"""The file of a training's state: a damaged one, or one of another run, is refused by name."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Modules of both frameworks: their parameters, their gradients, what lies behind the first bug."""
+"""Modules of both frameworks: parameters, gradients, and bugs behind the first."""
 
 import flax.linen
 import jax

@@ -102,7 +102,7 @@ def test_as_many_columns_as_fit_and_a_word_on_how_to_see_the_rest(
 
 
 def in_terminal(width: int, *args: str, **env: str) -> str:
-    """Run the command in a terminal of that width and give what it would show, codes and all."""
+    """Run the command in a terminal of that width; return its output with all escape codes."""
     main_end, terminal = pty.openpty()
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     plain = {key: value for key, value in ENV.items() if key not in ("COLUMNS", "NO_COLOR")}

@@ -1,4 +1,4 @@
-"""The divergences are still there, and docs/divergences.md says what is there."""
+"""The divergences still exist, and docs/divergences.md describes them."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def _each_divergence_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def without_numbers(text: str) -> str:
-    """Leave out what another machine, or another version, measures otherwise."""
+    """Return a text without numbers that differ between machines or versions."""
     return re.sub(r"[-+]?\d[\d,.]*(e[-+]?\d+)?", "#", text)
 
 

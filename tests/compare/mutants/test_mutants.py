@@ -1,4 +1,4 @@
-"""The planted bugs are caught, and whoever says so can tell when one is not."""
+"""The planted bugs are caught, and the report shows when one is not."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from shared.data.load import Dataset, load_data
 from shared.files import write_json
 
 ROOT = Path(__file__).resolve().parents[3]
-# What needs no framework is planted here; `make mutants` plants all.
+# Bugs without a framework are planted here; `make mutants` plants all.
 QUICK = [
     bug
     for bug in BUGS
@@ -40,7 +40,7 @@ QUICK = [
 SCALE = next(bug for bug in BUGS if bug.name == "scale_of_the_steps")
 
 
-@pytest.mark.filterwarnings("ignore")  # what is wrong warns as well
+@pytest.mark.filterwarnings("ignore")  # wrong code also warns
 @pytest.mark.parametrize("bug", QUICK, ids=lambda bug: bug.name)
 def test_a_planted_bug_is_caught(bug: Bug):
     assert find_failures([bug], [try_bug(bug)]) == []

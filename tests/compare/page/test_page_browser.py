@@ -1,4 +1,4 @@
-"""The page in a real browser: every section renders and answers, and nothing leaves the page."""
+"""The page in a real browser: every section renders and reacts, and nothing is requested."""
 
 import json
 from itertools import pairwise
@@ -205,7 +205,7 @@ def test_texts_of_a_run_are_shown_and_never_run(browser: Any, tmp_path: Path):
 
 
 def test_a_run_from_before_and_of_a_third_party_is_shown_too(browser: Any, tmp_path: Path):
-    """No losses of steps were kept, and one implementation is none that the page knows."""
+    """The run has no step losses, and one implementation is unknown to the page."""
     run, data = make_run(tmp_path / "run")
     (run / STEP_LOSSES).unlink()
     text = (run / "result.json").read_text()

@@ -1,4 +1,4 @@
-"""What the page reads of a run folder: nobody vouches for it, so it is checked, and refused."""
+"""The page's reading of a run folder, which may be untrusted: it is checked, and refused."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is wrong with a third-party implementation is said in one sentence, by name."""
+"""Errors of a third-party implementation are one sentence, with its name."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,7 +132,7 @@ def test_a_result_of_another_kind_is_refused(make_tiny, wrong: str):
 
 
 class TinyTraining:
-    """A training that takes no step, with the results of a real one."""
+    """A training that takes no steps, with results like those of a real one."""
 
     def __init__(self, params, adam, data, config):
         self.model = tiny_attention.from_params(params, "vectorized", config.dtype, "cpu")
@@ -148,7 +148,7 @@ class TinyTraining:
 
 
 def trained(**changes) -> list[Epoch]:
-    """Train a guarded implementation whose training has some of its methods changed."""
+    """Train a guarded implementation in which some methods of the training are changed."""
     training = type("Training", (TinyTraining,), changes)
     module = guard(SimpleNamespace(**vars(tiny_attention) | {"Training": training}), "it")
     problem = make_problem()

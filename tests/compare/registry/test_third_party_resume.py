@@ -1,6 +1,6 @@
-"""A third-party implementation is saved within an epoch, and goes on.
+"""A third-party training is saved within an epoch, and continues.
 
-PyTorch's own stands for a third-party one here: what is asked is what `guard` lets pass.
+PyTorch's implementation, guarded, takes the place of a third party's here.
 """
 
 from dataclasses import replace
