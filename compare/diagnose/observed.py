@@ -47,7 +47,7 @@ class Observed:
 
 
 class CannotTell(Exception):  # noqa: N818  it is a verdict
-    """Why two programs cannot be compared, and what to do."""
+    """Two programs cannot be compared; the message says why and what to do."""
 
 
 def observe(side: Side, inputs: Inputs, look: tuple[str, ...]) -> Observed:
@@ -80,7 +80,7 @@ def check_not_random(observed: Observed, inputs: Inputs) -> None:
 
 
 def pair_outputs(left: Observed, right: Observed) -> Pairs:
-    """Pair the outputs of both sides: by name where the names are the same, else in order."""
+    """Pair the outputs of both sides: by name if the names are the same, or else in order."""
     ours, theirs = left.float64.outputs, right.float64.outputs
     if not ours or not theirs:
         side = left if not ours else right

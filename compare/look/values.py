@@ -73,7 +73,7 @@ class Value:
 
     @property
     def size(self) -> int:
-        """How many numbers there are."""
+        """The number of elements."""
         return int(np.prod(self.shape))
 
     @cached_property

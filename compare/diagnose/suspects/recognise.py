@@ -147,7 +147,7 @@ def _recognise_norms(a: np.ndarray, b: np.ndarray, x: np.ndarray, names: Names) 
     """Recognise normalizations with scale and bias per channel on both sides."""
     if a.ndim < 2:
         return None
-    has_rows = a.size // a.shape[-1] > 2  # as many as a scale and a bias have unknowns, and one
+    has_rows = a.size // a.shape[-1] > 2  # more rows than the unknowns: scale, bias
     fits: list[tuple[Candidate, np.ndarray] | None] = [None, None]
     for candidate in norms(x):
         for side, y in enumerate((a, b)):
@@ -183,7 +183,7 @@ def explain_noise(value: Value, observed: Any) -> str | None:
         if np.abs(mean).max() > 10 * x.std(axis=-1).max() > 0:
             return (
                 "the mean is far larger than the deviation; Flax computes the variance as "
-                "E[x²] - E[x]² unless it is told use_fast_variance=False "
+                "E[x²] - E[x]² unless given use_fast_variance=False "
                 f"({DOCS}flax-computes-the-variance-of-layernorm-as-ex---ex)"
             )
     return None
