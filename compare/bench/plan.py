@@ -160,7 +160,7 @@ def choose_jobs(
 def images_per_pass(form: str, batch_size: int, config: BenchConfig) -> int:
     """Return how many images a pass has: whole batches that take about `pass_seconds`.
 
-    JAX compiles a loop of STEPS_AT_ONCE steps, and a second loop for a remainder, so there is none.
+    JAX would compile a second loop for a remainder of STEPS_AT_ONCE steps, so there is none.
     """
     steps = round(1000 * config.pass_seconds / ROUGH_MS[form] / batch_size)
     steps = max(1, min(steps, config.images // batch_size))

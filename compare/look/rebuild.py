@@ -81,14 +81,14 @@ def names_loaded(code: types.CodeType, operation: str) -> frozenset[str]:
 class _Rebuilder:
     def __init__(self, change: Change, *, copies: bool = True):
         self.change = change
-        self.copies = copies  # PyTorch modules are then only searched
+        self.copies = copies  # if False, PyTorch modules are only searched
         self.done: dict[int, Any] = {}
         self.kept: list[Any] = []  # or the id could be reused by another object
 
     def of(self, value: Any) -> Any:
         if id(value) not in self.done:
             self.kept.append(value)
-            self.done[id(value)] = value  # a reference to itself
+            self.done[id(value)] = value  # in case it refers to itself
             self.done[id(value)] = self._of(value)
         return self.done[id(value)]
 

@@ -22,7 +22,7 @@ from compare.look.sources import call_text, is_users_file, place_of
 from compare.look.values import Store, Value, dtype_of, to_numpy
 
 MOST_PIECES = 20_000  # of a loop, that are joined
-LARGEST_CONSTANT = 2**17  # numbers, without a dependence on an input; larger: a parameter
+LARGEST_CONSTANT = 2**17  # numbers in a constant; larger arrays are parameters
 LARGEST_WHOLE = 2**27  # numbers in an array joined from a loop's pieces
 
 
