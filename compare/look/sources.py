@@ -36,7 +36,7 @@ def files_of(modules: Sequence[str]) -> tuple[str, ...]:
         except (ImportError, ValueError):
             spec = None
         if spec is None or spec.origin is None:
-            raise UserError(f"--look {name}is not an installed module: give package.module.")
+            raise UserError(f"--look {name} is not an installed module: give package.module.")
         origin = Path(spec.origin)
         found.append(str(origin.parent) + os.sep if origin.name == "__init__.py" else str(origin))
     return tuple(found)

@@ -122,7 +122,7 @@ def _check_given(
         shape = (len(x), *shapes.get(name, np.shape(array)[1:]))
         if name not in (*shapes, "logits") or np.shape(array) != shape:
             raise UserError(
-                f"The function intermediates gave {name!r} of shape {np.shape(array)}: give "
+                f"The function intermediates returned {name!r} of shape {np.shape(array)}: give "
                 f"{', '.join((*shapes, 'logits'))}, in the shapes of docs/add_a_framework.md."
             )
     return dict(found)

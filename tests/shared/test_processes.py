@@ -40,7 +40,9 @@ def test_a_place_is_read_from_the_environment():
 def test_a_place_that_cannot_be_gets_one_sentence(wrong: dict):
     environment = {k: v for k, v in (ENVIRONMENT | wrong).items() if v is not None}
     (name, value), *_ = wrong.items()
-    with pytest.raises(UserError, match=f"no rank of a process.*{name} '{value or ''}'.*torchrun"):
+    with pytest.raises(
+        UserError, match=f"do not describe one of several.*{name} '{value or ''}'.*torchrun"
+    ):
         find_process(environment)
 
 

@@ -235,7 +235,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(folder, o
 
 def test_gradients_is_a_flag_and_numpy_has_none(folder, capsys):
     assert run("mine.py:make", "mine.py:make_port", "--gradients", "--input", "batch.npz") == 0
-    assert "Gradient: not compared: left is of NumPy" in capsys.readouterr().out
+    assert "Gradient: not compared: left is in NumPy" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])

@@ -116,8 +116,8 @@ def test_a_benchmark_times_and_weighs_it(make_tiny, capsys):
     ("given", "sentence"),
     [
         ("'query': images @ model['Q'] + 1", None),
-        ("'keys': images", "The function intermediates gave 'keys' of shape"),
-        ("'key': images[0]", r"The function intermediates gave 'key' of shape \(784, 3\)"),
+        ("'keys': images", "The function intermediates returned 'keys' of shape"),
+        ("'key': images[0]", r"The function intermediates returned 'key' of shape \(784, 3\)"),
     ],
 )
 def test_intermediates_that_it_gives_itself_are_judged(

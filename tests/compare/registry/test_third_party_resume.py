@@ -47,6 +47,6 @@ def test_what_is_no_state_is_refused(tmp_path: Path):
 
     module = guard(SimpleNamespace(**(vars(pytorch) | {"Training": Training})), "it")
     with pytest.raises(
-        UserError, match=r"it\.Training\.state gave a str as adam: it must be an Adam"
+        UserError, match=r"it\.Training\.state returned a str as adam: it must be an Adam"
     ):
         finish(module, "it", make_config(tmp_path))
