@@ -127,7 +127,7 @@ GRADIENTS = {
         "same function",
         "by 1",
     ),
-    "numpy": (doubled, in_numpy, "same function", "not compared: right is of NumPy"),
+    "numpy": (doubled, in_numpy, "same function", "not compared: right is in NumPy"),
 }
 
 

@@ -288,6 +288,6 @@ def test_a_page_of_what_is_no_longer_so_is_not_written(monkeypatch):
     gone = replace(DIVERGENCES[0], expect=lambda found: False)
     monkeypatch.setattr(divergences, "SUBJECTS", {"Attention": (gone,)})
     with pytest.raises(
-        UserError, match=r"no longer part as 'softmax_axis' says, PyTorch gives 0\.5"
+        UserError, match=r"no longer differ as 'softmax_axis' states, PyTorch gives 0\.5"
     ):
         write_page()

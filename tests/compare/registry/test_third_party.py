@@ -78,7 +78,7 @@ def test_a_run_evaluates_and_judges_it_but_trains_it_not(make_tiny, capsys):
     out = capsys.readouterr().out
     assert f"{name} has no histogram: it runs vectorized instead." in out
     assert f"{name} is forward only: it is evaluated and judged, not trained." in out
-    assert "pytorch alone trains: its training is compared with no other." in out
+    assert "Only pytorch trains: its training is not compared with another." in out
     result = json.loads(Path("out.json").read_text())
     found = result["implementations"]
     assert found[name]["epochs"] == []
