@@ -1,4 +1,4 @@
-# Two commands are all there is to set up: `make compare` and `make test`. `make help` lists the rest.
+# `make compare` and `make test` set up what they need. `make help` lists all targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ compare: $(VENV)/run.done ## train PyTorch and JAX side by side and check them a
 diff: $(VENV)/run.done ## show the code side by side, the same step on one row (ARGS="--form looped")
 	@$(BIN)/python -m compare diff $(ARGS)
 
-page: $(VENV)/run.done ## write a run as one HTML file to look at (ARGS="runs/latest")
+page: $(VENV)/run.done ## write one HTML file that shows a run (ARGS="runs/latest")
 	@$(BIN)/python -m compare page $(ARGS)
 
 site: $(VENV)/site.done ## build the web site in site/: README, docs, the page of the newest run, a search
@@ -28,16 +28,16 @@ site: $(VENV)/site.done ## build the web site in site/: README, docs, the page o
 bench: $(VENV)/run.done ## time every form of every implementation (ARGS="--quick" for less than a minute)
 	@$(BIN)/python -m compare bench $(ARGS)
 
-mutants: $(VENV)/run.done ## plant every bug of the catalogue and see that parity catches it (ARGS="--seeds 0")
+mutants: $(VENV)/run.done ## plant known bugs and test that the checks catch them (ARGS="--seeds 0")
 	@$(BIN)/python -m compare mutants $(ARGS)
 
 results: $(VENV)/dev.done ## train the whole job on full MNIST and write docs/results.md (ARGS="--seeds 2"; hours)
 	@$(BIN)/python -m compare.studies.results $(ARGS)
 
-test: $(VENV)/dev.done ## run every test, a worker for each core (ARGS="-k parity")
+test: $(VENV)/dev.done ## run every test, with one worker per core (ARGS="-k parity")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-parity: $(VENV)/dev.done ## run the parity tests alone (ARGS="-k jax")
+parity: $(VENV)/dev.done ## run only the parity tests (ARGS="-k jax")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/parity $(ARGS)
 
 ports: $(VENV)/dev.done ## diagnose every port of the bench and print a table
@@ -46,13 +46,13 @@ ports: $(VENV)/dev.done ## diagnose every port of the bench and print a table
 soak: $(VENV)/dev.done ## run the tests that take long: kills, memory, processes (ARGS="-k kill")
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m soak $(ARGS)
 
-lint: $(VENV)/dev.done ## check style, format, types and who imports whom
+lint: $(VENV)/dev.done ## check style, format, types and imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-format: $(VENV)/dev.done ## put the code into its format
+format: $(VENV)/dev.done ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -60,7 +60,7 @@ clean: ## remove the environment and every cache; runs/ stays
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What running needs: NumPy, PyTorch and JAX.
+# For running: NumPy, PyTorch and JAX.
 $(VENV)/run.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("This needs Python 3.11 to 3.13; $(PYTHON) is %d.%d. Choose another: make PYTHON=python3.12" % v)'
 	@echo "Setting up $(VENV) with NumPy, PyTorch and JAX: a few minutes, once."
@@ -68,14 +68,14 @@ $(VENV)/run.done: pyproject.toml constraints.txt
 	@$(PIP) --editable '.[pytorch,jax]'
 	@touch $@
 
-# What the web site needs on top: MkDocs, its theme, and nbconvert for the notebook.
+# For the web site, in addition: MkDocs, its theme, and nbconvert for the notebook.
 $(VENV)/site.done: $(VENV)/run.done
 	@$(PIP) --editable '.[pytorch,jax,site]'
 	@touch $@
 
-# What the tests need on top: pytest, ruff, mypy, import-linter, and TensorFlow Datasets for full MNIST.
+# For the tests, in addition: pytest, ruff, mypy, import-linter, and TensorFlow Datasets for full MNIST.
 $(VENV)/dev.done: $(VENV)/run.done
-	@echo "Adding what the tests need to $(VENV): pytest, ruff, mypy, import-linter, TensorFlow Datasets."
+	@echo "Installing the tests' dependencies into $(VENV): pytest, ruff, mypy, import-linter, TensorFlow Datasets."
 	@$(PIP) --editable '.[pytorch,jax,mnist,dev]'
 	@$(PIP) --editable '.[mlx]' || echo "MLX has no wheel for this system: the test of its example is skipped."
 	@touch $@

@@ -1,4 +1,4 @@
-"""The roof over the implementations: run them side by side and hold them against each other."""
+"""Run the implementations side by side, and compare them with each other and with exact values."""
 
 import shared.startup  # noqa: F401 - or Ctrl-C while importing is a traceback
 from compare.diagnose.api import assert_same_function, diagnose

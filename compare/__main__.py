@@ -12,18 +12,18 @@ from shared.training.processes import check_one_process
 VERBS = {
     "run": "train side by side and judge whether all agree (default)",
     "diff": "show the code side by side, the same step on one row",
-    "page": "write a run as one HTML page",
+    "page": "write one HTML page that shows a run",
     "diagnose": "tell rounding from a bug in two programs of your own",
-    "trace": "judge every intermediate of every form by itself",
+    "trace": "compare every intermediate of every form with its exact value",
     "bench": "time every form of every implementation",
-    "mutants": "plant every known bug and check that parity catches it",
+    "mutants": "plant known bugs and test that the checks catch them",
     "divergences": "write docs/divergences.md, where the libraries differ",
 }
 HELP = ("-h", "--help", "help")
 
 
 def main(args: Sequence[str]) -> int:
-    """Hand the options to the verb's own module."""
+    """Run the verb with its options; return the exit status."""
     check_one_process(os.environ, "python -m compare")
     if args and args[0] in HELP:
         print(list_verbs())
@@ -52,7 +52,7 @@ def list_verbs() -> str:
 
 
 def say_no_verb(verb: str) -> str:
-    """Say in one sentence that there is no such verb, and which may be meant."""
+    """Return the error sentence for an unknown verb, with the closest verb if there is one."""
     close = get_close_matches(verb, VERBS, n=1)
     meant = f"did you mean {close[0]}?" if close else f"choose {' or '.join(VERBS)}."
     return f"compare has no verb {verb!r}: {meant}"

@@ -1,15 +1,15 @@
-"""What JAX compiles, kept in a folder: other processes need not compile the same again."""
+"""JAX's compilation cache in a folder, so that other processes need not compile again."""
 
 from pathlib import Path
 
 
 def compiling_into(folder: str | Path) -> dict[str, str]:
-    """Give the environment in which JAX keeps all that it compiles in a folder, and looks there.
+    """Return the environment variables that make JAX cache what it compiles in a folder.
 
-    It has to be set before JAX is imported. A compiled program is named by a hash of the program
-    itself, of JAX's version and of its options, so what differs in anything is compiled anew.
-    Where two processes write at once, one may read half of an entry: JAX says so in a warning,
-    and compiles anew. See https://docs.jax.dev/en/latest/persistent_compilation_cache.html.
+    They must be set before JAX is imported. The key of a compiled program is a hash of the program,
+    of JAX's version and of its options, so a program that differs in any of them is compiled again.
+    If two processes write at once, one may read half of an entry: JAX then warns and compiles
+    again. See https://docs.jax.dev/en/latest/persistent_compilation_cache.html.
     """
     return {
         "JAX_COMPILATION_CACHE_DIR": str(folder),

@@ -1,10 +1,10 @@
-"""What this machine can do, and what each form of attention must do: the floor of its time.
+"""The floor: the shortest time that a form of attention can take on this machine.
 
 The floor is the roofline's (Williams, Waterman and Patterson, "Roofline: an insightful visual
 performance model for multicore architectures", 2009): a computation takes at least as long as its
 operations take at the machine's best rate, and at least as long as its bytes take to and from
-memory. It is a floor and no forecast: an exponential counts as one operation, and no table counts
-as moved, since it could stay in a cache (as in FlashAttention: Dao et al., 2022).
+memory. The floor is no prediction: an exponential counts as one operation, and tables do not count
+as moved, since they could stay in a cache (as in FlashAttention: Dao et al., 2022).
 """
 
 import os
@@ -19,26 +19,26 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 MATRIX_SIZE = 1024
-COPY_BYTES = 64 * 2**20  # the copy and what is copied are more than a cache holds
-# A training step is the forward pass and, for every product of it, two more: the gradient by
-# either factor.
+COPY_BYTES = 64 * 2**20  # source and copy together exceed any cache
+# A training step is the forward pass and, for each of its products, two more: the gradients by
+# both factors.
 PASSES_IN_A_STEP = 3
-# A step reads and writes once each: parameters, gradients, and the two moments of Adam.
+# A step reads and writes each of these once: parameters, gradients, and the two moments of Adam.
 MOVES_IN_A_STEP = 8
 
 
 class Work(NamedTuple):
-    """What a batch costs at the least."""
+    """The least work that a batch takes."""
 
-    operations: int  # additions, multiplications and exponentials alike
+    operations: int  # additions, multiplications and exponentials
     bytes: int  # to or from memory
 
 
 class Speed(NamedTuple):
-    """What the machine was measured to do at its best, with all its cores."""
+    """The best measured speed of the machine, with all its cores."""
 
-    matrix_rate: float  # operations per second in a product of matrices
-    copy_bandwidth: float  # bytes read and bytes written per second, together
+    matrix_rate: float  # operations per second in a matrix product
+    copy_bandwidth: float  # bytes read plus bytes written per second
 
 
 def work_of(
@@ -52,15 +52,15 @@ def work_of(
     levels: int = 256,
     itemsize: int = 4,
 ) -> Work:
-    """Count what a form of attention must do for a batch, in the "forward" pass or in a "step".
+    """Count the work of a form of attention for a batch, in the "forward" pass or in a "step".
 
-    All forms but "histogram" do the same work, once per pair of pixels. `itemsize` is the size of
-    a floating-point number in bytes. Inputs, outputs and parameters are counted as moved once.
+    All forms except "histogram" do the same work, once per pair of pixels. `itemsize` is the size
+    of a floating-point number in bytes. Inputs, outputs and parameters count as moved once.
     """
     parameters = 3 * channels**2 + outputs * (steps * channels + 1)
     if form == "histogram":
         operations = histogram_operations(batch, channels, levels)
-        # Indices are a byte each; the counts, and the table of levels, are numbers.
+        # Indices take a byte each; the counts and the table of levels are floating-point numbers.
         inputs = batch * steps + itemsize * (batch * levels + levels * channels)
     else:
         operations = batch * direct_operations(steps, channels)
@@ -94,17 +94,17 @@ def histogram_operations(batch: int, channels: int, levels: int) -> int:
 
 
 def floor_seconds(work: Work, speed: Speed) -> float:
-    """Give the least time, in seconds, that `work` can take on a machine of this speed."""
+    """Return the shortest time, in seconds, that `work` can take on a machine of this speed."""
     return max(work.operations / speed.matrix_rate, work.bytes / speed.copy_bandwidth)
 
 
 def fastest(a: Speed, b: Speed) -> Speed:
-    """Take the better of two measurements, of either number on its own."""
+    """Return the better of two measurements, separately for each number."""
     return Speed(*map(max, a, b))
 
 
 def measure_speed(dtype: str = "float32", repeats: int = 3) -> Speed:
-    """Measure both rates with NumPy, the best of a few; takes about a tenth of a second."""
+    """Measure both rates with NumPy, the best of a few runs, in about a tenth of a second."""
     return Speed(_measure_matrix_rate(dtype, repeats), _measure_copy_bandwidth(repeats))
 
 
@@ -117,17 +117,17 @@ def _measure_matrix_rate(dtype: str, repeats: int) -> float:
 
 
 def _measure_copy_bandwidth(repeats: int) -> float:
-    """Copy on every core at once: one alone may not use all of the memory's bandwidth."""
+    """Measure the bandwidth of copies on all cores at once: one core may not use all of it."""
     threads = num_threads()
     sources = np.array_split(np.ones(COPY_BYTES // 8), threads)
     targets = np.array_split(np.ones(COPY_BYTES // 8), threads)
-    with ThreadPoolExecutor(threads) as pool:  # NumPy lets go of Python's lock while it copies
+    with ThreadPoolExecutor(threads) as pool:  # NumPy releases Python's lock while it copies
         seconds = _best_seconds(lambda: list(pool.map(np.copyto, targets, sources)), repeats)
     return 2 * COPY_BYTES / seconds
 
 
 def _best_seconds(run: Callable[[], Any], repeats: int) -> float:
-    """Time `run`, once it is warm, and give the shortest time in seconds."""
+    """Time `run`, after one call to warm up, and return the shortest time in seconds."""
     run()
     best = float("inf")
     for _ in range(repeats):
@@ -138,10 +138,10 @@ def _best_seconds(run: Callable[[], Any], repeats: int) -> float:
 
 
 def seconds_of_others() -> float | None:
-    """Count the seconds, over all cores, that other programs have computed, since some moment.
+    """Return the CPU seconds, over all cores, that other programs have used; None if not on Linux.
 
-    Two of these tell how busy the machine was in between: what is timed meanwhile, and most of
-    all what waits for all its threads at a barrier, cannot be trusted. None if not on Linux.
+    The difference of two readings shows how busy the machine was in between. If it was, timings are
+    not reliable, least of all of programs that wait for all their threads at a barrier.
     """
     try:
         line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
@@ -154,24 +154,24 @@ def seconds_of_others() -> float | None:
 
 
 def num_threads() -> int:
-    """Count the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def limit_threads(count: int) -> dict[str, str]:
-    """Give the environment in which PyTorch and XLA, imported later, compute in so many threads."""
+    """Return the environment variables that limit the threads of PyTorch and XLA."""
     return dict.fromkeys(("OMP_NUM_THREADS", "NPROC"), str(count))  # PyTorch's, and XLA's
 
 
 def platform_name() -> str:
-    """Name the system and the kind of processor, such as "Linux x86_64"."""
+    """Return the system and the processor's architecture, such as "Linux x86_64"."""
     return f"{platform.system()} {platform.machine()}"
 
 
 def describe_machine() -> dict[str, Any]:
-    """Name the system, the processor (None where it cannot be read) and the number of cores."""
+    """Return the system, the processor (None if unknown) and the number of cores."""
     return {
         "platform": platform_name(),
         "cpu": _cpu_model(),
@@ -189,5 +189,5 @@ def _cpu_model() -> str | None:
 
 
 def search_path() -> str:
-    """Return the PYTHONPATH by which a new process finds this project's packages anywhere."""
+    """Return the PYTHONPATH with which a new process finds this project's packages."""
     return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

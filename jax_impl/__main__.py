@@ -1,4 +1,4 @@
-"""`python -m jax_impl`: train, report every epoch, test."""
+"""`python -m jax_impl`: train the model, print every epoch, and test it."""
 
 from functools import partial
 

@@ -1,9 +1,8 @@
-"""Attention a few samples at a time, with its gradient by hand, in memory that is used again.
+"""Attention a few samples at a time, with a gradient written by hand, in reused memory.
 
-By itself JAX keeps every [steps, steps] table of the forward pass for the backward pass, a whole
-batch of them, and no cache holds that. Here `jax.lax.map` works through the batch in blocks, and
-the backward pass computes the weights once more, as FlashAttention does (Dao et al., 2022,
-section 3.1).
+By default JAX keeps the [steps, steps] tables of a whole batch from the forward pass for the
+backward pass, which no cache can hold. Here `jax.lax.map` goes through the batch in blocks, and
+the backward pass recomputes the weights, as FlashAttention does (Dao et al., 2022, section 3.1).
 """
 
 import jax
@@ -19,7 +18,7 @@ Residuals = tuple[Array, Array, Array, Array, Array]
 def attend_in_blocks(query: Array, key: Array, value: Array) -> Array:
     """Compute softmax(query keyᵀ) value; all are [batch, steps, channels].
 
-    JAX refuses forward mode of a custom_vjp, as in jax.jvp: take the vectorized form for it.
+    JAX has no forward mode (jax.jvp) for a custom_vjp: use the vectorized form for it.
     """
     samples = (query, key, value)
     return jax.lax.map(lambda sample: attend_sample(*sample), samples, batch_size=BLOCK)
@@ -33,19 +32,19 @@ def attend_sample(query: Array, key: Array, value: Array) -> Array:
 
 
 def forward(query: Array, key: Array, value: Array) -> tuple[Array, Residuals]:
-    """Attend in one sample; nothing that is [steps, steps] is kept."""
+    """Compute the attention of one sample; nothing of shape [steps, steps] is kept."""
     scores = query @ key.mT  # [steps, steps]
     largest = scores.max(axis=-1, keepdims=True)  # [steps, 1]
     exponentials = jnp.exp(scores - largest)  # [steps, steps]
-    # One product sums the values and, by a column of ones, the exponentials. So it is the sums
-    # that are divided, and no table of weights is written.
+    # One product sums the values and, by a column of ones, the exponentials. Only the sums are
+    # divided, so no table of weights is written.
     ones = jnp.ones_like(value[:, :1])  # [steps, 1]
     sums = exponentials @ jnp.concat([value, ones], axis=-1)  # [steps, channels + 1]
     attended, totals = sums[:, :-1] / sums[:, -1:], sums[:, -1:]
     return attended, (query, key, value, attended, largest + jnp.log(totals))
 
 
-# Autodiff would hand the forward pass's precision on; what is written by hand asks for its own.
+# Autodiff would use the forward pass's precision; a gradient by hand has to set its own.
 @jax.default_matmul_precision("highest")
 def backward(residuals: Residuals, gradient: Array) -> tuple[Array, Array, Array]:
     """Compute the gradient by query, key and value from that by attended."""
@@ -53,7 +52,7 @@ def backward(residuals: Residuals, gradient: Array) -> tuple[Array, Array, Array
     weights = jnp.exp(query @ key.mT - log_totals)  # [steps, steps]
     by_value = weights.mT @ gradient  # [steps, channels]
     by_weights = gradient @ value.mT  # [steps, steps]
-    # A row of the softmax's gradient takes off sum(weights * by_weights), which is this sum.
+    # A row of the softmax's gradient subtracts sum(weights * by_weights), which is this sum.
     shift = (gradient * attended).sum(axis=-1, keepdims=True)  # [steps, 1]
     by_scores = weights * (by_weights - shift)  # [steps, steps]
     by_query = by_scores @ key  # [steps, channels]

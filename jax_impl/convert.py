@@ -1,4 +1,4 @@
-"""NumPy in and out of the JAX model: parameters, images and labels, checked and copied here."""
+"""Convert NumPy arrays for the JAX model and back: parameters, images and labels."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ Images = Any  # an array, or LevelImages of arrays
 
 
 def find_device(name: str) -> jax.Device:
-    """Return the device called "cpu" or "cuda"; raise UserError if it is not there."""
+    """Return the device called "cpu" or "cuda"; raise UserError if the machine has none."""
     check_choice("device", name, DEVICES)
     try:
         return jax.local_devices(backend=name)[0]
@@ -33,10 +33,10 @@ def find_device(name: str) -> jax.Device:
 
 @contextmanager
 def computing_in(dtype: str) -> Iterator[None]:
-    """Compute in a dtype within the block, and change nothing for the rest of the process.
+    """Compute in a dtype within the block, without changing the rest of the process.
 
-    Without `jax_enable_x64` JAX makes float32 of float64; with it, optax rounds float32 otherwise.
-    By default a GPU rounds the factors of float32 products to TF32.
+    Without `jax_enable_x64` JAX turns float64 into float32; with it, optax rounds float32
+    differently. By default a GPU rounds the factors of float32 products to TF32.
     """
     with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
         yield
@@ -48,7 +48,7 @@ def from_params(
     dtype: str = "float32",
     device: str = "cpu",
 ) -> SelfAttentionModel:
-    """Build the model that holds a copy of `params`, once their names and shapes are checked."""
+    """Check `params`, and build a model that holds a copy of them."""
     params, sizes = read_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
     check_choice("dtype", dtype, DTYPES)
@@ -62,7 +62,7 @@ def from_params(
 
 
 def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
-    """Copy the parameters out as NumPy arrays: `nnx.state()` itself aliases the live ones."""
+    """Return the parameters as copied NumPy arrays; `nnx.state()` itself aliases the live ones."""
     arrays = (model.K, model.Q, model.V, np.asarray(model.out.kernel).T, model.out.bias)
     return dict(zip(PARAM_NAMES, map(to_numpy, arrays), strict=True))
 
@@ -70,9 +70,9 @@ def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
 def to_batch(
     model: SelfAttentionModel, images: np.ndarray | LevelImages, labels: np.ndarray
 ) -> tuple[Images, Array]:
-    """Copy images and labels as the model takes them: in its form, dtype and device.
+    """Return images and labels, copied, as the model takes them: in its form, dtype and device.
 
-    Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
+    Raises UserError unless images are [batch, steps, channels] and labels are classes.
     """
     channels, features = len(model.K), model.out.in_features
     size = (features // channels, channels)
@@ -81,7 +81,7 @@ def to_batch(
     (device,) = model.K.devices()
 
     def copy(array: np.ndarray, dtype: Any = None) -> Array:
-        # A private copy: JAX may alias what it is given, or read it later.
+        # A private copy: JAX may alias its inputs, or read them later.
         return jax.device_put(np.array(array, dtype), device)
 
     targets = copy(labels)  # [batch]
@@ -95,6 +95,6 @@ def to_batch(
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """Copy an array's numbers to NumPy, which has no bfloat16: float32 holds it exactly."""
+    """Return an array as a NumPy copy; bfloat16, which NumPy lacks, becomes float32 exactly."""
     dtype = np.float32 if array.dtype == jnp.bfloat16 else array.dtype
     return np.array(array, dtype, order="C")  # as a file would give them back

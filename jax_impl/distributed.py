@@ -1,7 +1,7 @@
 """Training in several processes in JAX, line for line beside pytorch_impl/distributed.py.
 
-Every device holds the whole model and takes its own rows of each batch. They exchange one thing
-in a step, the mean of their gradients, and so all stay the same and as one device alone would be.
+Every device holds the whole model and takes its own rows of each batch. Per step they
+exchange only the mean of their gradients, so all models stay equal to that of one device alone.
 """
 
 from collections.abc import Mapping
@@ -34,19 +34,19 @@ from shared.training.records import AdamState
 
 __all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
 
-SECONDS_TO_WAIT = 1800  # for the others, at the end: PyTorch's default
+SECONDS_TO_WAIT = 1800  # for the others at the end; PyTorch's default
 
 
 def join(process: Process, device: str) -> None:
     """Connect to the other processes; each takes its rank's GPU on its machine, or all GPUs."""
-    jax.config.update("jax_enable_preemption_service", False)  # or SIGTERM would end nothing
+    jax.config.update("jax_enable_preemption_service", False)  # or SIGTERM would have no effect
     own = process.local_rank if device == "cuda" and process.local_size > 1 else None
-    # torchrun listens at its port, and the next may hold a connection: half lies below all that
-    # systems choose for connections (32768 and up), and every process finds the same.
+    # torchrun listens on its port, and the next one may be in use. Half of it is below the ports
+    # that systems choose for connections (32768 and up), and the same in every process.
     port = process.port // 2
     with meeting(process, port):
         if process.is_first:
-            try_port(port)  # at one that is taken, JAX crashes now and then
+            try_port(port)  # if it is in use, JAX sometimes crashes
         jax.distributed.initialize(
             *(f"{process.host}:{port}", process.size, process.rank, own),
             cluster_detection_method="deactivate",
@@ -62,7 +62,7 @@ def leave() -> None:
 
 
 def count_devices(device: str) -> int:
-    """Count the devices that share every batch: all of all processes."""
+    """Return the number of devices that share every batch: all devices of all processes."""
     return jax.device_count(device)
 
 
@@ -70,10 +70,10 @@ def train_step(
     model: SelfAttentionModel, optimizer: nnx.Optimizer, images: Images, labels: Array
 ) -> tuple[Array, Array]:
     """Train on one batch by one step of Adam; this device has these rows and their logits."""
-    # Told that devices differ, JAX sums nothing over them by itself, least of all large tables.
+    # Marked as different per device, so that JAX does not sum over devices by itself.
     own = jax.tree.map(lambda array: jax.lax.pcast(array, "devices", to="varying"), model)
     (loss, logits), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(own, images, labels)
-    # In one message: each costs far more time than the few kilobytes in it.
+    # In one message: the latency of a message far exceeds the time for a few kilobytes.
     message, unravel = ravel_pytree((loss, gradients))
     loss, gradients = unravel(jax.lax.pmean(message, "devices"))
     optimizer.update(model, gradients)
@@ -81,12 +81,12 @@ def train_step(
 
 
 class Training(train.Training):
-    """A training under way on one device of several, with the same result as on one alone."""
+    """A training on one device of several, with the same result as on one device alone."""
 
     def __init__(
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> None:
-        """Start as one device does; raise UserError for a batch that is not shared evenly."""
+        """Start as on one device; raise UserError if the devices cannot share a batch evenly."""
         check_share(config.batch_size, count_devices(config.device))
         super().__init__(params, adam, data, config)
         devices = jax.devices(config.device)
@@ -115,7 +115,7 @@ class Training(train.Training):
         self.train_steps_together = train_steps
 
     def to_all(self, arrays: Any) -> Any:
-        """Copy a tree of arrays that every process has to all devices."""
+        """Copy a tree of arrays, the same in every process, to all devices."""
         to_one = partial(jax.make_array_from_process_local_data, self.everywhere)
         return jax.tree.map(to_one, jax.device_get(arrays))
 
@@ -125,7 +125,7 @@ class Training(train.Training):
         columns = jax.make_array_from_callback(rows.shape, self.by_column, lambda own: rows[own])
         state = self.to_all(nnx.state((self.model, self.optimizer)))
         results = self.train_steps_together(state, *self.data, columns)
-        # All of them stand on every device whole: this process goes on with its own.
+        # Every device has all of them; this process continues with its own.
         state, losses, logits = jax.tree.map(lambda array: array.addressable_data(0), results)
         nnx.update((self.model, self.optimizer), state)
         return losses, logits  # [steps], [steps, batch, outputs]

@@ -1,4 +1,4 @@
-"""Run the model operation by operation, so that what it computes can be looked at."""
+"""Run the model operation by operation, so that its intermediates have values."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ import jax
 
 @contextmanager
 def eagerly() -> Iterator[None]:
-    """Leave out jit and checkpoint: their functions see tracers, and tracers have no values.
+    """Disable jit and checkpoint, whose functions see tracers without values.
 
-    Under `jax.disable_jit` a loop of `jax.lax.map` runs as a loop of Python's. The numbers are
-    those of the same operations, one by one; a compiler that fuses them may round otherwise.
+    Under `jax.disable_jit`, `jax.lax.map` runs as a Python loop. The results are those of the same
+    operations one by one; a compiler that fuses them may round differently.
     """
 
     def leave_out(function: Callable[..., Any]) -> Callable[..., Any]:

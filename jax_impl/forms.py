@@ -1,7 +1,7 @@
-"""The other forms of attention in JAX: the same function as attend in model.py, faster.
+"""The other forms of attention in JAX: faster ways to compute attend of model.py.
 
 Every form maps x [batch, steps, channels] to attended [batch, steps, channels]; the histogram form
-takes LevelImages for x. docs/performance.md says what each is good for.
+takes LevelImages for x. docs/performance.md compares them.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ jax.tree_util.register_dataclass(LevelImages)  # so that jit takes it as it take
 
 
 def attend_blocked(x: Array, K: Array, Q: Array, V: Array) -> Array:
-    """Attend in a few samples at a time, so that their tables stay in a CPU's cache."""
+    """Compute attention a few samples at a time, so that their tables stay in a CPU's cache."""
     query = x @ Q  # [batch, steps, channels]
     key = x @ K  # [batch, steps, channels]
     value = x @ V  # [batch, steps, channels]
@@ -32,11 +32,11 @@ def attend_blocked(x: Array, K: Array, Q: Array, V: Array) -> Array:
 
 
 def attend_builtin(x: Array, K: Array, Q: Array, V: Array) -> Array:
-    """Attend with the framework's own call; the scale 1 / sqrt(channels) is its default."""
+    """Compute attention with the framework's own call, which scales by 1 / sqrt(channels)."""
     query = (x @ Q)[:, :, None]  # [batch, steps, heads, channels]
     key = (x @ K)[:, :, None]  # [batch, steps, heads, channels]
     value = (x @ V)[:, :, None]  # [batch, steps, heads, channels]
-    if x.dtype == jnp.float64:  # where jax.nn's call takes its softmax in float32, Flax's does not
+    if x.dtype == jnp.float64:  # jax.nn's call computes its softmax in float32, Flax's does not
         weights = dot_product_attention_weights(query, key)  # [batch, heads, steps, steps]
         attended = weights[:, 0] @ value[:, :, 0]  # [batch, steps, channels]
     else:
@@ -45,10 +45,10 @@ def attend_builtin(x: Array, K: Array, Q: Array, V: Array) -> Array:
 
 
 def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
-    """Attend once per grey level instead of once per pixel: exact, and by far the fastest.
+    """Compute attention once per grey level instead of once per pixel: exact, and much faster.
 
-    Without a position, pixels of one level have the same query, key and value. A level that an
-    image holds c times adds c times the same term to the two sums in
+    Without positions, pixels of one level have the same query, key and value. A level that occurs
+    c times in an image adds c times the same term to the two sums in
         attended = sum of exp(score) * value / sum of exp(score)    over all keys
     so it is enough to sum over the levels, each counted c times.
     """
@@ -61,8 +61,8 @@ def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
     # No score is larger than this product of the largest queries and keys.
     largest = jnp.abs(scaled).max(axis=0) @ jnp.abs(key).max(axis=0)  # []
     is_moderate = largest <= MODERATE_SCORE  # []
-    # Outside of cond XLA fuses the one table, which is faster than to skip it; where it is not
-    # used, its gradient, 0, must not meet an infinity.
+    # Outside of cond XLA fuses the one table, which is faster than skipping it; if it is not
+    # used, its zero gradient must not be multiplied by infinity.
     moderate = jnp.where(is_moderate, scores, 0)  # [levels, levels]
     by_one_table = average_by_one_table(moderate, x.counts, value)  # [batch, levels, channels]
     by_table_each = jax.checkpoint(partial(average_by_table_each, scores, x.counts, value))

@@ -14,7 +14,7 @@ from jax.nn import softmax
 
 
 def attend(x: Array, K: Array, Q: Array, V: Array) -> Array:
-    """Attend in one sample or, by the same lines, in every sample of a batch."""
+    """Compute the attention of one sample, or of every sample of a batch."""
     query = x @ Q  # [..., steps, channels]
     key = x @ K  # [..., steps, channels]
     value = x @ V  # [..., steps, channels]
@@ -25,7 +25,7 @@ def attend(x: Array, K: Array, Q: Array, V: Array) -> Array:
 
 
 def attend_looped(x: Array, K: Array, Q: Array, V: Array) -> Array:
-    """Attend in one sample after the other, as the original does."""
+    """Compute the attention of one sample after another, as the original does."""
     # jit would unroll a Python loop; the gradient would keep every sample's tables.
     attend_one = jax.checkpoint(lambda sample: attend(sample, K, Q, V))
     return jax.lax.map(attend_one, x)  # [batch, steps, channels]

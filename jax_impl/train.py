@@ -58,12 +58,12 @@ def train_steps(
 
 
 class Training:
-    """A training under way: the model, its optimizer and its data on a device."""
+    """A training: the model, its optimizer and its data on a device."""
 
     def __init__(
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> None:
-        """Start from parameters and Adam's state, on a copy of the data."""
+        """Start from parameters and Adam's state, with a copy of the data."""
         self.accuracy, self.dtype = config.accuracy, config.dtype
         self.model = from_params(params, config.attention, config.dtype, config.device)
         with computing_in(self.dtype):
@@ -90,18 +90,18 @@ class Training:
         return train_steps(self.model, self.optimizer, self.images, self.labels, batches)
 
     def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
-        """Copy out the parameters and Adam's state."""
+        """Return a copy of the parameters and of Adam's state."""
         return to_params(self.model), to_adam_state(self.model, self.optimizer)
 
 
 @cache
 def adam_at(learning_rate: float) -> optax.GradientTransformation:
-    """Return one Adam for each rate: for another object train_steps would be compiled anew."""
+    """Return the same Adam for the same rate, so that train_steps is not compiled again."""
     return optax.adam(learning_rate)
 
 
 def to_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer) -> AdamState:
-    """Copy out what Adam keeps of every parameter, by name."""
+    """Return a copy of Adam's state of every parameter, by name."""
     kept, like = optimizer.opt_state[0], nnx.graphdef(model)
     return AdamState(
         step=int(kept.count[...]),
@@ -116,14 +116,14 @@ def set_adam_state(model: SelfAttentionModel, optimizer: nnx.Optimizer, adam: Ad
     kept.count[...] = adam.step
     nnx.update(kept.mu, nnx.state(from_params(adam.first_moment, dtype=dtype)))
     nnx.update(kept.nu, nnx.state(from_params(adam.second_moment, dtype=dtype)))
-    # Committed to the model's device, as all is that a jitted function returns: else that function
-    # would be compiled a second time, for its own result.
+    # Committed to the model's device, like the results of a jitted function; otherwise it would be
+    # compiled again for its own result.
     nnx.update(optimizer, jax.device_put(nnx.state(optimizer), model.K.device))
 
 
 @nnx.jit
 def predict(model: SelfAttentionModel, images: Images, rows: np.ndarray) -> Array:
-    """Compute the logits of a batch: compiled once for every shape of batch."""
+    """Compute the logits of a batch; compiled once per shape of batch."""
     return model(images[rows])
 
 
@@ -140,7 +140,7 @@ def evaluate(
     with computing_in(model.K.dtype.name):
         x, targets = to_batch(model, images, labels)
         batches = batches_in_order(len(targets), batch_size)
-        every = np.arange(len(targets))  # traced by its indices: each slice would be compiled anew
+        every = np.arange(len(targets))  # as indices: JAX would compile for each slice
         logits = jnp.concat([predict(model, x, every[rows]) for rows in batches])  # [n, outputs]
         return Evaluation(
             loss=cross_entropy(logits, targets).mean().item(),
@@ -153,7 +153,7 @@ def evaluate(
 def differentiate(
     model: SelfAttentionModel, images: Images, labels: Array
 ) -> tuple[Array, nnx.State]:
-    """Differentiate a batch's mean loss: compiled once for every shape of batch."""
+    """Differentiate a batch's mean loss; compiled once per shape of batch."""
     (loss, _), gradients = nnx.value_and_grad(mean_loss, has_aux=True)(model, images, labels)
     return loss, gradients
 
@@ -168,4 +168,4 @@ def loss_and_gradients(
 
 
 if __name__ == "__main__":
-    raise SystemExit("This file defines training and runs none: run `python -m jax_impl`.")
+    raise SystemExit("This file only defines the training: run `python -m jax_impl`.")

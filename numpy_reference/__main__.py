@@ -16,7 +16,7 @@ from shared.files import decode_json
 from shared.params import load_params
 from shared.training.alone import describe, evaluate_params
 
-# What a checkpoint says of the digits it was trained on is the default of these options.
+# The defaults of these options are the settings that a checkpoint was trained with.
 FROM_CHECKPOINT = ("data", "normalization", "accuracy", "attention")
 
 
@@ -25,16 +25,16 @@ class ReferenceConfig(EvaluationConfig):
     """The options of an evaluation."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional] = Path("runs/latest/pytorch-best.safetensors")
-    """Trained parameters: a .safetensors file from a run folder of any implementation."""
+    """Trained parameters: a .safetensors file from a run folder, of any implementation."""
 
 
 def trained_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Read from a checkpoint's metadata which digits it was trained on and how they were scaled."""
+    """Return the options of FROM_CHECKPOINT that a checkpoint was trained with."""
     config = metadata.get("config", "").encode()
     try:
         trained = decode_json(config, EvaluationConfig, "The checkpoint's config", "leave it out")
     except UserError:
-        return {}  # parameters of another program: the options' own defaults stand
+        return {}  # parameters of another program: use the options' defaults
     settings = {name: getattr(trained, name) for name in FROM_CHECKPOINT}
     if trained.attention not in numpy_reference.ATTENTION:  # "builtin"
         settings["attention"] = "blocked"

@@ -1,7 +1,7 @@
-"""Attention a few samples at a time, in memory that is used again.
+"""Attention a few samples at a time, in reused memory.
 
-By itself NumPy takes new memory for every step of a batch's [batch, steps, steps] tables; the
-system then has to clear that memory, page by page, and no cache holds it. Here one small table
+By default NumPy allocates new [batch, steps, steps] tables for every operation on a batch. The
+system has to clear that memory, page by page, and no cache can hold it. Here one small table
 serves the whole batch.
 """
 

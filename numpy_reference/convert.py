@@ -1,4 +1,4 @@
-"""NumPy in and out of the NumPy model: parameters, images and labels, checked and copied here."""
+"""Convert NumPy arrays for the NumPy model and back: parameters, images and labels."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -18,9 +18,9 @@ Images = Any  # an array, or LevelImages
 
 
 def find_device(name: str) -> str:
-    """Return "cpu", the one device that NumPy knows; raise UserError for another."""
+    """Return "cpu", NumPy's only device; raise UserError for another."""
     if name != "cpu":
-        raise UserError(f"NumPy computes on the CPU alone, not on {name!r}: use --device cpu.")
+        raise UserError(f"NumPy computes only on the CPU, not on {name!r}: use --device cpu.")
     return name
 
 
@@ -30,7 +30,7 @@ def from_params(
     dtype: str = "float64",
     device: str = "cpu",
 ) -> SelfAttentionModel:
-    """Build the model that holds a copy of `params`, once their names and shapes are checked."""
+    """Check `params`, and build a model that holds a copy of them."""
     params, sizes = read_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
     check_choice("dtype", dtype, DTYPES)
@@ -42,7 +42,7 @@ def from_params(
 
 
 def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
-    """Copy the parameters out as NumPy arrays."""
+    """Return the parameters as copied NumPy arrays."""
     arrays = (model.K, model.Q, model.V, model.out_weight, model.out_bias)
     return {name: np.array(array) for name, array in zip(PARAM_NAMES, arrays, strict=True)}
 
@@ -50,9 +50,9 @@ def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
 def to_batch(
     model: SelfAttentionModel, images: np.ndarray | LevelImages, labels: np.ndarray
 ) -> tuple[Images, np.ndarray]:
-    """Copy images and labels as the model takes them: in its form and dtype.
+    """Return images and labels, copied, as the model takes them: in its form and dtype.
 
-    Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
+    Raises UserError unless images are [batch, steps, channels] and labels are classes.
     """
     channels, (outputs, features) = len(model.K), model.out_weight.shape
     size = (features // channels, channels)

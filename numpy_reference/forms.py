@@ -1,8 +1,7 @@
-"""The other forms of attention in NumPy: the same function as attend in model.py, faster.
+"""The other forms of attention in NumPy: faster ways to compute attend of model.py.
 
 Every form maps x [batch, steps, channels] to attended [batch, steps, channels]; the histogram form
-takes LevelImages for x. NumPy has no built-in attention. docs/performance.md says what each is
-good for.
+takes LevelImages for x. NumPy has no built-in attention. docs/performance.md compares them.
 """
 
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from shared.data.levels import MODERATE_SCORE, LevelImages, check_levels
 
 
 def attend_blocked(x: Array, K: Array, Q: Array, V: Array) -> Array:
-    """Attend in a few samples at a time, so that their tables stay in a CPU's cache."""
+    """Compute attention a few samples at a time, so that their tables stay in a CPU's cache."""
     query = x @ Q  # [batch, steps, channels]
     key = x @ K  # [batch, steps, channels]
     value = x @ V  # [batch, steps, channels]
@@ -27,10 +26,10 @@ def attend_blocked(x: Array, K: Array, Q: Array, V: Array) -> Array:
 
 
 def attend_histogram(x: LevelImages, K: Array, Q: Array, V: Array) -> Array:
-    """Attend once per grey level instead of once per pixel: exact, and by far the fastest.
+    """Compute attention once per grey level instead of once per pixel: exact, and much faster.
 
-    Without a position, pixels of one level have the same query, key and value. A level that an
-    image holds c times adds c times the same term to the two sums in
+    Without positions, pixels of one level have the same query, key and value. A level that occurs
+    c times in an image adds c times the same term to the two sums in
         attended = sum of exp(score) * value / sum of exp(score)    over all keys
     so it is enough to sum over the levels, each counted c times.
     """

@@ -13,8 +13,8 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def measure_accuracy(logits: np.ndarray, labels: np.ndarray, accuracy: str) -> float:
     """Compute the accuracy of a batch, 0 to 1, from logits [batch, outputs] and labels [batch].
 
-    "micro" is the fraction of samples that are right, "macro" the mean over the classes that were
-    meant or guessed.
+    "micro" is the fraction of samples that are right, "macro" the mean over the classes that occur
+    as label or prediction.
     """
     return {"micro": micro_accuracy, "macro": macro_accuracy}[accuracy](logits, labels)
 

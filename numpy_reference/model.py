@@ -12,13 +12,13 @@ from numpy import ndarray as Array
 
 
 def softmax(scores: Array, axis: int) -> Array:
-    """Compute exp(scores), divided by its sum along an axis; large scores do not overflow."""
+    """Compute exp(scores) over its sum along an axis; large scores do not overflow."""
     exponentials = np.exp(scores - scores.max(axis, keepdims=True))  # [..., steps, steps]
     return exponentials / exponentials.sum(axis, keepdims=True)  # [..., steps, steps]
 
 
 def attend(x: Array, K: Array, Q: Array, V: Array) -> Array:
-    """Attend in one sample or, by the same lines, in every sample of a batch."""
+    """Compute the attention of one sample, or of every sample of a batch."""
     query = x @ Q  # [..., steps, channels]
     key = x @ K  # [..., steps, channels]
     value = x @ V  # [..., steps, channels]
@@ -29,7 +29,7 @@ def attend(x: Array, K: Array, Q: Array, V: Array) -> Array:
 
 
 def attend_looped(x: Array, K: Array, Q: Array, V: Array) -> Array:
-    """Attend in one sample after the other, as the original does."""
+    """Compute the attention of one sample after another, as the original does."""
     samples = [attend(sample, K, Q, V) for sample in x]
     return np.stack(samples)  # [batch, steps, channels]
 

@@ -1,4 +1,4 @@
-"""`python -m pytorch_impl`: train, report every epoch, test."""
+"""`python -m pytorch_impl`: train the model, print every epoch, and test it."""
 
 from functools import partial
 

@@ -1,9 +1,9 @@
-"""Attention a few samples at a time, with its gradient by hand, in memory that is used again.
+"""Attention a few samples at a time, with a gradient written by hand, in reused memory.
 
-By itself PyTorch keeps every [steps, steps] table of the forward pass for the backward pass and
-takes new memory for each; the system then has to clear that memory, page by page, which costs
-more than what is computed in it. Here two small tables serve the whole batch, and the backward
-pass computes the weights once more, as FlashAttention does (Dao et al., 2022, section 3.1).
+By default PyTorch keeps every [steps, steps] table of the forward pass for the backward pass and
+allocates new memory for each. The system has to clear that memory, page by page, which takes
+longer than the computation. Here two small tables serve the whole batch, and the backward pass
+recomputes the weights, as FlashAttention does (Dao et al., 2022, section 3.1).
 """
 
 from typing import Any
@@ -24,14 +24,14 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return attend_plainly(query, key, value)
     if torch.jit.is_tracing() or torch.compiler.is_exporting():  # type: ignore[attr-defined]
         return attend_plainly(query, key, value)
-    # One piece of memory for both passes: taken and given back by each, the heap grows and shrinks
-    # with it, and the system clears it every time.
+    # One allocation for both passes: if each allocated and freed its own, the heap would grow and
+    # shrink, and the system would clear the memory every time.
     attended: Tensor = AttentionInBlocks.apply(query, key, value, make_tables(query))
     return attended
 
 
 def attend_plainly(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Compute the same in one piece: what is written by hand cannot be transformed itself."""
+    """Compute the same without blocks, for transformations that need autodiff's own operations."""
     return softmax(query @ key.mT, dim=-1) @ value
 
 
@@ -41,7 +41,7 @@ def blocks_of(batch: Tensor) -> list[slice]:
 
 
 def make_tables(query: Tensor) -> Tensor:
-    """Return room for the scores and the weights of a block: [2, block, steps, steps]."""
+    """Return memory for the scores and the weights of a block: [2, block, steps, steps]."""
     block, steps = min(BLOCK, len(query)), query.shape[1]
     return query.new_empty((2, block, steps, steps))
 
@@ -66,7 +66,7 @@ class AttentionInBlocks(Function):
 
     @staticmethod
     def forward(query: Tensor, key: Tensor, value: Tensor, tables: Tensor) -> Tensor:
-        """Attend block by block; nothing that is [steps, steps] is kept."""
+        """Compute attention block by block; nothing of shape [steps, steps] is kept."""
         attended = torch.empty_like(value)  # [batch, steps, channels]
         for block in blocks_of(query):
             weights = write_weights(query[block], key[block], tables)  # [block, steps, steps]
@@ -75,20 +75,20 @@ class AttentionInBlocks(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Save what the backward pass needs; it writes over the tables, which are scratch."""
+        """Save what the backward pass needs; it overwrites the tables, which are scratch memory."""
         query, key, value, ctx.tables = inputs
         ctx.save_for_backward(query, key, value, output)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
-        """Attend over one more axis, as torch.func.vmap asks for."""
+        """Compute attention over one more axis, for torch.func.vmap."""
         return torch.func.vmap(attend_plainly, in_dims[:3])(*inputs[:3]), 0
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
-        """Raise UserError: PyTorch would take the derivative of what is returned here for 0."""
+        """Raise UserError: PyTorch would use the derivative 0 without a message."""
         raise UserError(
-            "The blocked form has no derivative in forward mode: take the vectorized form, which "
+            "The blocked form has no derivative in forward mode: use the vectorized form, which "
             "computes the same."
         )
 
@@ -96,16 +96,16 @@ class AttentionInBlocks(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Compute the gradient by query, key and value from that by attended."""
         query, key, value, attended = ctx.saved_tensors
-        if torch.is_grad_enabled():  # the gradient is to be differentiated itself
+        if torch.is_grad_enabled():  # the gradient is itself differentiated
             pull_back = torch.func.vjp(attend_plainly, query, key, value)[1]
             return *pull_back(gradient), None
         by_query, by_key, by_value = (torch.empty_like(x) for x in (query, key, value))
-        # A row of the softmax's gradient takes off sum(weights * by_weights), which is this sum.
+        # A row of the softmax's gradient subtracts sum(weights * by_weights), which is this sum.
         shift = (gradient * attended).sum(dim=-1, keepdim=True)  # [batch, steps, 1]
         for block in blocks_of(query):
             weights = write_weights(query[block], key[block], ctx.tables)  # [block, steps, steps]
             by_value[block] = thin_product(weights.mT, gradient[block])
-            scores = ctx.tables[0][: len(weights)]  # no longer needed: its memory serves on
+            scores = ctx.tables[0][: len(weights)]  # no longer needed: its memory is reused
             by_weights = torch.matmul(gradient[block], value[block].mT, out=scores)
             by_scores = by_weights.sub_(shift[block]).mul_(weights)  # [block, steps, steps]
             by_query[block] = thin_product(by_scores, key[block])

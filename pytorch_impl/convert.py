@@ -1,4 +1,4 @@
-"""NumPy in and out of the PyTorch model: parameters, images and labels, checked and copied here."""
+"""Convert NumPy arrays for the PyTorch model and back: parameters, images and labels."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +20,7 @@ Images = Any  # a tensor, or LevelImages of tensors
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device called "cpu" or "cuda"; raise UserError if it is not there."""
+    """Return the device called "cpu" or "cuda"; raise UserError if the machine has none."""
     check_choice("device", name, (*DEVICES, "meta"))  # meta: shapes without numbers
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("PyTorch finds no 'cuda' device here: use --device cpu.")
@@ -33,12 +33,12 @@ def from_params(
     dtype: str = "float32",
     device: str = "cpu",
 ) -> SelfAttentionModel:
-    """Build the model that holds a copy of `params`, once their names and shapes are checked."""
+    """Check `params`, and build a model that holds a copy of them."""
     params, sizes = read_params(params)
     attend = ATTENTION[check_choice("attention", attention, ATTENTION)]
     check_choice("dtype", dtype, DTYPES)
     to = {"dtype": getattr(torch, dtype), "device": find_device(device)}
-    with torch.device("meta"):  # the shapes alone: nothing is drawn or allocated
+    with torch.device("meta"):  # only shapes: nothing is drawn or allocated
         model = SelfAttentionModel(*sizes, attend)
     arrays = {name: torch.tensor(array, **to) for name, array in params.items()}
     model.load_state_dict(arrays, assign=True)
@@ -46,16 +46,16 @@ def from_params(
 
 
 def to_params(model: SelfAttentionModel) -> dict[str, np.ndarray]:
-    """Copy the parameters out as NumPy arrays: `state_dict()` itself aliases the live ones."""
+    """Return the parameters as copied NumPy arrays; `state_dict()` itself aliases the live ones."""
     return {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
 
 
 def to_batch(
     model: SelfAttentionModel, images: np.ndarray | LevelImages, labels: np.ndarray
 ) -> tuple[Images, Tensor]:
-    """Copy images and labels as the model takes them: in its form, dtype and device.
+    """Return images and labels, copied, as the model takes them: in its form, dtype and device.
 
-    Raises UserError for images that are not [batch, steps, channels] and labels that are no class.
+    Raises UserError unless images are [batch, steps, channels] and labels are classes.
     """
     channels, features = len(model.K), model.out.in_features
     size = (features // channels, channels)
@@ -72,6 +72,6 @@ def to_batch(
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:
-    """Return a tensor's numbers to NumPy, which has no bfloat16: float32 holds it exactly."""
+    """Return a tensor as a NumPy array; bfloat16, which NumPy lacks, becomes float32 exactly."""
     kept = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
     return kept.numpy(force=True)

@@ -1,7 +1,7 @@
 """Training in several processes in PyTorch, line for line beside jax_impl/distributed.py.
 
-Every process holds the whole model and takes its own rows of each batch. They exchange one thing
-in a step, the mean of their gradients, and so all stay the same and as one process alone would be.
+Every process holds the whole model and takes its own rows of each batch. Per step they
+exchange only the mean of their gradients, so all models stay equal to that of one process alone.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from shared.training.records import AdamState
 
 __all__ = ["Training", "count_devices", "evaluate", "join", "leave"]
 
-leaving = Event()  # set once no process needs the others any more
+leaving = Event()  # set when no process needs the others any more
 
 
 def join(process: Process, device: str) -> None:
@@ -37,7 +37,7 @@ def join(process: Process, device: str) -> None:
     with meeting(process, process.port):
         store, rank, size = next(rendezvous("env://", timeout=timeout))
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
-    own = store.clone()  # a connection that no other thread waits on
+    own = store.clone()  # a separate connection for the heartbeats' thread
     Thread(target=watch_others, args=(process, own.add, leaving), daemon=True).start()
 
 
@@ -49,20 +49,20 @@ def leave() -> None:
 
 
 def count_devices(device: str) -> int:
-    """Count the devices that share every batch: one in each process."""
+    """Return the number of devices that share every batch: one per process."""
     return dist.get_world_size()
 
 
 class Training(train.Training):
-    """A training under way in one process of several, with the same result as in one alone."""
+    """A training in one process of several, with the same result as in one process alone."""
 
     def __init__(
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> None:
-        """Start as one process does; raise UserError for a batch that is not shared evenly."""
+        """Start as in one process; raise UserError if the processes cannot share a batch evenly."""
         check_share(config.batch_size, count_devices(config.device))
         super().__init__(params, adam, data, config)
-        # Its backward pass ends with the mean of all processes' gradients, in every one of them.
+        # Its backward pass gives every process the mean of all processes' gradients.
         self.replica = DistributedDataParallel(self.model)
 
     def train_steps(self, batches: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""The other forms of attention in PyTorch: the same function as attend in model.py, faster.
+"""The other forms of attention in PyTorch: faster ways to compute attend of model.py.
 
 Every form maps x [batch, steps, channels] to attended [batch, steps, channels]; the histogram form
-takes LevelImages for x. docs/performance.md says what each is good for.
+takes LevelImages for x. docs/performance.md compares them.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from shared.data.levels import MODERATE_SCORE, LevelImages, check_levels
 
 
 def attend_blocked(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
-    """Attend in a few samples at a time, so that their tables stay in a CPU's cache."""
+    """Compute attention a few samples at a time, so that their tables stay in a CPU's cache."""
     query = x @ Q  # [batch, steps, channels]
     key = x @ K  # [batch, steps, channels]
     value = x @ V  # [batch, steps, channels]
@@ -27,7 +27,7 @@ def attend_blocked(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
 
 
 def attend_builtin(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
-    """Attend with the framework's own call; the scale 1 / sqrt(channels) is its default."""
+    """Compute attention with the framework's own call, which scales by 1 / sqrt(channels)."""
     query = (x @ Q)[:, None]  # [batch, heads, steps, channels]
     key = (x @ K)[:, None]  # [batch, heads, steps, channels]
     value = (x @ V)[:, None]  # [batch, heads, steps, channels]
@@ -36,10 +36,10 @@ def attend_builtin(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
 
 
 def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
-    """Attend once per grey level instead of once per pixel: exact, and by far the fastest.
+    """Compute attention once per grey level instead of once per pixel: exact, and much faster.
 
-    Without a position, pixels of one level have the same query, key and value. A level that an
-    image holds c times adds c times the same term to the two sums in
+    Without positions, pixels of one level have the same query, key and value. A level that occurs
+    c times in an image adds c times the same term to the two sums in
         attended = sum of exp(score) * value / sum of exp(score)    over all keys
     so it is enough to sum over the levels, each counted c times.
     """
@@ -52,7 +52,7 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
     # No score is larger than this product of the largest queries and keys.
     largest = scaled.detach().abs().amax(dim=0) @ key.detach().abs().amax(dim=0)  # []
     is_moderate = largest <= MODERATE_SCORE  # []
-    # Looking at the number makes a GPU finish first, once a step.
+    # Reading the number synchronizes with a GPU, once per step.
     average = average_by_one_table if is_surely(is_moderate) else average_by_table_each
     by_level = average(scores, x.counts, value)  # [batch, levels, channels]
     indices = x.indices.long()[:, :, None].expand(-1, -1, len(V))  # [batch, steps, channels]
@@ -61,9 +61,9 @@ def attend_histogram(x: LevelImages, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
 
 
 def is_surely(condition: Tensor) -> bool:
-    """Check whether a condition holds; where its value is not available, return False.
+    """Check whether a condition holds; return False if its value is not available.
 
-    torch.func.vmap has several of them, torch.export and the device "meta" have none.
+    torch.func.vmap has several values, torch.export and the device "meta" have none.
     """
     if torch.compiler.is_exporting():
         return False

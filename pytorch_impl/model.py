@@ -12,7 +12,7 @@ from torch import Tensor, nn, softmax
 
 
 def attend(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
-    """Attend in one sample or, by the same lines, in every sample of a batch."""
+    """Compute the attention of one sample, or of every sample of a batch."""
     query = x @ Q  # [..., steps, channels]
     key = x @ K  # [..., steps, channels]
     value = x @ V  # [..., steps, channels]
@@ -23,7 +23,7 @@ def attend(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
 
 
 def attend_looped(x: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Tensor:
-    """Attend in one sample after the other, as the original does."""
+    """Compute the attention of one sample after another, as the original does."""
     samples = [attend(sample, K, Q, V) for sample in x]
     return torch.stack(samples)  # [batch, steps, channels]
 

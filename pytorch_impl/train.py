@@ -35,8 +35,8 @@ def train_steps(
     model: nn.Module, optimizer: Optimizer, images: Images, labels: Tensor, batches: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Train on every batch of sample indices [steps, batch]; return losses and logits."""
-    # Room made beforehand: results that are kept between one step's [steps, steps] tables and the
-    # next's part the C library's heap, which then grows by a gigabyte.
+    # Allocated beforehand: small results between the [steps, steps] tables of successive steps
+    # fragment the C library's heap, which then grows by a gigabyte.
     *_, bias = model.parameters()
     losses = bias.new_empty(len(batches))  # [steps]
     logits = bias.new_empty(*batches.shape, len(bias))  # [steps, batch, outputs]
@@ -46,12 +46,12 @@ def train_steps(
 
 
 class Training:
-    """A training under way: the model, its optimizer and its data on a device."""
+    """A training: the model, its optimizer and its data on a device."""
 
     def __init__(
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> None:
-        """Start from parameters and Adam's state, on a copy of the data."""
+        """Start from parameters and Adam's state, with a copy of the data."""
         self.accuracy = config.accuracy
         self.model = from_params(params, config.attention, config.dtype, config.device)
         self.optimizer = Adam(self.model.parameters(), lr=config.learning_rate, fused=True)
@@ -75,12 +75,12 @@ class Training:
         return train_steps(self.model, self.optimizer, self.images, self.labels, batches)
 
     def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
-        """Copy out the parameters and Adam's state."""
+        """Return a copy of the parameters and of Adam's state."""
         return to_params(self.model), to_adam_state(self.model, self.optimizer)
 
 
 def to_adam_state(model: SelfAttentionModel, optimizer: Optimizer) -> AdamState:
-    """Copy out what Adam keeps of every parameter, by name."""
+    """Return a copy of Adam's state of every parameter, by name."""
     kept = {name: optimizer.state[array] for name, array in model.named_parameters()}
     return AdamState(
         step=int(kept["K"]["step"]),
@@ -137,4 +137,4 @@ def loss_and_gradients(
 
 
 if __name__ == "__main__":
-    raise SystemExit("This file defines training and runs none: run `python -m pytorch_impl`.")
+    raise SystemExit("This file only defines the training: run `python -m pytorch_impl`.")

@@ -1,1 +1,1 @@
-"""What the three implementations have in common: NumPy in, NumPy out, and no framework."""
+"""Code that the three implementations share: NumPy in, NumPy out, and no framework."""

@@ -1,4 +1,4 @@
-"""Arrays that a user gives, converted to NumPy and checked, the same for every framework."""
+"""Convert arrays from the user to NumPy, and check them, in the same way for every framework."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from shared.errors import UserError
 
 
 def to_array(given: Any, what: str) -> np.ndarray:
-    """Return an array, a list or a tensor as a NumPy array in C order, of whatever dtype.
+    """Return an array, a list or a tensor as a NumPy array in C order, of any dtype.
 
-    What is one already is not copied. Raises UserError for what NumPy cannot read, such as a tensor
-    of PyTorch on a GPU or in bfloat16.
+    Arrays that already are one are not copied. Raises UserError for anything that NumPy cannot
+    read, such as a PyTorch tensor on a GPU or in bfloat16.
     """
-    if hasattr(given, "detach"):  # or PyTorch would refuse one that requires a gradient
+    if hasattr(given, "detach"):  # PyTorch refuses to convert a tensor that requires a gradient
         given = given.detach()
     try:
         return np.asarray(given, order="C")
@@ -25,14 +25,14 @@ def to_array(given: Any, what: str) -> np.ndarray:
 
 
 def is_floating(dtype: np.dtype) -> bool:
-    """Check whether a dtype is of floating-point numbers: NumPy's own, or JAX's bfloat16."""
+    """Check whether a dtype is floating-point: NumPy's own, or JAX's bfloat16."""
     return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"
 
 
 def to_floats(array: np.ndarray) -> np.ndarray:
-    """Return real numbers as float32 where that holds all of their dtype exactly, else float64.
+    """Return real numbers as float32 if it holds all of their dtype exactly, or else as float64.
 
-    So no framework meets a dtype or a byte order that it does not know.
+    So no framework gets a dtype or a byte order that it does not know.
     """
     is_exact = np.can_cast(array.dtype, np.float32)
     return array.astype(np.float32 if is_exact else np.float64, copy=False)

@@ -1,4 +1,4 @@
-"""What every command line has in common: options from a dataclass, errors as sentences."""
+"""The common part of all commands: options from a dataclass, errors as sentences."""
 
 import os
 import sys
@@ -28,12 +28,12 @@ def parse_options(
     prog: str,
     description: str,
 ) -> Options:
-    """Read the command line on top of `default`, a dataclass, which also makes the --help.
+    """Read the command line; `default`, a dataclass, has the defaults and the help texts.
 
-    Raises UserError, before any work is done, for a file that could not be written at its end.
+    Raises UserError, before any work is done, for an output file that cannot be written.
     """
     for arg in args:
-        if any("\ud800" <= each <= "\udfff" for each in arg):  # bytes that Python could not decode
+        if any("\ud800" <= each <= "\udfff" for each in arg):  # bytes that Python cannot decode
             raise UserError(f"{arg!r} is not in UTF-8: rename it.")
     options = read_options(default, args, prog=prog, description=description)
     for name in WRITTEN:
@@ -43,7 +43,7 @@ def parse_options(
 
 
 def complete_flag(args: Sequence[str], flag: str) -> list[str]:
-    """Let a flag such as "--quick" stand alone: all options take a value, and True is its."""
+    """Add the value True to a flag such as "--quick" without a value: all options take one."""
     completed = []
     for arg, following in zip(args, [*args, ""][1:], strict=True):
         is_alone = arg == flag and following not in ("True", "False")
@@ -54,9 +54,9 @@ def complete_flag(args: Sequence[str], flag: str) -> list[str]:
 def parse_config(
     config_type: type[AnyConfig], args: Sequence[str], *, prog: str, description: str
 ) -> AnyConfig:
-    """Read a training config: the preset gives the defaults, the other options count on top.
+    """Read a training config: the preset sets the defaults, and the other options override it.
 
-    With --resume the run that is resumed gives them, and few may differ. Raises UserError.
+    With --resume the defaults are those of the run, and few may differ. Raises UserError.
     """
     choice = _find_choice(args)
     if choice.resume is not None:
@@ -78,7 +78,7 @@ class _Choice:
 
 
 def _find_choice(args: Sequence[str]) -> _Choice:
-    """Read what decides on the defaults: what is given beside it may not go with others."""
+    """Read the options that decide on the defaults, ignoring all others."""
     try:
         chosen, _ = tyro.cli(
             _Choice,
@@ -87,25 +87,25 @@ def _find_choice(args: Sequence[str]) -> _Choice:
             add_help=False,
             console_outputs=False,
         )
-    except SystemExit:  # a wrong one: reading all options will say so
+    except SystemExit:  # a wrong value: reading all options reports it
         return _Choice()
     return chosen
 
 
 class _Console(Console):
-    """A console whose reader may leave: `| head`."""
+    """A console whose output may be closed early, as in `| head`."""
 
     def on_broken_pipe(self) -> None:
-        """Let `run_main` end the command; Rich would exit with 1, as if parity had failed."""
+        """Raise, so that `run_main` ends the command; Rich's exit status 1 would mean no parity."""
         raise BrokenPipeError
 
 
 def make_console() -> Console:
-    """Make the console that reports go to: a terminal's lines end between words.
+    """Return the console for reports: in a terminal, lines are wrapped between words.
 
-    Where there is no terminal, lines may be long, so that a sentence stays on one.
+    Without a terminal lines may be long, so that a sentence stays on one line.
     """
-    # What users name is printed as it is: "[" starts no markup.
+    # Names from users are printed unchanged: "[" starts no markup.
     console = _Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.soft_wrap = True
@@ -115,14 +115,14 @@ def make_console() -> Console:
 
 def run_main(main: Callable[[Sequence[str]], int]) -> None:
     """Run a command and exit: 2 and a sentence for bad input, 130 after Ctrl-C, 143 if stopped."""
-    for stream in (sys.stdout, sys.stderr):  # a name, or a terminal, need not be of UTF-8
+    for stream in (sys.stdout, sys.stderr):  # names and terminals need not be in UTF-8
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         status: int | str | None
         try:
             status = main(sys.argv[1:])
-        except SystemExit as exited:  # --help, or an option that tyro refuses
+        except SystemExit as exited:  # --help, or an option that tyro rejects
             status = exited.code
         sys.stdout.flush()
     except BaseException as error:
@@ -134,6 +134,6 @@ def run_main(main: Callable[[Sequence[str]], int]) -> None:
             print(sentence, file=sys.stderr)
         try:
             sys.stdout.flush()
-        except OSError:  # or Python tries again at its exit, and says that it cannot
+        except OSError:  # or Python flushes again at exit, and reports that it cannot
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Every option of every command, once: its name, its default and its help."""
+"""The options that several commands share, each with its name, default and help."""
 
 from dataclasses import dataclass, field
 from math import log
@@ -7,11 +7,11 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from shared.errors import UserError
 
-LARGEST = 10**9  # number of anything: more channels are no size of an array
+LARGEST = 10**9  # of any count: no array can have more channels
 Attention = Literal["looped", "vectorized", "blocked", "builtin", "histogram"]
 Accuracy = Literal["micro", "macro"]
 ACCURACIES: tuple[str, ...] = get_args(Accuracy)
-# The groups in which --help lists the options; what stands in none comes first.
+# The groups of options in --help; options in none of them come first.
 GROUPS = {
     "data": ("data", "mnist_dir", "normalization"),
     "model": ("attention", "num_channels", "dtype", "device"),
@@ -26,24 +26,24 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """The options of an evaluation; training needs the rest of Config too."""
+    """The options of an evaluation; Config adds those of a training."""
 
     data: Literal["sample", "mnist"] = "sample"
     """The digits: "sample", 5,000 that come with the project, or "mnist", all 70,000."""
     mnist_dir: Path | None = None
-    """A folder with MNIST's four original files, for --data mnist without a download; where
-    it is not given, the environment variable MNIST_DIR counts."""
+    """A folder with MNIST's four original files, so that --data mnist downloads nothing
+    (default: the environment variable MNIST_DIR)."""
     normalization: Literal["global", "per-pixel", "original"] = "global"
-    """How pixels are scaled: by one mean and deviation for all ("global"), by each pixel's own
-    ("per-pixel"), or as the original does ("original")."""
+    """How pixels are normalised: "global", by one mean and deviation for all; "per-pixel", by those
+    of each pixel; "original", as the original script does."""
     attention: Attention = "histogram"
-    """The form of attention; all compute the same function (NumPy has no "builtin"). "histogram"
-    is by far the fastest, and holds for --normalization global alone."""
+    """The form of attention. All compute the same function; NumPy has no "builtin". "histogram" is
+    by far the fastest, and needs --normalization global."""
     eval_batch_size: int = 32
-    """Images per batch when evaluating: bounds the memory, never changes the result."""
+    """Images per batch in evaluations; affects memory, not results."""
     accuracy: Accuracy = "micro"
-    """"micro": the fraction of images that are right. "macro": the mean over the classes, taken
-    batch by batch in training, as the original does."""
+    """"micro": the fraction of images that are right. "macro": the mean of this fraction over the
+    classes, computed batch by batch in training."""
     dtype: Literal["float32", "float64"] = "float32"
     """The dtype of all computations."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -56,9 +56,9 @@ class EvaluationConfig:
         check_count("eval_batch_size", self.eval_batch_size)
         if self.attention == "histogram" and self.normalization != "global":
             raise UserError(
-                f"--attention histogram does not hold for --normalization {self.normalization}: "
-                "it computes once per grey level, so a level must become the same number at every "
-                "pixel; give another --attention, such as blocked."
+                f"--attention histogram does not support --normalization {self.normalization}: it "
+                "computes once per grey level, so a level must become the same number at every "
+                "pixel. Give another --attention, such as blocked."
             )
 
 
@@ -67,33 +67,33 @@ class Config(EvaluationConfig):
     """The options of a training run."""
 
     preset: Literal["default", "original"] = "default"
-    """"original": the settings and quirks of the script that this project grew from, on all of
-    MNIST, which is downloaded; options given beside it still count."""
+    """"original": the settings of the script that this project started from, see docs/original.md,
+    on all of MNIST, which is downloaded. Other options override it."""
     num_channels: int = 1
-    """Channels per pixel; above 1 every pixel is repeated over the channels."""
+    """Channels per pixel; every channel repeats the pixel."""
     epochs: int = 3
     """Number of passes over the training split."""
     batch_size: int = 16
     """Images per training step."""
     sampling: Literal["shuffle", "replacement"] = "shuffle"
-    """How batches are drawn: each image once an epoch, or with replacement."""
+    """How batches are drawn: "shuffle", each image once per epoch; or with "replacement"."""
     learning_rate: float = 0.003
-    """The learning rate of Adam."""
+    """Adam's learning rate."""
     tested_params: Literal["best", "last"] = "best"
-    """Which parameters are tested: those of the epoch with the lowest validation loss, or the
-    last epoch's."""
+    """The parameters to test: of the epoch with the lowest validation loss ("best"), or of the
+    "last" epoch."""
     nats_per_bit: float = field(default=log(2))
-    """Nats per bit, to report losses in bits (exactly: ln 2)."""
+    """Nats per bit, for losses in bits: ln 2, or 0.693 in the original script."""
     seed: int = 0
-    """Decides the initial parameters and the order of the batches."""
+    """The seed of the initial parameters and of the batches."""
     runs_dir: Path = Path("runs")
-    """The folder that run folders are written into."""
+    """The folder for run folders."""
     checkpoint_every: int = 1000
-    """Steps from one checkpoint to the next within an epoch; each epoch's end is one too."""
+    """Training steps between checkpoints; one is also written after each epoch."""
     resume: Path | None = None
-    """Continue the run in this folder, with the options that it was started with."""
+    """Continue the run in this folder, with its options."""
     resume_from: str | None = None
-    """With --resume: continue from the checkpoint of this implementation."""
+    """With --resume: the implementation whose checkpoint is continued (default: each its own)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,19 +105,19 @@ class Config(EvaluationConfig):
         if self.seed < 0:
             raise UserError(bad_option("seed", self.seed, "0 or more"))
         if self.resume_from is not None and self.resume is None:
-            raise UserError("--resume-from needs --resume: give the run folder to go on with.")
+            raise UserError("--resume-from needs --resume: give the run folder to continue.")
 
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
 def bad_option(name: str, found: object, expected: str) -> str:
-    """Return, in one sentence, what is wrong with the option for the field `name`."""
+    """Return the error sentence for a wrong value of the option of field `name`."""
     return f"--{name.replace('_', '-')} is {found}: give {expected}."
 
 
 def check_count(name: str, found: int, least: int = 1) -> None:
-    """Raise UserError unless the field `name` holds a number of things that there can be."""
+    """Raise UserError unless the count in field `name` is from `least` to LARGEST."""
     if not least <= found <= LARGEST:
         expected = f"{least} or more" if found < least else f"{LARGEST} or less"
         raise UserError(bad_option(name, found, expected))

@@ -1,16 +1,16 @@
-"""Errors meant for the person at the terminal, and how a command ends with them."""
+"""Errors for the user, and the exit status and message of a command that ends with one."""
 
 import re
 from collections.abc import Iterable
 
-LONGEST_WORD, LONGEST = 300, 2000  # characters: what a file says of itself can be a book
+LONGEST_WORD, LONGEST = 300, 2000  # characters, of text that may come from a file
 
 
 class UserError(ValueError):
     """Bad input, described in one sentence: what was wrong, what was found, what to do.
 
     The command-line programs print the message alone, without a traceback, and exit with status 2.
-    What it quotes may be a stranger's: it becomes one line that no terminal obeys.
+    Quoted text may come from untrusted files: it becomes one line without control characters.
     """
 
     def __init__(self, sentence: str) -> None:
@@ -22,7 +22,7 @@ class Stopped(Exception):  # noqa: N818  nothing is wrong
 
 
 def make_printable(text: str) -> str:
-    """Shorten a text, and its words, in the middle; escape what is not printable, as repr does."""
+    """Shorten a text and its words in the middle, and escape unprintable characters like repr."""
     text = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: _shorten(word[0], LONGEST_WORD), text)
     text = _shorten(text, LONGEST)
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
@@ -36,26 +36,26 @@ def check_choice(what: str, found: str, choices: Iterable[str]) -> str:
     """Return `found` if it is one of `choices`, else raise a UserError that lists them."""
     choices = list(choices)
     if found not in choices:
-        raise UserError(f"{what} {found!r} is not known here: choose {' or '.join(choices)}.")
+        raise UserError(f"{what} {found!r} is unknown: choose {' or '.join(choices)}.")
     return found
 
 
 def say_missing(error: ModuleNotFoundError) -> str:
-    """Return what to do about a library that is not installed."""
+    """Return the end of a sentence about a library that is not installed."""
     library = str(error.name).partition(".")[0]
     return f"needs {library}, which is not installed: python -m pip install {library}"
 
 
 def find_ending(error: BaseException) -> tuple[int, str] | None:
-    """Return the exit status and the words that a command ends with; None for a bug."""
+    """Return the exit status and the message that a command ends with; None for a bug."""
     match error:
         case UserError():
             return 2, f"error: {error}"
         case Stopped():
-            return 143, str(error)  # 128 + SIGTERM, what a shell reports of a process that it ended
+            return 143, str(error)  # 128 + SIGTERM, as shells report it
         case KeyboardInterrupt():
             return 130, "Interrupted."
-        case BrokenPipeError():  # the reader of our output has left: `| head`
+        case BrokenPipeError():  # the reader of the output has closed it: `| head`
             return 141, ""
         case MemoryError():
             advice = "give a smaller --num-channels or batch size"

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: JSON, read into types, and arrays as safetensors.
+"""Write files atomically, and read them: JSON into types, and arrays as safetensors.
 
 Nothing is unpickled.
 """
@@ -23,10 +23,10 @@ from safetensors.numpy import save
 from shared.errors import UserError
 
 T = TypeVar("T")
-SHA256 = "sha256"  # the key of the metadata that holds the checksum of all else in the file
-# What safetensors calls a dtype, and what NumPy does: F32 is f4.
+SHA256 = "sha256"  # the metadata key of the checksum of everything else in the file
+# The names of dtypes in safetensors and in NumPy, such as F32 and f4.
 DTYPES = {f"{kind}{8 * size}": f"{kind.lower()}{size}" for kind in "FIU" for size in (1, 2, 4, 8)}
-# Whole numbers in a file, no larger than float64, and so JavaScript, holds exactly.
+# Integers in a file, at most as large as float64, and so JavaScript, represents exactly.
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 CountFrom1 = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
@@ -35,11 +35,11 @@ CountFrom1 = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 def replacing(path: Path, *, previous: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
-    The temporary name ends like `path`, since many writers read the format off the suffix. A link
-    is followed, and a file that is replaced hands on its mode. What is no regular file, such as
-    /dev/stdout, is written into instead. With `previous`, what was at `path` is kept there, and the
-    new file is on the disk before it has its name, so that a power cut leaves one of the two.
-    Raises UserError if the folder or the disk refuses.
+    The temporary name has the suffix of `path`, since many writers take the format from it. Links
+    are followed, and the new file keeps the mode of the old one. If `path` is not a regular file,
+    such as /dev/stdout, it is written directly. With `previous`, the old file is kept there, and
+    the new one is on the disk before it is renamed, so that a power cut leaves one of the two.
+    Raises UserError if the file cannot be written.
     """
     temporary = None
     try:
@@ -64,12 +64,12 @@ def replacing(path: Path, *, previous: Path | None = None) -> Iterator[Path]:
         raise UserError(f"Could not write {path}: {error.strerror or error}.") from error
     finally:
         if temporary is not None:
-            with suppress(OSError):  # or this would hide why the file could not be written
+            with suppress(OSError):  # or this error would hide the first one
                 temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: Path) -> None:
-    """Raise UserError unless `path` can be written: a file's name in a folder that lets one."""
+    """Raise UserError unless a file can be written to `path`."""
     if not path.name:
         raise UserError(f"Could not write {str(path)!r}: give the name of a file.")
     try:
@@ -86,13 +86,13 @@ def check_writable(path: Path) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Check whether a path is no regular file and cannot be replaced: a device, pipe or socket."""
+    """Check whether a path is a device, pipe or socket, which must not be replaced."""
     under_kernel = path.absolute().parts[1:2] in (("dev",), ("proc",))
     return path.exists() and (under_kernel or not path.is_file())
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, where there is none yet; UserError if that is refused."""
+    """Make a folder and its parents, if they do not exist; raise UserError if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -100,7 +100,7 @@ def make_folder(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed; nobody else may be writing."""
+    """Remove the temporary files of killed processes; no other process may be writing."""
     for path in folder.glob(".*-*"):
         if re.match(r"\.\d+-", path.name) and path.is_file():  # as `replacing` names them
             path.unlink(missing_ok=True)
@@ -118,7 +118,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Convert `value` to JSON text; JSON has no NaN or infinity, so they become null."""
+    """Return `value` as JSON text, in which NaN and infinity are null."""
     return json.dumps(_without_nan(value), indent=indent, allow_nan=False)
 
 
@@ -136,24 +136,24 @@ def _without_nan(value: Any) -> Any:
 
 
 def read_json(path: Path, kind: type[T], advice: str) -> T:
-    """Read a JSON file of a type; UserError says what is wrong in it and where, then `advice`."""
+    """Read a JSON file into a type; raise UserError with the problem, its place, and `advice`."""
     return decode_json(read_file(path, advice), kind, str(path), advice)
 
 
 def read_file(path: Path, advice: str) -> bytes:
-    """Read a regular file; UserError, followed by `advice`, if it may not be read or is none."""
+    """Read a regular file; raise UserError with `advice` if that fails."""
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise UserError(f"Could not read {path}: it is no regular file; {advice}.")
+        if path.exists() and not path.is_file():  # reading a pipe would block
+            raise UserError(f"Could not read {path}: it is not a regular file; {advice}.")
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"Could not read {path}: {error.strerror}; {advice}.") from error
 
 
 def decode_json(content: bytes, kind: type[T], where: str, advice: str) -> T:
-    """Decode JSON of a type, as read_json does; `where` names what it was read from.
+    """Decode JSON into a type, as read_json does; `where` names its source in errors.
 
-    Fields that the type does not have are left out: a later version may have written them.
+    Fields that the type does not have are ignored: a later version may have written them.
     """
     try:
         return msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
@@ -185,15 +185,15 @@ def save_arrays(
 def load_arrays(
     path: Path, *, from_elsewhere: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read arrays and metadata, the checksum held against them; a file from elsewhere has none.
+    """Read arrays and metadata, and check the checksum; a file from elsewhere has none.
 
-    Raises UserError, which names the file and what is wrong with it.
+    Raises UserError, which names the file and the problem.
     """
     path = Path(path)
     try:
         if not path.is_file():
             raise FileNotFoundError
-        path.open("rb").close()  # safetensors does not say why a file may not be read
+        path.open("rb").close()  # safetensors gives no reason if a file cannot be opened
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
         tensors = deserialize(path.read_bytes())
@@ -204,7 +204,7 @@ def load_arrays(
         ) from error
     except OSError as error:
         raise UserError(f"Could not read {path}: {error.strerror}; make it readable.") from error
-    except Exception as error:  # whatever a crafted header makes safetensors and NumPy raise
+    except Exception as error:  # safetensors and NumPy raise many errors for a crafted header
         raise UserError(f"{path} is not a readable safetensors file: {error}.") from error
     expected = metadata.pop(SHA256, None)
     if expected is None and from_elsewhere:
@@ -215,12 +215,12 @@ def load_arrays(
 
 
 def _to_numpy(name: str, dtype: str, shape: list[int], data: bytearray) -> np.ndarray:
-    """Return the numbers of a tensor in a file; bfloat16, which NumPy has not, becomes float32."""
+    """Return a tensor of a file as an array; bfloat16, which NumPy lacks, becomes float32."""
     if dtype == "BF16":  # the first 16 bits of a float32
         bits = np.frombuffer(data, np.uint16).astype(np.uint32) << 16
         return bits.view(np.float32).reshape(shape)
     if dtype not in DTYPES:
-        raise TypeError(f"{name} has dtype {dtype}, which is not read here")
+        raise TypeError(f"{name} has dtype {dtype}, which cannot be read")
     return np.frombuffer(data, DTYPES[dtype]).reshape(shape)
 
 

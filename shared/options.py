@@ -1,4 +1,4 @@
-"""How a dataclass of options becomes a command line: groups, help texts, and what was meant."""
+"""Turn a dataclass of options into a command line: groups, help texts, suggestions."""
 
 import ast
 import inspect
@@ -19,9 +19,9 @@ Options = TypeVar("Options")
 
 
 def read_options(default: Options, args: Sequence[str], *, prog: str, description: str) -> Options:
-    """Read the command line on top of `default`, a dataclass, whose fields' docstrings are help.
+    """Read the command line; `default`, a dataclass, has the defaults and the help texts.
 
-    Raises UserError for an option that there is not, and names the one that may be meant.
+    Raises UserError for an unknown option, with the closest known one.
     """
     kind: Any = type(default)
     own = prog.split()[-1].rpartition(".")[2]  # the verb, or the package
@@ -53,7 +53,7 @@ def read_options(default: Options, args: Sequence[str], *, prog: str, descriptio
 
 
 def group_fields(members: Sequence[Field[Any]], own: str) -> dict[str, list[Field[Any]]]:
-    """Put options into groups; those in none of GROUPS are the command's `own`, and come first."""
+    """Return the options by group; those in none of GROUPS are the command's `own`, first."""
     group_of = {name: group for group, names in GROUPS.items() for name in names}
     grouped: dict[str, list[Field[Any]]] = {group: [] for group in (own, *GROUPS)}
     for each in members:
@@ -62,7 +62,7 @@ def group_fields(members: Sequence[Field[Any]], own: str) -> dict[str, list[Fiel
 
 
 def _make_group(name: str, members: Sequence[Field[Any]], default: Any) -> tuple[str, Any, Any]:
-    """Make a group of options as a field of the form that tyro reads."""
+    """Return a group of options as a field of the dataclass that tyro reads."""
     hints, helps = get_type_hints(type(default), include_extras=True), read_helps(type(default))
     group = make_dataclass(
         name,
@@ -80,7 +80,7 @@ def _make_group(name: str, members: Sequence[Field[Any]], default: Any) -> tuple
 
 
 def _describe(hint: Any, text: str) -> Any:
-    """Describe an option; one that may be left out is shown without its None."""
+    """Return the description of an option for tyro, without the None of optional ones."""
     metavar = None
     if hint is bool:
         metavar = ""  # see `complete_flag`
@@ -92,12 +92,12 @@ def _describe(hint: Any, text: str) -> Any:
 
 
 def say_given(default: str) -> str:
-    """Return what stands behind a help text: a default, if there is one."""
+    """Return the end of a help text: the default, if there is one."""
     return "" if default in ("", "None", "False") else f"(default: {default})"
 
 
 def name_value(kind: Any) -> str:
-    """Return what the help calls a value of a type: {a,b} for a choice, PATH for a path."""
+    """Return the name of a type's value in the help: {a,b} for a choice, PATH for a path."""
     if kind is ...:
         return "..."
     if get_origin(kind) is Literal:
@@ -121,7 +121,7 @@ def read_helps(kind: type) -> dict[str, str]:
 
 
 def say_unknown(given: str, names: Sequence[str], prog: str) -> str:
-    """Say in one sentence that a command has no such option, and which may be meant."""
+    """Return the error sentence for an unknown option, with the closest one if there is one."""
     options = [f"--{name.replace('_', '-')}" for name in names]
     asked = given.partition("=")[0].replace("_", "-")
     by_initials = {

@@ -24,7 +24,7 @@ def param_shapes(num_steps: int, num_channels: int, num_outputs: int) -> dict[st
 def initial_params(
     num_steps: int = 784, num_channels: int = 1, num_outputs: int = 10, *, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Draw the float64 parameters that every implementation starts from.
+    """Draw the initial float64 parameters, the same for every implementation.
 
     Each is uniform in [-1 / sqrt(inputs), 1 / sqrt(inputs)], where `inputs` counts what one output
     sums over: channels for K, Q and V; steps * channels for the linear layer, its bias included,
@@ -34,7 +34,7 @@ def initial_params(
     params = {}
     for name, shape in param_shapes(num_steps, num_channels, num_outputs).items():
         inputs = num_steps * num_channels if name.startswith("out.") else num_channels
-        # Rounded to float32, so that float32 and float64 runs start from the very same numbers.
+        # Rounded to float32, so that float32 and float64 runs start from the same numbers.
         drawn = rng.uniform(-1 / sqrt(inputs), 1 / sqrt(inputs), shape).astype(np.float32)
         params[name] = drawn.astype(np.float64)
     return params
@@ -50,10 +50,10 @@ def check_params(params: Mapping[str, Any]) -> tuple[int, int, int]:
 
 
 def read_params(params: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], tuple[int, int, int]]:
-    """Return the parameters as float32 or float64 arrays, once checked, and their sizes.
+    """Check the parameters; return them as float32 or float64 arrays, and their sizes.
 
-    What is one already is not copied. Raises UserError, which names the parameter. The frameworks
-    do not do this alike: Flax's `nnx.update` takes a wrong shape or an unknown name in silence.
+    Such arrays are not copied. Raises UserError, which names the parameter. The frameworks differ
+    here: Flax's `nnx.update` accepts a wrong shape or an unknown name without an error.
     """
     names = list(params) if isinstance(params, Mapping) else []
     missing = [name for name in PARAM_NAMES if name not in names]
@@ -77,7 +77,7 @@ def read_params(params: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], tuple
 
 
 def _check_shapes(found: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
-    """Read the sizes off K and out.weight, and hold every shape against them."""
+    """Read the sizes from K and out.weight, and compare every shape with them."""
     if len(found["K"]) != 2 or 0 in found["K"]:
         raise UserError(f"Parameter K has shape {found['K']}: it must be [channels, channels].")
     num_channels = found["K"][0]
@@ -102,12 +102,11 @@ def _check_shapes(found: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
 def check_batch(
     images_shape: tuple[int, ...], labels: Any, image_shape: tuple[int, int], outputs: int
 ) -> np.ndarray:
-    """Check that images are [batch, steps, channels] of a model, and labels [batch] its classes.
+    """Check that images [batch, steps, channels] fit a model, and labels [batch] are classes.
 
-    Returns the labels as int64, of whatever whole numbers they were, and no copy of what is int64
-    already. Raises UserError. The frameworks do not do this alike: PyTorch raises for most labels
-    out of range but leaves out -100, optax makes NaN of some, and JAX reads the last class for
-    others.
+    Returns the labels as int64, without a copy if they are. Raises UserError. The frameworks differ
+    here: PyTorch raises for most labels out of range but ignores -100, optax returns NaN for some,
+    and JAX reads the last class for others.
     """
     if len(images_shape) != 3 or tuple(images_shape[1:]) != image_shape:
         expected = ", ".join(str(size) for size in image_shape)
@@ -130,13 +129,13 @@ def check_batch(
 def save_params(
     path: Path, params: Mapping[str, Any], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write the parameters, once checked, and `metadata` to `path`; UserError says what failed."""
+    """Check the parameters and write them to `path` with `metadata`, or raise UserError."""
     arrays, _ = read_params(params)
     save_arrays(path, arrays, metadata)
 
 
 def load_params(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read parameters and metadata; UserError says what is wrong with the file."""
+    """Read and check parameters and metadata; raise UserError if the file is wrong."""
     arrays, metadata = load_arrays(path, from_elsewhere=True)
     try:
         params, _ = read_params(arrays)

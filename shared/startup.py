@@ -1,7 +1,7 @@
-"""How `python -m PACKAGE` ends where Python does not get as far as the package's own command.
+"""End `python -m PACKAGE` with a sentence if it fails before the package's own command starts.
 
-A framework that is not installed, or Ctrl-C while it is imported, is a sentence. The packages
-import this module before all else; it does nothing where they are imported by another program.
+Covers a framework that is not installed, and Ctrl-C during its import. The packages import this
+module first; it does nothing when another program imports them.
 """
 
 import sys
@@ -13,7 +13,7 @@ from shared.errors import find_ending
 def end_in_a_sentence(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print why a command ends, and exit; print the traceback of a bug."""
+    """Print the message of an error and exit, or print the traceback of a bug."""
     ending = find_ending(error)
     if ending is None:
         sys.__excepthook__(kind, error, trace)
@@ -22,5 +22,5 @@ def end_in_a_sentence(
         sys.exit(ending[0])
 
 
-if sys.argv[:1] == ["-m"]:  # as long as Python looks for the module that it is to run
+if sys.argv[:1] == ["-m"]:  # while Python is still looking for the module to run
     sys.excepthook = end_in_a_sentence

@@ -1,4 +1,4 @@
-"""What several test files share: the implementations present, tiny problems, MNIST if at hand."""
+"""Fixtures of several test files: the installed implementations, small problems, and MNIST."""
 
 import importlib
 import os
@@ -31,7 +31,7 @@ DTYPES = ("float32", "float64")
 
 
 def import_or_skip(name: str) -> ModuleType:
-    """Import an implementation, or skip the test by the name of the library that is missing."""
+    """Import an implementation, or skip the test and name the missing library."""
     try:
         return importlib.import_module(PACKAGES[name])
     except ModuleNotFoundError as error:
@@ -41,7 +41,7 @@ def import_or_skip(name: str) -> ModuleType:
 def own_devices(name: str) -> tuple[str, ...]:
     """Return the devices of one of our implementations on this machine.
 
-    Where its framework is not installed, that is the CPU: its cases are skipped by name.
+    If its framework is not installed, that is the CPU, whose cases are skipped by name.
     """
     try:
         return present_devices(name, importlib.import_module(PACKAGES[name]))
@@ -61,7 +61,7 @@ class ModelCase(Case):
         )
 
 
-# The fixtures that are about one implementation, and the function without which it has none.
+# The fixtures of one implementation, and the function that it needs for them.
 NEEDS = {
     "case": "evaluate",
     "float64_case": "evaluate",
@@ -78,7 +78,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="PACKAGE.MODULE",
-        help="put the parity tests to this implementation instead of the project's own "
+        help="run the parity tests on this implementation instead of the project's own "
         "(repeatable; see docs/add_a_framework.md)",
     )
 
@@ -87,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(absent)
     names = config.getoption("--implementation")
     config.stash[THIRD_PARTY] = third_party.load(names, taken=tuple(PACKAGES))
-    if names:  # what they warn of is shown, and no error of parity
+    if names:  # their warnings are shown, not turned into errors
         config.addinivalue_line("filterwarnings", "default")
 
 
@@ -110,7 +110,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Call it a failure where every test of a third-party implementation was skipped."""
+    """Fail if every test of a third-party implementation was skipped."""
     config = session.config
     if config.stash[THIRD_PARTY] and exitstatus == 0 and not config.option.collectonly:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -129,7 +129,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _params(fixture: str, third_party: dict[str, ModuleType]) -> Iterator[Any]:
-    """List what a fixture goes through: implementations, or their forms, dtypes and devices."""
+    """Return the parameters of a fixture: implementations, or their forms, dtypes and devices."""
     trains = NEEDS[fixture] != "evaluate"
     if not third_party:
         for name in TRAINERS if trains else tuple(PACKAGES):
@@ -145,7 +145,7 @@ def _params(fixture: str, third_party: dict[str, ModuleType]) -> Iterator[Any]:
 
 
 def _common_devices() -> list[str]:
-    """List the devices that every trainer has."""
+    """Return the devices that every trainer has."""
     first, *others = (own_devices(name) for name in TRAINERS)
     return [device for device in first if all(device in each for each in others)]
 
@@ -176,7 +176,7 @@ def _make_case(request: pytest.FixtureRequest) -> ModelCase:
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> ModelCase:
-    """Every implementation, form, dtype and device there is."""
+    """Every implementation, form, dtype and device."""
     return _make_case(request)
 
 
@@ -188,7 +188,7 @@ def float64_case(request: pytest.FixtureRequest) -> ModelCase:
 
 @pytest.fixture
 def trainer_case(request: pytest.FixtureRequest) -> ModelCase:
-    """Every form, dtype and device of the implementations that give gradients."""
+    """Every form, dtype and device of the implementations that compute gradients."""
     return _make_case(request)
 
 
@@ -207,9 +207,9 @@ def trainer(request: pytest.FixtureRequest) -> ModuleType:
 
 
 def mnist_dir_or_skip() -> Path:
-    """Find MNIST's four original files, or skip the test by what is missing."""
+    """Return the folder of MNIST's four original files, or skip the test."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "mnist"
     folder = Path(os.environ.get("MNIST_DIR") or beside)
     if not folder.is_dir():
-        pytest.skip("full MNIST is not at hand: set MNIST_DIR to a folder with its four files")
+        pytest.skip("needs full MNIST: set MNIST_DIR to a folder with its four files")
     return folder.resolve()

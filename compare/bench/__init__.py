@@ -1,4 +1,5 @@
 """`python -m compare bench`: time and memory of every form. Start at command.py.
 
-plan.py chooses the cases, jobs.py runs one, memory.py weighs one, report.py prints them.
+plan.py chooses the cases, jobs.py runs one, memory.py measures the memory of one, and report.py
+prints the results.
 """

@@ -37,15 +37,16 @@ TOLERATED_CORES = 0.1
 
 
 def main(args: Sequence[str]) -> int:
-    """Time every case, print the tables and write the result and the figure."""
+    """Time every case, print the tables, and write the result and the figure."""
     default = BenchConfig()
     config = parse_options(
         default,
         complete_flag(args, "--quick"),
         prog="python -m compare bench",
         description=(
-            "Times every implementation in every form, forward and in training steps, by turns, "
-            "and holds each against the original's loop and against the least this machine can do."
+            "Times the forward pass and the training step of every implementation and form of "
+            "attention. Compares each with a loop over the samples in PyTorch, and with the "
+            "shortest time that this machine allows."
         ),
     )
     config.check()
@@ -56,7 +57,7 @@ def main(args: Sequence[str]) -> int:
         Config(data=config.data, mnist_dir=config.mnist_dir, num_channels=config.num_channels)
     )
     console.print(
-        f"{len(jobs)} cases by turns in {config.num_rounds} rounds: {config.dtype}, "
+        f"{len(jobs)} cases in turn, {config.num_rounds} rounds: {config.dtype}, "
         f"{config.device}, {config.num_channels} channel(s)."
     )
     start, others = time.perf_counter(), seconds_of_others()
@@ -64,8 +65,8 @@ def main(args: Sequence[str]) -> int:
     busy = cores_of_others(others, seconds_of_others(), time.perf_counter() - start)
     if busy is not None and busy > TOLERATED_CORES:
         console.print(
-            f"Other programs kept {busy:.1f} cores busy: do not trust these times, and those of "
-            "PyTorch and NumPy, whose threads wait for each other, least of all.",
+            f"Other programs kept {busy:.1f} cores busy: these times are not reliable, least of "
+            "all those of PyTorch and NumPy, whose threads wait for each other.",
             style="yellow",
         )
     rows = summarise(timings, speed, _weigh(jobs, config, console))
@@ -79,7 +80,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def cores_of_others(before: float | None, after: float | None, seconds: float) -> float | None:
-    """Say how many cores others kept busy between two readings of `seconds_of_others`."""
+    """Return the cores that other programs kept busy between two `seconds_of_others`."""
     return None if before is None or after is None else max(0.0, after - before) / seconds
 
 
@@ -90,7 +91,7 @@ def time_jobs(
     config: BenchConfig,
     console: Console,
 ) -> tuple[dict[Job, Timing], Speed]:
-    """Time all jobs by turns, so that a change of the machine's speed hits all of them alike."""
+    """Time all jobs in turn, so that a change of the machine's speed affects all of them."""
     runs = {job: prepare(job, implementations[job.implementation], data) for job in jobs}
     firsts: dict[Job, tuple[float, int]] = {}
     rounds: dict[Job, list[float]] = {job: [] for job in jobs}
@@ -101,7 +102,7 @@ def time_jobs(
     ) as progress:
         task = progress.add_task("", total=len(jobs) * (config.num_rounds + 1))
         for number in range(config.num_rounds + 1):
-            gc.collect()  # now, and less likely within what is timed
+            gc.collect()  # here, so that it is less likely to happen while a job is timed
             for job, run in runs.items():
                 about = f"round {number}: {job}" if number else f"warm-up: {job}"
                 progress.update(task, description=about)
@@ -118,7 +119,7 @@ def time_jobs(
 
 
 def time_round(run: Run, least_seconds: float) -> float:
-    """Run passes until they took so long altogether; give milliseconds per sample."""
+    """Run passes for at least `least_seconds` in total; return milliseconds per sample."""
     seconds, samples = run()
     while seconds < least_seconds:
         more_seconds, more_samples = run()
@@ -127,7 +128,7 @@ def time_round(run: Run, least_seconds: float) -> float:
 
 
 def _weigh(jobs: Sequence[Job], config: BenchConfig, console: Console) -> dict[Job, int]:
-    """Measure the peak memory of every job, two batches of each, in a process of its own."""
+    """Measure the peak memory of every job, with two batches, in a new process."""
     peaks: dict[Job, int] = {}
     if config.quick or config.device != "cpu":
         return peaks
@@ -149,9 +150,9 @@ def _gather(
     config: BenchConfig,
     implementations: Iterable[Implementation],
 ) -> Bench:
-    """Gather a benchmark for machines."""
+    """Return the result of a benchmark as bench.json holds it."""
     settings = asdict(config)
-    del settings["json"], settings["figure"]  # where it is written says nothing of what it says
+    del settings["json"], settings["figure"]  # output paths are not part of the result
     return Bench(
         rows=list(rows),
         machine=Machine(**speed._asdict(), **describe_machine(), cores_of_others=busy),

@@ -1,4 +1,4 @@
-"""One job to time or to weigh: a form of an implementation, forward or in training steps."""
+"""One job of a benchmark: a form of an implementation, in the forward pass or in training steps."""
 
 import time
 from collections.abc import Callable
@@ -15,32 +15,32 @@ from shared.data.load import Dataset, Split
 from shared.training.alone import draw_config_params
 from shared.training.loop import train
 
-# Runs a job once; gives the seconds it took and the number of images it went through.
+# Runs a job once; returns the seconds it took and the number of images it computed.
 Run = Callable[[], tuple[float, int]]
-# So small that the parameters stay where they start: every round does the very same work.
+# So small that the parameters do not change: every round does the same work.
 LEARNING_RATE = 1e-9
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is run: an implementation in a form, on so many images in batches of a size."""
+    """An implementation in a form, the number of images it computes, and the batch size."""
 
     implementation: str
     form: str
     batch_size: int
     phase: Phase
-    num_images: int  # of one pass
+    num_images: int  # in one pass
     dtype: str = "float32"
     device: str = "cpu"
     num_channels: int = 1
-    module: str | None = None  # where it is from, if it is none of this project's
+    module: str | None = None  # of a third party; None for this project's own
 
     def __str__(self) -> str:
         return f"{self.implementation} {self.form}, {self.phase}, batch {self.batch_size}"
 
     @property
     def config(self) -> Config:
-        """What training has to know of the job."""
+        """The training config of the job."""
         settings: dict[str, Any] = {
             "attention": self.form,
             "batch_size": self.batch_size,
@@ -52,9 +52,9 @@ class Job:
 
 
 def prepare(job: Job, implementation: ModuleType, data: Dataset) -> Run:
-    """Build all that a job needs; the digits are those of the training split.
+    """Build the model and the data of a job, from the digits of the training split.
 
-    What comes back runs the job once and waits for the device. Its first call compiles, too.
+    The function returned runs the job once and waits for the device. Its first call also compiles.
     """
     if job.phase == "step":
         return _prepare_step(job, implementation, data)
@@ -62,7 +62,7 @@ def prepare(job: Job, implementation: ModuleType, data: Dataset) -> Run:
 
 
 def repeat_digits(split: Split, count: int) -> Split:
-    """Take the first `count` digits, over and over where a split has fewer."""
+    """Return the first `count` digits, repeating the split if it has fewer."""
     if count <= len(split.labels):
         return split.first(count)
     rows = np.arange(count) % len(split.labels)

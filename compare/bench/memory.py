@@ -1,4 +1,4 @@
-"""How much memory a job adds to its process at its peak, measured in a process of its own.
+"""The peak memory that a job adds to its process, measured in a new process.
 
 `python -m compare.bench.memory '{"implementation": "jax", ...}'` runs one job, the fields of
 compare.bench.jobs.Job as JSON, and prints the bytes.
@@ -33,22 +33,21 @@ def measure_evaluation(
     dtype: str = "float32",
     batch_size: int = Config.eval_batch_size,
 ) -> int:
-    """Measure, in bytes, what evaluating so many images adds to a process at its peak.
+    """Measure the peak memory, in bytes, that evaluating `num_images` images adds to a process.
 
-    The images, the sample's over and over, are there before. Raises UserError if that fails.
+    The images, repeated from the sample, are not counted. Raises UserError if the process fails.
     """
     return measure_memory(Job(implementation, form, batch_size, "forward", num_images, dtype))
 
 
 def measure_memory(job: Job) -> int:
-    """Run a job in a new process and give the bytes it adds there at its peak.
+    """Run a job in a new process and return the bytes that it adds at its peak.
 
-    What is counted comes on top of the libraries, loaded and warm from a pass over one image; in
-    JAX it includes what compiling takes. Raises UserError if the process fails, as it does where
-    the machine has too little memory.
+    The libraries, loaded and warmed up on one image, are not counted; in JAX, the memory that
+    compiling takes is. Raises UserError if the process fails, for example for lack of memory.
     """
-    # PyTorch's threads are to sleep while they wait, not to spin: spinning, they take up to 20
-    # times as long where another program computes too, and the memory is the same.
+    # PyTorch's waiting threads must sleep, not spin: if another program computes too, spinning
+    # takes up to 20 times as long. The memory is the same.
     environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"PYTHONPATH": search_path()}
     process = subprocess.run(
         [sys.executable, "-m", "compare.bench.memory", to_json(asdict(job))],
@@ -66,27 +65,27 @@ def measure_memory(job: Job) -> int:
 
 
 def peak_rise(run: Callable[[], object]) -> int:
-    """Run something and give the bytes by which this process was larger at its peak.
+    """Run a function and return the bytes by which the process's peak exceeds its size before.
 
-    Where the system does not let the peak be forgotten, an earlier, higher one may count.
+    If the system cannot reset the peak, an earlier, higher one may be counted.
     """
     gc.collect()
     with suppress(AttributeError, OSError, TypeError):  # where the C library is not glibc
-        ctypes.CDLL(None).malloc_trim(0)  # what was freed is not to be used again unseen
+        ctypes.CDLL(None).malloc_trim(0)  # or reuse of freed memory would not be counted
     before = _start_watching()
     run()
     return max(0, _peak_bytes() - before)
 
 
 def _start_watching() -> int:
-    """Forget the peak until now, if possible, and give the memory now resident, in bytes."""
+    """Reset the peak, if possible, and return the memory now resident, in bytes."""
     with suppress(OSError):
         CLEAR.write_text("5", encoding="ascii")  # resets VmHWM: see proc(5)
     return _status_bytes("VmRSS") if STATUS.exists() else _peak_bytes()
 
 
 def _peak_bytes() -> int:
-    """Give the most memory that was ever resident in this process, in bytes."""
+    """Return the peak resident memory of this process, in bytes."""
     if STATUS.exists():
         # Not getrusage's number: on Linux a new process inherits its parent's.
         return _status_bytes("VmHWM")
@@ -101,7 +100,7 @@ def _status_bytes(name: str) -> int:
     for line in STATUS.read_text(encoding="ascii").splitlines():
         if line.startswith(f"{name}:"):
             return 1024 * int(line.split()[1])
-    raise UserError(f"{STATUS} does not say {name}, so memory cannot be measured here.")
+    raise UserError(f"{STATUS} has no {name}, so memory cannot be measured here.")
 
 
 def main(args: Sequence[str]) -> int:

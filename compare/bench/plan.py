@@ -1,4 +1,4 @@
-"""What a benchmark times: its options, the implementations, and a job for each case."""
+"""The plan of a benchmark: its options, the implementations, and a job for each case."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -28,47 +28,50 @@ PHASES: tuple[Phase, ...] = ("forward", "step")
 BATCH_SIZES, ROUNDS = (16, 64, 256), 7
 QUICK_BATCH_SIZES, QUICK_ROUNDS = (16,), 3
 QUICK_ALSO = ("histogram", 256)
-# About how long a sample takes, in milliseconds, in the slower of the frameworks: decides only
-# how many images a pass takes, never a result.
+# Roughly how long a sample takes, in milliseconds, in the slower framework: this decides only
+# how many images a pass has, never a result.
 ROUGH_MS = {"looped": 1.5, "vectorized": 5.0, "blocked": 1.0, "builtin": 4.0, "histogram": 0.03}
 PASS_SECONDS, QUICK_PASS_SECONDS = 0.3, 0.1
 
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """What a benchmark needs to know."""
+    """The options of a benchmark."""
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
-    """Which to time; PyTorch's loop is always timed along, where it is installed."""
+    """The implementations to time. The loop in PyTorch is always timed too, if PyTorch is
+    installed."""
     implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Time this one too: the package.module of a third party. See docs/add_a_framework.md."""
+    """Time a third party's implementation too, given as package.module; see
+    docs/add_a_framework.md."""
     forms: tuple[Attention, ...] = get_args(Attention)
     """The forms of attention to time."""
     batch_sizes: tuple[int, ...] | None = None
-    """Images per batch (default: 16 64 256; with --quick 16, and histogram at 256 too)."""
+    """Images per batch (default: 16 64 256; with --quick: 16, and 256 for histogram)."""
     rounds: int | None = None
-    """How often to time every case, all cases by turns (default: 7; with --quick 3)."""
+    """Number of times each case is timed (default: 7; with --quick: 3)."""
     images: int = 4000
-    """Maximum number of images in one pass of a case; at least one batch is run."""
+    """Maximum number of images per timing; at least one batch is run."""
     quick: bool = False
-    """Take less than a minute: batch 16, three short rounds, no memory. Needs no value."""
+    """Take less than a minute: batch size 16, three short rounds, no measurement of memory."""
     data: Literal["sample", "mnist"] = Config.data
-    """The digits, as for the other commands."""
+    """The digits: "sample", 5,000 that come with the project, or "mnist", all 70,000."""
     mnist_dir: Path | None = None
-    """A folder with MNIST's four original files, for --data mnist."""
+    """A folder with MNIST's four original files: --data mnist then downloads nothing."""
     num_channels: int = Config.num_channels
     """Channels per pixel."""
     dtype: Literal["float32", "float64"] = Config.dtype
-    """The floating-point numbers to compute with, in NumPy too."""
+    """The dtype of all computations, in NumPy too."""
     device: Literal["cpu", "cuda"] = Config.device
-    """Where PyTorch and JAX compute. On cuda NumPy is left out, and so are memory and floor."""
+    """Where PyTorch and JAX compute. With cuda, NumPy is not timed, and neither memory nor the
+    shortest possible time is measured."""
     json: Path = Path("bench.json")
     """Write the result to this file."""
     figure: Path = Path("bench.png")
     """Draw the figure into this file, and as .svg beside it."""
 
     def check(self) -> None:
-        """Raise UserError, one sentence, for an option that cannot be."""
+        """Raise UserError for an option that has no valid value."""
         sizes = () if self.batch_sizes is None else self.batch_sizes
         rounds = () if self.rounds is None else (self.rounds,)
         for name, numbers in (
@@ -80,21 +83,21 @@ class BenchConfig:
 
     @property
     def num_rounds(self) -> int:
-        """How many rounds to time after the first, which warms up."""
+        """The number of timed rounds, after one that warms up."""
         return self.rounds or (QUICK_ROUNDS if self.quick else ROUNDS)
 
     @property
     def pass_seconds(self) -> float:
-        """About how long one pass of a case should take, in seconds."""
+        """The time that one pass of a case should take, roughly, in seconds."""
         return QUICK_PASS_SECONDS if self.quick else PASS_SECONDS
 
 
 def load_timed(
     config: BenchConfig, console: Console
 ) -> tuple[dict[str, ModuleType], Collection[str]]:
-    """Import the implementations to time and the baseline's; name those left out, and why.
+    """Import the implementations to time and the baseline; print which are left out, and why.
 
-    Returns them by name, and the names of those that were asked for.
+    Returns the modules by name, and the names of those that were asked for.
     """
     present = load_present(config.implementations, console, config.implementation)
     implementations = {}
@@ -102,7 +105,7 @@ def load_timed(
         if config.device in devices_of(implementation):
             implementations[name] = implementation
         else:
-            console.print(f"{name} is left out: it computes on the CPU alone.", style="yellow")
+            console.print(f"{name} is left out: it computes on the CPU only.", style="yellow")
     if not implementations:
         raise UserError("Nothing is left to time: use --device cpu, or name pytorch or jax.")
     asked = tuple(implementations)
@@ -123,7 +126,7 @@ def load_timed(
 def choose_jobs(
     implementations: Mapping[str, ModuleType], names: Collection[str], config: BenchConfig
 ) -> list[Job]:
-    """List the cases of `names`, and the baseline's. Raises UserError where there are none."""
+    """Return the jobs of `names` and the baseline's; raise UserError if there are none."""
     sizes = config.batch_sizes or (QUICK_BATCH_SIZES if config.quick else BATCH_SIZES)
     also = {QUICK_ALSO} if config.quick and config.batch_sizes is None else set()
     asked = {
@@ -155,9 +158,9 @@ def choose_jobs(
 
 
 def images_per_pass(form: str, batch_size: int, config: BenchConfig) -> int:
-    """Choose how many images a pass takes: whole batches, about `pass_seconds` of them.
+    """Return how many images a pass has: whole batches that take about `pass_seconds`.
 
-    JAX compiles a loop of STEPS_AT_ONCE steps, and another for a remainder: there is to be none.
+    JAX would compile a second loop for a remainder of STEPS_AT_ONCE steps, so there is none.
     """
     steps = round(1000 * config.pass_seconds / ROUGH_MS[form] / batch_size)
     steps = max(1, min(steps, config.images // batch_size))

@@ -1,4 +1,4 @@
-"""What a benchmark shows at its end: the tables and the figure."""
+"""The tables and the figure of a benchmark."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,19 +23,19 @@ HEADINGS = (
     *("x floor", "compile s", "peak MiB"),
 )
 NARROW_HEADINGS = ("batch", "ms/sample", "x the loop", "x floor")
-FULL_WIDTH = 132  # columns of a terminal
+FULL_WIDTH = 132  # characters
 COLOR_OF = dict(zip(FORMS, COLORS, strict=True))
-# One of each for every implementation: first this project's three, then those of a third party.
+# One of each per implementation: first this project's three, then third parties'.
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS, HATCHES = "os^vD", ("", "///", "...", "xxx", "ooo")
 
 
 def bench_table(rows: Sequence[Row], phase: str, width: int = FULL_WIDTH) -> Table:
-    """Make the table of a phase: a row per case, by implementation, form and batch size.
+    """Return the table of a phase: a row per case, by implementation, form and batch size.
 
-    Where there is less room than FULL_WIDTH, the columns that matter least are left out.
+    If `width` is less than FULL_WIDTH, the least important columns are left out.
     """
-    title = f"{TITLES[phase]} (x the loop: as many times as fast; x floor: as many times as long)"
+    title = f"{TITLES[phase]} (x the loop: speed-up; x floor: times the shortest possible)"
     table = Table(title=title)
     table.add_column("implementation", no_wrap=True)
     table.add_column("form", no_wrap=True)
@@ -55,7 +55,7 @@ def bench_table(rows: Sequence[Row], phase: str, width: int = FULL_WIDTH) -> Tab
 
 
 def say_cells(row: Row) -> list[str]:
-    """Write what stands below each of HEADINGS."""
+    """Return the cells of a row, one for each of HEADINGS."""
     return [
         str(row.batch_size),
         f"{row.ms_per_sample:.3g}",
@@ -69,7 +69,7 @@ def say_cells(row: Row) -> list[str]:
 
 
 def say_ratio(ratio: float) -> str:
-    """Write a ratio with three digits, and no exponent where it is large."""
+    """Return a ratio with three digits, without an exponent if it is large."""
     return f"{ratio:.3g}" if ratio < 100 else f"{ratio:,.0f}"
 
 
@@ -78,11 +78,11 @@ def _or_dash(value: float | None, form: str) -> str:
 
 
 def save_bench_figure(path: Path, rows: Sequence[Row]) -> list[Path]:
-    """Draw the figure into `path` as .png and, beside it, as .svg; give both paths."""
+    """Write the figure to `path` as .png and, beside it, as .svg; return both paths."""
     figure = draw_bench(rows)
     paths = [path.with_suffix(".png"), path.with_suffix(".svg")]
     for target in paths:
-        # The same rows draw the same file: no date, and names that are no random numbers.
+        # The same rows give the same file: no date, and no random names.
         with replacing(target) as temporary, rc_context({"svg.hashsalt": "bench"}):
             undated = {"Date": None} if target.suffix == ".svg" else None
             figure.savefig(temporary, dpi=150, metadata=undated)
@@ -92,8 +92,8 @@ def save_bench_figure(path: Path, rows: Sequence[Row]) -> list[Path]:
 def draw_bench(rows: Sequence[Row]) -> Figure:
     """Draw the training steps: bars at one batch size, and time per sample against batch size.
 
-    The bars are at the size with the most cases, and of several such at the smallest.
-    Where nothing was trained (NumPy alone) the forward pass is drawn.
+    The bars show the batch size with the most cases; of several such, the smallest.
+    If nothing was trained (only NumPy), the forward pass is drawn.
     """
     phase = "step" if any(row.phase == "step" for row in rows) else "forward"
     drawn = [row for row in rows if row.phase == phase]
@@ -110,7 +110,7 @@ def draw_bench(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_bars(axes: Axes, rows: Sequence[Row]) -> None:
-    """Draw a bar per row on a log axis, the fastest on top, with its spread and its ratio."""
+    """Draw a bar per row on a log axis, the fastest on top, with its spread and speed-up."""
     ordered = sorted(rows, key=lambda row: -row.ms_per_sample)
     style = _styles(rows)
     times = [row.ms_per_sample for row in ordered]
@@ -137,14 +137,14 @@ def _draw_bars(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _styles(rows: Sequence[Row]) -> dict[str, int]:
-    """Number the styles of the implementations in these rows; a sixth looks like the first."""
+    """Return the index of the style of each implementation; a sixth looks like the first."""
     present = dict.fromkeys(row.implementation for row in rows)
     names = dict.fromkeys((*PACKAGES, *present))
     return {name: i % len(MARKERS) for i, name in enumerate(names) if name in present}
 
 
 def _draw_lines(axes: Axes, rows: Sequence[Row], sizes: Sequence[int]) -> None:
-    """Draw a line per implementation and form: the colour says the form, the line the rest."""
+    """Draw a line per implementation and form: the colour shows the form."""
     cases = dict.fromkeys((row.implementation, row.form) for row in rows)
     style = _styles(rows)
     for implementation, form in cases:

@@ -1,4 +1,4 @@
-"""What is known of each case of a benchmark: medians, spread, and what it is held against."""
+"""The row of each case of a benchmark: median, spread, and ratios to loop and floor."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -10,20 +10,20 @@ from compare.bench.jobs import Job
 from compare.machine import Speed, floor_seconds, work_of
 from compare.records.bench import Row
 
-# What everything is held against: the original's way, a loop over a batch of 16 in PyTorch.
+# The baseline: the original's way, a loop over a batch of 16 in PyTorch.
 BASELINE = ("pytorch", "looped", 16)
 
 
 class Timing(NamedTuple):
-    """What was measured of a job, in milliseconds per sample."""
+    """The measurements of a job, in milliseconds per sample."""
 
-    first: float  # the first pass: it compiles
+    first: float  # the first pass, which compiles
     first_samples: int
     rounds: list[float]
 
 
 def summarise(timings: Mapping[Job, Timing], speed: Speed, peaks: Mapping[Job, int]) -> list[Row]:
-    """Make a row of every job: medians, spread, and the ratios to the loop and to the floor."""
+    """Return a row per job: median, spread, and the ratios to the loop and to the floor."""
     loops = {
         job.phase: timing.rounds
         for job, timing in timings.items()
@@ -38,7 +38,7 @@ def summarise(timings: Mapping[Job, Timing], speed: Speed, peaks: Mapping[Job, i
 def make_row(
     job: Job, timing: Timing, loop: Sequence[float] | None, speed: Speed, peak: int | None
 ) -> Row:
-    """Sum up a job; `loop` holds the baseline's milliseconds per sample, round by round."""
+    """Return the row of a job; `loop` holds the baseline's milliseconds per sample by round."""
     ms = median(timing.rounds)
     ratios = None if loop is None else [a / b for a, b in zip(loop, timing.rounds, strict=True)]
     work = work_of(
@@ -47,7 +47,7 @@ def make_row(
         itemsize=np.dtype(job.dtype).itemsize,
     )
     floor = 1000 * floor_seconds(work, speed) / job.batch_size if job.device == "cpu" else None
-    form: Any = job.form  # a third-party module's too is one of Attention
+    form: Any = job.form  # one of Attention, also for a third party's module
     return Row(
         *(job.implementation, form, job.batch_size, job.phase),
         ms_per_sample=ms,

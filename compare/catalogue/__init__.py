@@ -1,4 +1,4 @@
-"""The ways in which a port goes wrong, each as a small patch of one implementation."""
+"""Bugs that occur in ports, each as a small patch of one implementation."""
 
 from compare.catalogue.attention import ATTENTION
 from compare.catalogue.comparator import COMPARATOR

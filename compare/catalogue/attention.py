@@ -1,4 +1,4 @@
-"""Bugs in the attention itself: axes, masks, and which matrix meets which."""
+"""Bugs in the attention itself: axes, masks, and the order of matrices."""
 
 from compare.catalogue.records import Bug
 

@@ -1,4 +1,4 @@
-"""Bugs in the comparator: how a check comes to pass what is wrong."""
+"""Bugs in the comparator: ways in which a check accepts a wrong result."""
 
 from compare.catalogue.records import Bug
 

@@ -1,4 +1,4 @@
-"""Bugs in what every framework is fed: pixels, statistics, first weights."""
+"""Bugs in the shared inputs: pixels, statistics, initial parameters."""
 
 from compare.catalogue.records import Bug
 

@@ -1,4 +1,4 @@
-"""Bugs around the training step: which batches there are, and what is reported of them."""
+"""Bugs around the training step: in the batches, and in what is reported about them."""
 
 from compare.catalogue.records import Bug
 
@@ -253,7 +253,7 @@ EPOCHS = (
     ),
     Bug(
         name="samples_are_batches",
-        title="Samples per second are batches per second",
+        title="Samples per second counts batches",
         package="shared",
         file="training/loop.py",
         right="samples=batches.size,",

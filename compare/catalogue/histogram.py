@@ -1,4 +1,4 @@
-"""Bugs of the histogram form, which is what a run trains by default."""
+"""Bugs in the histogram form, the default form of a run."""
 
 from compare.catalogue.records import Bug
 

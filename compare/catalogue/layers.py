@@ -1,4 +1,4 @@
-"""Bugs around the attention: weights on their way between frameworks, the linear layer, copies."""
+"""Bugs around the attention: conversion of parameters, the linear layer, copies."""
 
 from compare.catalogue.records import Bug
 
@@ -92,7 +92,7 @@ LAYERS = (
     ),
     Bug(
         name="snapshot_aliases_the_model",
-        title="A snapshot of the weights shares their memory",
+        title="A snapshot of the parameters shares their memory",
         package="pytorch_impl",
         file="convert.py",
         right="to_numpy(array).copy()",

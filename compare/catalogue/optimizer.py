@@ -1,4 +1,4 @@
-"""Bugs of the optimiser: what it steps, how far, and what it forgets."""
+"""Bugs in the optimiser: what it updates, by how much, and what state it loses."""
 
 from compare.catalogue.records import Bug
 

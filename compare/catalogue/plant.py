@@ -1,4 +1,4 @@
-"""Plant a bug: import a package anew with one place of one file changed, beside the real one."""
+"""Plant a bug: import a second copy of a package with one place of one file changed."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from compare.catalogue.records import Bug
 
-# A package that imports nothing by itself: what is asked of it afterwards.
+# Packages that import nothing by themselves, with the modules to import.
 PARTS = {
     "compare": (
         *("parity.comparison", "parity.checks", "parity.verdict", "trace.command"),
@@ -24,12 +24,12 @@ PARTS = {
 
 
 def plant(bug: Bug, *, _keep: bool = False) -> ModuleType:
-    """Import the bug's package anew with the bug in it; what was imported before stays as it is.
+    """Import a copy of the bug's package with the bug in it; the original stays unchanged.
 
-    Gives the package or, for "shared", which many import from, the one module of it that is
-    changed. Raises ValueError if `right` does not occur exactly once, or is what `wrong` is, and
-    ModuleNotFoundError if the package's framework is not installed. `_keep` plants nothing: the
-    twin of the real package that it gives tells what planting by itself does.
+    Returns the package or, for "shared", which many import from, the changed module. Raises
+    ValueError unless `right` occurs exactly once and differs from `wrong`, and ModuleNotFoundError
+    if the package's framework is not installed. With `_keep` nothing is planted: this copy of the
+    real package shows the effect of planting itself.
     """
     path = path_of(bug)
     text = path.read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def plant(bug: Bug, *, _keep: bool = False) -> ModuleType:
 
 
 def path_of(bug: Bug) -> Path:
-    """Find the file that a bug is planted in."""
+    """Return the file that a bug is planted in."""
     spec = find_spec(bug.package)
     if spec is None or not spec.submodule_search_locations:
         raise ValueError(f"{bug.name}: there is no package {bug.package}")
@@ -49,7 +49,7 @@ def path_of(bug: Bug) -> Path:
 
 
 def change(text: str, bug: Bug) -> str:
-    """Put the wrong text of a bug in the place of the right one."""
+    """Return a text with the right text of a bug replaced by the wrong one."""
     if bug.right == bug.wrong:
         raise ValueError(f"{bug.name}: right and wrong are the same text")
     if (count := text.count(bug.right)) != 1:
@@ -60,9 +60,9 @@ def change(text: str, bug: Bug) -> str:
 
 
 def whole_lines(bug: Bug) -> tuple[str, str]:
-    """Give the lines that hold the right text, and what they become; both without their indent."""
+    """Return the lines with the right text, and the changed ones, both without indentation."""
     text = path_of(bug).read_text(encoding="utf-8")
-    change(text, bug)  # or it says what is wrong
+    change(text, bug)  # a comment that explains the bug
     at, right, wrong = text.index(bug.right), bug.right.rstrip("\n"), bug.wrong.strip("\n")
     start = text.rfind("\n", 0, at) + 1
     stop = text.find("\n", at + len(right))
@@ -76,8 +76,8 @@ def whole_lines(bug: Bug) -> tuple[str, str]:
 
 
 def _import_anew(package: str, module: str, path: Path, text: str) -> ModuleType:
-    """Import a package, or one module of "shared", with `text` in the place of a file's own."""
-    # The real one comes first: what may be done once in a process, it has done.
+    """Import a package, or one module of "shared", with `text` instead of a file's contents."""
+    # The real one is imported first, for actions that are allowed once per process.
     import_module(module)
     finder = _OneFile(module, path, text)
     if package == "shared":
@@ -91,14 +91,14 @@ def _import_anew(package: str, module: str, path: Path, text: str) -> ModuleType
 
 
 def import_whole(package: str) -> ModuleType:
-    """Import a package and, where it imports nothing by itself, what is asked of it."""
+    """Import a package and, if it imports nothing by itself, its modules in use."""
     for name in PARTS.get(package, ()):
         import_module(f"{package}.{name}")
     return import_module(package)
 
 
 class _OneFile(MetaPathFinder):
-    """Finds one module, whose text it has; while it is entered, `import` asks it first."""
+    """A finder of one module with a given text, used first by `import` within the block."""
 
     def __init__(self, module: str, path: Path, text: str) -> None:
         self.module, self.path, self.text = module, path, text
@@ -107,11 +107,11 @@ class _OneFile(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find the module, and leave every other to those who come next."""
+        """Return the spec of the module; leave all others to the next finders."""
         return self.spec() if fullname == self.module else None
 
     def spec(self) -> ModuleSpec:
-        """Say how the module is loaded."""
+        """Return the spec of the module."""
         self.is_used = True
         loader = _TextLoader(self.module, str(self.path), self.text)
         locations = [str(self.path.parent)] if self.path.name == "__init__.py" else None
@@ -122,10 +122,10 @@ class _OneFile(MetaPathFinder):
         return spec
 
     def load(self) -> ModuleType:
-        """Load the module by itself; the package that it is in never hears of it."""
+        """Load the module alone, without changing its package."""
         spec = self.spec()
         module = module_from_spec(spec)
-        sys.modules[self.module] = module  # where dataclasses look for their module
+        sys.modules[self.module] = module  # dataclasses look up their module there
         assert spec.loader is not None
         spec.loader.exec_module(module)
         return module
@@ -138,21 +138,21 @@ class _OneFile(MetaPathFinder):
 
 
 class _TextLoader(SourceFileLoader):
-    """Loads a file as if `text` stood in it, past all caches of compiled code."""
+    """A loader of a file with the contents `text`, without caches of compiled code."""
 
     def __init__(self, fullname: str, path: str, text: str) -> None:
         super().__init__(fullname, path)
         self.text = text
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compile the text under the file's own name, by which a trace knows its functions."""
+        """Compile the text under the file's name, by which a trace finds its functions."""
         code: CodeType = compile(self.text, self.path, "exec", dont_inherit=True)
         return code
 
 
 @contextmanager
 def _set_aside(name: str) -> Iterator[None]:
-    """Take a module and all in it out of sys.modules, and put them back in the end."""
+    """Remove a module and its submodules from sys.modules, and restore them afterwards."""
 
     def names() -> list[str]:
         return [key for key in sys.modules if key == name or key.startswith(f"{name}.")]
@@ -168,9 +168,9 @@ def _set_aside(name: str) -> Iterator[None]:
 
 @contextmanager
 def _registered_once(package: str) -> Iterator[None]:
-    """Let JAX register no class of another package twice: it refuses that.
+    """Keep JAX from registering the classes of other packages twice, which it refuses.
 
-    The classes of `package` itself are made anew, and so have to be registered anew.
+    The classes of `package` itself are new, and have to be registered.
     """
     jax: Any = sys.modules.get("jax")
     if jax is None:

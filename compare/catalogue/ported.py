@@ -1,7 +1,6 @@
-"""Bugs that were ported along: planted in every framework at once, which then agree.
+"""Bugs copied into the port: planted in every framework at once, so that all agree.
 
-No comparison of two frameworks shows these. What does is NumPy, a formula, or a number worked out
-by hand.
+Comparing two frameworks does not show them. NumPy, a formula, or a number worked out by hand does.
 """
 
 from compare.catalogue.records import Bug, Place

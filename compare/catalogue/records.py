@@ -1,11 +1,11 @@
-"""What the catalogue says of a bug: where it stands, why people write it, and who must notice."""
+"""The entries of the catalogue: the place of a bug, why people write it, and its check."""
 
 from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the same mistake is made once more, as in a port line by line."""
+    """Another place of the same bug, as in a port line by line."""
 
     package: str
     file: str
@@ -15,24 +15,22 @@ class Place:
 
 @dataclass(frozen=True)
 class Bug:
-    """One way in which a port goes wrong, as a small patch of one file."""
+    """A bug that occurs in ports, as a small patch of one file."""
 
     name: str  # snake_case, unique
     title: str  # one line
     package: str  # "pytorch_impl", "jax_impl", "numpy_reference", "shared" or "compare"
     file: str  # in the package's folder
     right: str  # text that occurs exactly once in the file
-    wrong: str  # what stands in its place
+    wrong: str  # the text that replaces it
     why: str  # why people write it
-    sources: tuple[str, ...]  # public pages that say so
+    sources: tuple[str, ...]  # public pages about it
     check: str  # the check of compare.parity.checks.CHECKED that should catch it
-    intermediate: str | None = (
-        None  # the one of INTERMEDIATES that `trace` should name, if it is one
-    )
+    intermediate: str | None = None  # the intermediate that `trace` should name, if any
     form: str = "vectorized"  # a form of attention in which it shows
-    equivalent: str = ""  # where it computes the same all the same: the proof
-    small: str = ""  # why float64 does not show it as 1,000 bounds, and which check does show it
-    ported: tuple[Place, ...] = ()  # planted there too, so that the frameworks still agree
+    equivalent: str = ""  # the proof that it changes nothing with one channel
+    small: str = ""  # why its error is below 1,000 bounds in float64, and which check shows it
+    ported: tuple[Place, ...] = ()  # other places where it is planted, so that the frameworks agree
 
     def everywhere(self) -> list["Bug"]:
         """Return the bug at each place that it is planted in."""

@@ -1,4 +1,4 @@
-"""Bugs in reports: the numbers are right, and what is made of them is not."""
+"""Bugs in reports: the numbers are right, but the report is wrong."""
 
 from compare.catalogue.records import Bug
 
@@ -62,7 +62,7 @@ REPORTS = (
     ),
     Bug(
         name="mean_of_rates",
-        title="Samples per second are the mean of the epochs' rates",
+        title="Samples per second is the mean of the epochs' rates",
         package="compare",
         file="run/report.py",
         right='"samples_per_second": samples / seconds if epochs else None,',

@@ -1,4 +1,4 @@
-"""Bugs in what is saved and resumed: which state, which epoch, and by whom."""
+"""Bugs in saving and resuming: in the state, the epoch, or the process."""
 
 from compare.catalogue.records import Bug
 

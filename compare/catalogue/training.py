@@ -1,4 +1,4 @@
-"""Bugs of a training step: the loss and its gradient."""
+"""Bugs in a training step: in the loss and its gradient."""
 
 from compare.catalogue.records import Bug
 

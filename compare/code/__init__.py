@@ -1,4 +1,4 @@
-"""Source code as rows: the same step of several implementations on one row, with its colours.
+"""Source code in rows: the same step of several implementations on one row, with colours.
 
-Start at aligned.py; `compare diff` and the page of a run are made of it.
+Start at aligned.py. `compare diff` and the page of a run use it.
 """

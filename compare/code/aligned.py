@@ -1,9 +1,9 @@
-"""Lay files side by side: the same step on the same row, whatever stands between.
+"""Align files side by side, so that the same step is on the same row.
 
-Line by line, difflib says how alike two lines are, and the rows are those whose lines are most
-alike in sum. Two things come before likeness: landmarks (see compare/code/landmarks.py) share a row
-wherever their order allows it, and a line stands only beside lines of the same function. difflib's
-own alignment of whole files knows neither: it parts `evaluate.loss` of PyTorch from that of JAX.
+difflib rates how similar two lines are, and the alignment maximises the sum over all rows. Two
+rules come before similarity: landmarks (see compare/code/landmarks.py) share a row wherever their
+order allows it, and a line is aligned only with lines of the same function. difflib's own alignment
+of whole files has neither rule: it separates `evaluate.loss` of PyTorch from that of JAX.
 """
 
 from collections import Counter
@@ -30,21 +30,21 @@ Kind = Literal["same", "renamed", "different"]
 
 @dataclass(frozen=True)
 class AlignedRow:
-    """Lines that belong together, one per implementation."""
+    """A row of aligned lines, one per implementation."""
 
     lines: dict[str, Line | None]  # by implementation, in the order asked for; None for a gap
-    landmark: str | None  # "attend.scores", where every line of the row is that landmark's
-    kind: Kind  # "renamed": only a name differs, see tokens.py; a gap is different
-    marks: dict[str, list[tuple[int, int]]]  # by implementation, the columns [start, end) to mark
+    landmark: str | None  # such as "attend.scores", if it is that of every line
+    kind: Kind  # "renamed": only a name differs, see tokens.py; a gap counts as different
+    marks: dict[str, list[tuple[int, int]]]  # by implementation: columns [start, end) that differ
 
     @property
     def is_blank(self) -> bool:
-        """Whether there is nothing on it but blank lines and gaps; such a row is "same"."""
+        """Whether it holds only blank lines and gaps; such a row is "same"."""
         return not any(line and line.text.strip() for line in self.lines.values())
 
 
 class _Item(NamedTuple):
-    """A line and all that is asked of it."""
+    """A line with its tokens and its landmark."""
 
     name: str  # of the implementation
     line: Line
@@ -57,14 +57,14 @@ _Group = tuple[_Item, ...]  # the lines of a row, without its gaps
 
 @dataclass(frozen=True)
 class _Names:
-    """What a file's names are, to tell a name that differs from a thing that differs."""
+    """The names in a file, used to decide whether two lines differ only in a name."""
 
     imported: set[str]
-    used: set[str]  # with the dots of what is imported
+    used: set[str]  # with the dots of imported ones
 
 
 def align(sources: Sequence[Source]) -> list[AlignedRow]:
-    """Lay two or more files, or parts of them, side by side, in the order given.
+    """Align two or more files, or parts of them, in the order given.
 
     Every line of every source is in exactly one row, and each source's lines keep their order.
     """
@@ -93,12 +93,12 @@ def align(sources: Sequence[Source]) -> list[AlignedRow]:
 
 
 def count_kinds(rows: Sequence[AlignedRow]) -> Counter[Kind]:
-    """Count the rows of each kind, but for blank ones."""
+    """Count the rows of each kind, without blank ones."""
     return Counter(row.kind for row in rows if not row.is_blank)
 
 
 def _merge(rows: Sequence[_Group], items: Sequence[_Item]) -> list[_Group]:
-    """Put every item beside the row it fits best, or on a row of its own, all in order."""
+    """Align every item with the row it fits best, or give it a new row, keeping the order."""
     fits = [[_fit(row, item) for item in items] for row in rows]
     # best[i][j]: the largest sum that the rows from i and the items from j can reach.
     best = [[0.0] * (len(items) + 1) for _ in range(len(rows) + 1)]
@@ -122,7 +122,7 @@ def _merge(rows: Sequence[_Group], items: Sequence[_Item]) -> list[_Group]:
 
 
 def _fit(row: _Group, item: _Item) -> float:
-    """Say how well an item fits on a row: 0 if it may not stand there."""
+    """Return how well an item fits on a row: 0 if it must not be there."""
     return max(_pair_fit(other.tokens, other.location, item.tokens, item.location) for other in row)
 
 
@@ -133,17 +133,17 @@ def _pair_fit(
     if location.scope != other_place.scope or bool(one) != bool(other):
         return 0.0
     if location.landmark is not None and location.landmark == other_place.landmark:
-        return 1000.0  # no likeness of other lines, together, outweighs a landmark
+        return 1000.0  # more than all similarities of other lines together
     if location.is_definition or other_place.is_definition:
         return 0.0
     if not one:
         return 0.1  # blank lines
-    # The square prefers one good match to two poor ones; unlike lines still share a row.
+    # The square prefers one good match to two poor ones; dissimilar lines still share a row.
     return 0.01 + likeness(one, other) ** 2
 
 
 def _finish(group: _Group, order: Sequence[str], names: dict[str, _Names]) -> AlignedRow:
-    """Make the row of a group: name its landmark, tell its kind, and mark what differs."""
+    """Return the row of a group, with its landmark, its kind, and the marks of what differs."""
     by_name = {item.name: item for item in group}
     landmarks = {item.location.landmark for item in group}
     return AlignedRow(
@@ -155,7 +155,7 @@ def _finish(group: _Group, order: Sequence[str], names: dict[str, _Names]) -> Al
 
 
 def _marks(item: _Item, group: _Group) -> list[tuple[int, int]]:
-    """Find what of a line is not in every other of its row; tokens side by side make one mark."""
+    """Return the columns of a line that differ from any other in its row; neighbours are joined."""
     others = [other for other in group if other is not item]
     differ = {token for other in others for token in differing(item.tokens, other.tokens)}
     runs = [list(run) for _, run in groupby(item.tokens, differ.__contains__)]
@@ -164,7 +164,7 @@ def _marks(item: _Item, group: _Group) -> list[tuple[int, int]]:
 
 def _kind(group: _Group, count: int, names: dict[str, _Names]) -> Kind:
     if not any(item.tokens for item in group):
-        return "same"  # blank lines, or gaps for them
+        return "same"  # blank lines or gaps
     if len(group) < count:
         return "different"
     if len({item.line.text for item in group}) == 1:

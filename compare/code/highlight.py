@@ -1,4 +1,4 @@
-"""A line of code as coloured pieces, the same for the terminal, a picture and a page."""
+"""Lines of code as coloured pieces, the same for the terminal, a picture and a page."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -24,7 +24,7 @@ ROLES = {
 
 
 class Piece(NamedTuple):
-    """A stretch of a line that looks alike."""
+    """A piece of a line in one style."""
 
     text: str
     role: str | None  # one of the values of ROLES
@@ -32,14 +32,14 @@ class Piece(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A line as it is shown: its number and its pieces, which give its text when joined."""
+    """A line as it is shown: its number and its pieces, which joined give its text."""
 
     number: int
     pieces: tuple[Piece, ...]
 
 
 def highlight(rows: Sequence[AlignedRow], sources: Sequence[Source]) -> Iterator[list[Cell | None]]:
-    """Give the cells of every row of `align(sources)`: one per source, None for a gap."""
+    """Return the cells of every row of `align(sources)`: one per source, None for a gap."""
     tokens = {source.implementation: tokenize_lines(source.text) for source in sources}
     for row in rows:
         yield [
@@ -54,7 +54,7 @@ def highlight(rows: Sequence[AlignedRow], sources: Sequence[Source]) -> Iterator
 def _pieces(
     text: str, tokens: Sequence[Token], marks: Sequence[tuple[int, int]]
 ) -> tuple[Piece, ...]:
-    """Cut a line where its look changes: where roles do, and where marks begin and end."""
+    """Split a line where its style changes: where the role changes or a mark begins or ends."""
     roles: list[str | None] = [None] * len(text)
     for token in tokens:
         role = next((role for kind, role in ROLES.items() if token.type in kind), None)

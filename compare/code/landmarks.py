@@ -1,7 +1,7 @@
-"""The landmarks of a Python file, which are held on one row however the files around them differ.
+"""The landmarks of a Python file: lines that are aligned with each other whatever else differs.
 
-A landmark is a function, a class, or a step: the first `name = ...` in its function, as
-`scores = ...` is. It is called by its location: `attend`, `attend.scores`,
+A landmark is a function, a class, or a step, which is the first `name = ...` in its function, such
+as `scores = ...`. It is named by its location: `attend`, `attend.scores`,
 `SelfAttentionModel.forward.logits`, `SelfAttentionModel.__init__.self.K`.
 """
 
@@ -9,20 +9,20 @@ import ast
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# What PyTorch calls `forward` is `__call__` in Flax and in plain Python.
+# PyTorch's `forward` is `__call__` in Flax and in plain Python.
 SAME_NAME = {"__call__": "forward"}
 
 
 class Location(NamedTuple):
-    """Where in its file a line stands."""
+    """The place of a line in its file."""
 
-    scope: str  # the function or class it is in, "" at the top level; "@name" above a definition
+    scope: str  # its function or class, "" at the top level, "@name" above a definition
     landmark: str | None = None
     is_definition: bool = False  # of a function or class
 
 
 def find_locations(text: str) -> dict[int, Location]:
-    """Find the location of every line, by its number from 1, that is in a function or a landmark.
+    """Return the location of every line in a function or a landmark, by its number from 1.
 
     Raises SyntaxError if the text is not Python.
     """
@@ -53,7 +53,7 @@ def find_locations(text: str) -> dict[int, Location]:
 
 
 def first_line(statement: ast.stmt, lines: Sequence[str]) -> int:
-    """Find where a statement begins, with its decorators and the comments right above it."""
+    """Return the first line of a statement, with its decorators and the comments right above it."""
     decorators = getattr(statement, "decorator_list", [])
     first = min(node.lineno for node in (statement, *decorators))
     while first > 1 and lines[first - 2].lstrip().startswith("#"):
@@ -62,7 +62,7 @@ def first_line(statement: ast.stmt, lines: Sequence[str]) -> int:
 
 
 def _target(statement: ast.Assign | ast.AnnAssign) -> str | None:
-    """Name what `name = ...` or `self.name = ...` assigns to, or nothing for all else."""
+    """Return the target of `name = ...` or `self.name = ...`, or None for any other statement."""
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     is_named = isinstance(targets[0], ast.Name | ast.Attribute)
     return ast.unparse(targets[0]) if is_named else None

@@ -1,4 +1,4 @@
-"""The files that are laid side by side: read as text, never imported, so no framework is needed."""
+"""The source files to align: read as text, never imported, so no framework is needed."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -22,16 +22,16 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A file of an implementation, or the lines of it that were chosen."""
+    """A file of an implementation, or some of its lines."""
 
     implementation: str
-    path: str  # from the project's root, with slashes: "jax_impl/model.py"
+    path: str  # relative to the project's root, such as "jax_impl/model.py"
     text: str  # the whole file
     lines: tuple[Line, ...]  # in the file's order
 
 
 def files_of(implementation: str, root: Path = ROOT) -> list[str]:
-    """Name the files of an implementation's package that may be laid beside another's."""
+    """Return the names of the files of an implementation that other implementations may share."""
     folder = root / PACKAGES[implementation]
     return sorted(path.name for path in folder.glob("*.py") if not path.name.startswith("__"))
 
@@ -39,7 +39,7 @@ def files_of(implementation: str, root: Path = ROOT) -> list[str]:
 def read_source(implementation: str, file: str = "model.py", root: Path = ROOT) -> Source:
     """Read a file of an implementation's package; `file` is a bare name such as "train.py".
 
-    Raises UserError for an implementation or a file that is not known, or cannot be read.
+    Raises UserError for an unknown implementation or file, and if the file cannot be read.
     """
     check_choice("implementation", implementation, PACKAGES)
     if file not in (there := files_of(implementation, root)):
@@ -52,19 +52,19 @@ def read_source(implementation: str, file: str = "model.py", root: Path = ROOT) 
         raise UserError(f"Could not read {path}: {error}.") from error
     except SyntaxError as error:
         raise UserError(f"{path} is not valid Python: line {error.lineno}, {error.msg}.") from error
-    lines = text.removesuffix("\n").split("\n")  # as Python counts them; splitlines cuts at more
+    lines = text.removesuffix("\n").split("\n")  # as Python does; splitlines splits at more
     numbered = tuple(Line(number, line) for number, line in enumerate(lines, start=1))
     return Source(implementation, f"{PACKAGES[implementation]}/{file}", text, numbered)
 
 
 def forms_of(source: Source) -> list[str]:
-    """Name the forms of attention that a file defines, each as `attend_<form>`."""
+    """Return the forms of attention that a file defines as `attend_<form>`."""
     names = [name for node in ast.parse(source.text).body for name in _bound_by(node)]
     return [name.removeprefix("attend_") for name in names if name.startswith("attend_")]
 
 
 def excerpt_form(source: Source, form: str) -> Source:
-    """Keep one form of attention alone: its function, and whatever of the file that needs.
+    """Return the lines of one form of attention: its function, and what it uses in the file.
 
     Raises UserError if the file has no such form.
     """
@@ -85,7 +85,7 @@ def excerpt_form(source: Source, form: str) -> Source:
 
 
 def used_siblings(sources: Sequence[Source]) -> dict[str, str]:
-    """Name what the chosen lines use from other files of the same package, and that file."""
+    """Return the names that the chosen lines use from other files of the package, with the file."""
     found: dict[str, str] = {}
     for source in sources:
         chosen = {line.number for line in source.lines}
@@ -105,7 +105,7 @@ def used_siblings(sources: Sequence[Source]) -> dict[str, str]:
 
 
 def _bound_by(node: ast.stmt) -> Iterator[str]:
-    """Name what a statement at a file's top level defines; imports are left out."""
+    """Return the names that a top-level statement defines, except by an import."""
     match node:
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
@@ -118,7 +118,7 @@ def _names_in(node: ast.AST) -> list[str]:
 
 
 def _lines_of(node: ast.stmt, source: Source) -> range:
-    """Give a statement's line numbers, with the comments right above and the blanks below."""
+    """Return a statement's line numbers, with the comments right above and blank lines below."""
     texts = [line.text for line in source.lines]
     end = node.end_lineno or node.lineno
     while end < len(texts) and texts[end] == "":

@@ -1,15 +1,15 @@
-"""The tokens of a line, by Pygments: what a line is made of, and what of it differs from another's.
+"""The tokens of a line, by Pygments, and how two lines differ.
 
-Two lines differ only in a name if, token by token, they are the same but for names that may stand
-for each other:
+Two lines differ only in a name if their tokens are the same except for names that correspond:
 
-- one for one throughout the line: what is `Tensor` once is not `Array` here and `Images` there;
-- and only names that the other file does not have. A name that both files have means the same in
-  both, so `x @ Q` beside `x @ K` really differs. What is imported counts with its dots, so
-  `torch.stack` may stand for `np.stack`, but not for `torch.cat`, another thing of the same
-  library. Python's own names, as `len`, stand for themselves alone.
+- Each name corresponds to one name throughout the line: `Tensor` cannot be `Array` in one place and
+  `Images` in another.
+- Neither file has the name of the other. A name that both files have means the same in both, so
+  `x @ Q` and `x @ K` really differ. An imported name counts with its dots, so `torch.stack` may
+  correspond to `np.stack`, but not to `torch.cat`, which is another function of the same library.
+  Python's own names, such as `len`, correspond only to themselves.
 
-In comments and strings only the names of the frameworks may differ, again one for one.
+In comments and strings only the names of the frameworks may differ, also one for one.
 """
 
 import ast
@@ -30,31 +30,31 @@ FRAMEWORK_NAMES = frozenset(
 
 
 class Token(NamedTuple):
-    """A piece of a line: a token of Python's, or a word or sign of a comment or string."""
+    """A piece of a line: a Python token, or a word or character of a comment or string."""
 
-    start: int  # its column, from 0
+    start: int  # counted from 0
     text: str
     type: _TokenType
 
     @property
     def end(self) -> int:
-        """The column after its last."""
+        """The column after its end."""
         return self.start + len(self.text)
 
     @property
     def is_prose(self) -> bool:
-        """Whether it stands in a comment or a string."""
+        """Whether it is part of a comment or a string."""
         return self.type in Comment or self.type in String
 
     @property
     def is_name(self) -> bool:
-        """Whether it is a name that a programmer chose, so that another might be in its place."""
+        """Whether it is a name chosen by a programmer, which another name may correspond to."""
         is_pythons_own = self.type in Name.Builtin or self.type in Name.Exception
         return self.type in Name and not is_pythons_own
 
 
 def tokenize_lines(text: str) -> list[list[Token]]:
-    """Cut a Python file into the tokens of each line; white space is in none of them."""
+    """Split each line of a Python file into tokens, without white space."""
     lexer = PythonLexer(stripnl=False, ensurenl=False)
     lines: list[list[Token]] = [[]]
     column = 0
@@ -74,7 +74,7 @@ def tokenize_lines(text: str) -> list[list[Token]]:
 
 
 def imported_names(text: str) -> set[str]:
-    """Name what a Python file imports, as the file calls it."""
+    """Return the names that a Python file imports, as the file calls them."""
     return {
         (alias.asname or alias.name).split(".")[0]
         for node in ast.walk(ast.parse(text))
@@ -84,7 +84,7 @@ def imported_names(text: str) -> set[str]:
 
 
 def join_dotted(tokens: Sequence[Token], imported: Collection[str]) -> list[Token]:
-    """Make one token of an imported name and what follows its dots: `torch.stack`."""
+    """Join an imported name and the attributes after it into one token: `torch.stack`."""
     joined: list[Token] = []
     for token in tokens:
         last = joined[-1] if joined else None
@@ -103,9 +103,9 @@ def is_renamed(
     names_of_one: Collection[str],
     names_of_other: Collection[str],
 ) -> bool:
-    """Tell whether two lines differ only in names, or not at all; the module says how.
+    """Check whether two lines differ at most in names; see the module's docstring for the rules.
 
-    Takes lines with their dots joined, and all the names of the two files they come from.
+    Takes lines from `join_dotted`, and all names of the two files.
     """
     if _gaps(one) != _gaps(other):
         return False
@@ -128,18 +128,18 @@ def is_renamed(
 
 
 def _gaps(tokens: Sequence[Token]) -> list[int]:
-    """Measure the white space before each token: the indentation first."""
+    """Return the width of the white space before each token; the first is the indentation."""
     return [b.start - a.end for a, b in pairwise([Token(0, "", Name), *tokens])]
 
 
 def likeness(one: Sequence[Token], other: Sequence[Token]) -> float:
-    """Say how alike two lines are, from 0 to 1, by the tokens they share in order."""
+    """Return how similar two lines are, from 0 to 1, by the tokens they share in order."""
     texts = [t.text for t in one], [t.text for t in other]
     return SequenceMatcher(None, *texts, autojunk=False).ratio()
 
 
 def differing(one: Sequence[Token], other: Sequence[Token]) -> list[Token]:
-    """Give the tokens of `one` that are not in `other`, in its order."""
+    """Return the tokens of `one` that are not matched in `other`, in order."""
     texts = [t.text for t in one], [t.text for t in other]
     opcodes = SequenceMatcher(None, *texts, autojunk=False).get_opcodes()
     return [token for tag, i, j, _, _ in opcodes if tag != "equal" for token in one[i:j]]

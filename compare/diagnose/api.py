@@ -1,10 +1,10 @@
 """Rounding or a bug? `diagnose` answers it for any two programs of the user's own.
 
-Rounding scales with the unit roundoff, a bug does not. Both programs are run in float64 and in
-float32: if they are the same function, their difference falls by about 2^29 from one to the other.
-So no tolerance is chosen. In float64, arrays of the same numbers are the same intermediate,
-whatever they are called; the last that both have in common and the first that only one has say
-where the programs part.
+Rounding scales with the unit roundoff, a bug does not. Both programs are run in float32 and in
+float64: if they are the same function, their difference falls by a factor of about 2^29. So no
+tolerance has to be chosen. In float64, arrays with the same numbers are the same intermediate,
+whatever their names. The programs part between the last array that both have and the first that
+only one has.
 """
 
 import time
@@ -30,12 +30,12 @@ def diagnose(
 ) -> Report:
     """Return whether two programs are the same function, and where they part if they are not.
 
-    `left` and `right` are what is called, holding its parameters: a torch.nn.Module, an
-    nnx.Module, or a function of arrays of PyTorch, JAX or NumPy. `inputs` are arrays in the order
-    of the arguments, or one mapping of names to arrays. `look` names libraries whose code is looked
-    at like the user's own, such as "transformers.models.bert". With `gradients` the gradients of a
-    random projection of the outputs are compared too. Raises UserError for what is no program, and
-    whatever the programs raise.
+    `left` and `right` are programs that hold their parameters: a torch.nn.Module, an nnx.Module,
+    or a function of PyTorch, JAX or NumPy arrays. `inputs` are arrays in the order of the
+    arguments, or one mapping of names to arrays. `look` names libraries whose code is observed
+    like the user's own, such as "transformers.models.bert". With `gradients`, the gradients of
+    the output, or of a random projection of it, are compared too. Raises UserError for anything
+    that is not a program, and whatever the programs raise.
     """
     start = time.perf_counter()
     given = name_inputs(inputs)
@@ -43,7 +43,7 @@ def diagnose(
         framework or find_framework(program, name)
         for name, program, framework in zip(names, (left, right), frameworks, strict=True)
     ]
-    # What names no framework takes that of the inputs, else that of the other side.
+    # If the code names no framework, that of the inputs is used, or else that of the other side.
     own = {framework_of(array) for _, array in leaves(inputs)} - {"numpy"}
     guess = next(iter(own), found[0] or found[1] or "numpy")
     sides = [

@@ -21,46 +21,47 @@ from shared.files import check_writable, write_json
 
 @dataclass(frozen=True)
 class DiagnoseConfig:
-    """Which two programs to hold against each other, and on what."""
+    """The two programs to compare, and their inputs."""
 
     programs: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="LEFT RIGHT")
     ] = ()
-    """Two of file.py:function. Each function takes no arguments and returns what is to be called,
-    holding its parameters: a torch.nn.Module, an nnx.Module, or a function of arrays of PyTorch,
-    JAX or NumPy."""
+    """Two programs, each given as file.py:function. The function takes no arguments and returns the
+    program with its parameters: a torch.nn.Module, an nnx.Module, or a function of PyTorch,
+    JAX or NumPy arrays."""
     input: Path | None = None
-    """What both are called with: a .npz or .safetensors file, by the names of the arguments, or in
-    the order of the file."""
+    """The inputs of both: a .npz or .safetensors file of arrays named like the arguments, or in
+    their order."""
     params: tuple[Path, Path] | None = None
-    """Parameters of the left and of the right: loaded into a module by name, or given to a function
-    as a dict, its first argument."""
+    """The parameters of LEFT and of RIGHT, two files: loaded into a module by name, or given to a
+    function as its first argument, a dict."""
     look: tuple[str, ...] = ()
-    """Libraries whose code is looked at like your own, such as transformers.models.bert."""
+    """Libraries whose code is observed like your own, such as transformers.models.bert."""
     frameworks: tuple[Literal["torch", "jax", "numpy"], Literal["torch", "jax", "numpy"]] | None = (
         None
     )
-    """Of the left and of the right, where they cannot be told from the code."""
+    """The frameworks of LEFT and of RIGHT, if the code does not show them."""
     gradients: bool = False
-    """Compare the gradients too: of the output if it is one number, else of a random projection."""
+    """Compare the gradients too: of the output if it is one number, or else of a random projection
+    of it."""
     dumps: tuple[Path, Path] | None = None
-    """Two files of named arrays instead of programs, in the order of computing."""
+    """Two files of named arrays to compare instead of programs, in the order they were computed."""
     json: Path | None = None
-    """Write all that was found to this file."""
+    """Write the result to this file."""
     html: Path | None = None
-    """Write a page of both programs' arrays to this file."""
+    """Write an HTML page with the arrays of both programs to this file."""
 
 
 def main(args: Sequence[str]) -> int:
-    """Print the verdict on two programs; return 0 for the same function, 1 if not, 2 if unknown."""
+    """Print the verdict on two programs; return 0 if they agree, 1 if not, 2 if unknown."""
     config = parse_options(
         DiagnoseConfig(),
         complete_flag(args, "--gradients"),
         prog="python -m compare diagnose",
         description=(
-            "Runs two programs in float64 and float32 and says whether their difference is "
-            "rounding or a bug, and where they part. Exit status 0: the same function; 1: not; "
-            "2: cannot tell."
+            "Runs two programs in float64 and float32 and reports whether their difference is "
+            "rounding or a bug, and where they begin to differ. Exit status: 0 if they are the "
+            "same function, 1 if not, 2 if that cannot be decided."
         ),
     )
     check_options(config)
@@ -73,7 +74,7 @@ def main(args: Sequence[str]) -> int:
         report = judge(config)
     except UserError:
         raise
-    except (Exception, SystemExit):  # of the programs: Python's exit status would be a verdict
+    except (Exception, SystemExit):  # of the programs: Python's exit status 1 would be a verdict
         traceback.print_exc()
         return 2
     print_report(console, report)
@@ -85,7 +86,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def judge(config: DiagnoseConfig) -> Report:
-    """Return the report on the programs or dumps of the options; raises what the programs raise."""
+    """Return the report on the given programs or dumps; raise whatever the programs raise."""
     if config.dumps is not None:
         left, right = (load_named(path) for path in config.dumps)
         return diagnose_dumps(left, right)

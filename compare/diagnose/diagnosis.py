@@ -1,4 +1,4 @@
-"""The judging of two programs: run both in float64 and float32, and hold what was seen together."""
+"""The comparison of two programs: run both in float64 and float32, and judge the differences."""
 
 import numpy as np
 
@@ -22,15 +22,15 @@ from compare.diagnose.suspects.recognise import explain, explain_noise
 from compare.look.match import layout_of, match_values, squeeze, tolerance
 from compare.look.values import FLOAT32_U, Store, Value, apart
 
-LESS_EXACT = 8.0  # times as far from its own float64 as the other side: said, and looked into
-AS_FLOAT32_ROUNDS = 16.0  # times float32's rounding: that size, where no array shows its dtype
-OF_FLOAT32_SIZE = 300.0  # times float32's rounding: what a float32 within float64 comes to
+LESS_EXACT = 8.0  # times as far from its own float64 as the other side: reported and examined
+AS_FLOAT32_ROUNDS = 16.0  # times float32's rounding, if no array shows its dtype
+OF_FLOAT32_SIZE = 300.0  # times float32's rounding: the most that float32 within float64 causes
 
 
 def judge_programs(
     left: Side, right: Side, inputs: Inputs, look: tuple[str, ...] = (), *, gradients: bool = False
 ) -> Report:
-    """Return the report on two programs; raises what they raise."""
+    """Return the report on two programs; raise whatever they raise."""
     names = (left.name, right.name)
     try:
         first, second = (observe(side, inputs, look) for side in (left, right))
@@ -79,7 +79,7 @@ class Judgement:
         )
 
     def report(self, gradients: bool) -> Report:
-        """Return the verdict with all that supports it."""
+        """Return the verdict and the evidence for it."""
         verdict, sentence = self._verdict()
         parting = None
         hints: list[str] = []
@@ -132,7 +132,7 @@ class Judgement:
                 continue
             layout = _layout(ours[a], theirs[b], allowed)
             if layout == "axes":
-                self.remarks.append(f"the axes of {output.name} stand in another order")
+                self.remarks.append(f"the axes of {output.name} are in another order")
             elif layout in ("turned", "order"):
                 orders.append(output.name)
             else:
@@ -148,7 +148,7 @@ class Judgement:
         return self._verdict_in_float32(worst)
 
     def _verdict_in_float32(self, worst: Output) -> tuple[Verdict, str]:
-        """Judge two sides that agree in float64: finite in float32, and the same compiled."""
+        """Judge two sides that agree in float64: finite in float32, and the same when compiled?"""
         for side in (self.left, self.right):
             for name, array in side.float32.outputs.items():
                 if np.isfinite(side.float64.outputs[name]).all() and not np.isfinite(array).all():
@@ -180,7 +180,7 @@ class Judgement:
         for dtype, eager in (("float64", side.float64), ("float32", side.float32)):
             try:
                 compiled[dtype] = run(side.side, self.inputs, dtype, compiled=True).outputs
-            except Exception:  # a program that looks at values cannot be compiled
+            except Exception:  # a program that depends on values cannot be compiled
                 self.remarks.append(f"{side.side.name} cannot be compiled by jax.jit as a whole")
                 return None
             for name, array in eager.outputs.items():
@@ -220,7 +220,7 @@ class Judgement:
     def _explain(
         self, verdict: Verdict, sentence: str, parting: Parting
     ) -> tuple[Verdict, str, list[str]]:
-        """Refine a verdict by what is known of the place, and say what it looks like."""
+        """Refine a verdict by what is known of the place, and add what the error looks like."""
         hints: list[str] = []
         found = parting.difference()
         if parting.left is not None and parting.right is not None and found is not None:
@@ -235,7 +235,7 @@ class Judgement:
             if verdict == "bug":
                 noise = max(self.noise(parting.left), self.noise(parting.right))
                 if not hints and found[0] < AS_FLOAT32_ROUNDS * FLOAT32_U:
-                    hints = ["as large as float32 rounds: a constant or a step in float32?"]
+                    hints = ["as large as float32's rounding: is a constant or a step in float32?"]
                 said = self._say_float32(found[0], noise, is_explained=bool(hints))
                 verdict, sentence = (
                     ("float32 within float64", said) if said else (verdict, sentence)
@@ -246,7 +246,7 @@ class Judgement:
         return verdict, sentence, hints
 
     def _say_float32(self, gap: float, noise: float, *, is_explained: bool) -> str | None:
-        """Say that a difference in float64 is one of float32, where that is what shows."""
+        """Return the sentence that a difference in float64 comes from float32, if it does."""
         if gap < OF_FLOAT32_SIZE * noise:
             narrow = find_narrow((self.right, self.left), self.matches, dict(self.inputs))
             if narrow and not (is_explained and gap > OF_FLOAT32_SIZE * FLOAT32_U):
@@ -254,7 +254,7 @@ class Judgement:
         return None
 
     def _less_exact(self) -> str | None:
-        """Say which side is less exact in float32, and where it first is."""
+        """Return which side is less accurate in float32, and where it first is."""
         worst = max(self.outputs, key=lambda o: max(o.left_noise, o.right_noise))
         noises = (max(worst.left_noise, FLOAT32_U), max(worst.right_noise, FLOAT32_U))
         is_left = noises[0] > noises[1]
@@ -281,7 +281,7 @@ def _layout(a: np.ndarray, b: np.ndarray, allowed: float) -> str | None:
 
 
 def _say_plain(array: np.ndarray) -> list[str]:
-    """Say why an output that is equal on both sides shows nothing."""
+    """Return why an output that is equal on both sides proves nothing."""
     if not array.size:
         return ["holds no number"]
     if np.isnan(array).all():

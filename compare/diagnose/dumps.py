@@ -1,4 +1,4 @@
-"""Two files of named arrays instead of two programs, for those who can only dump."""
+"""The comparison of two files of named arrays, for programs that cannot be called."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from compare.look.match import match_values
 from compare.look.values import FLOAT32_U, HALFWAY, Store, Value
 from shared.errors import UserError
 
-ROUNDED = 1e3  # times the unit roundoff: what some hundred operations in a row may differ by
+ROUNDED = 1e3  # times the unit roundoff: what some hundred operations in a row may add up to
 
 
 def diagnose_dumps(
@@ -21,7 +21,7 @@ def diagnose_dumps(
 ) -> Report:
     """Return where two dumps part: arrays in the order of computing, the output last.
 
-    There is nothing to run again: what counts as rounding goes by the less exact of the two dtypes.
+    Nothing can be run again, so the less exact of the two dtypes decides what counts as rounding.
     A dump in float64 shows far more.
     """
     sides = [_values(arrays, name) for arrays, name in zip((left, right), names, strict=True)]
@@ -40,7 +40,7 @@ def diagnose_dumps(
         ()
         if is_exact
         else (
-            "the dumps are not all of float64: a difference of up to "
+            "the dumps are not all in float64: a difference of up to "
             f"{ROUNDED * FLOAT32_U:.1g} of the largest value passes as rounding",
         )
     )

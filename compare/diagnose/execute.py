@@ -1,4 +1,4 @@
-"""Run a user's program in float32 or float64, on a copy, with nothing left changed after it."""
+"""Run a copy of a user's program in float32 or float64, and leave nothing changed."""
 
 import inspect
 import random
@@ -30,7 +30,7 @@ Inputs = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Side:
-    """A program of the user's: what is called, in which framework, and under which name."""
+    """A program of the user's, its framework, and its name."""
 
     name: str
     program: Any
@@ -39,14 +39,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run gave: its outputs by path, in float64, and what was seen on the way."""
+    """The result of a run: its outputs by path, in float64, and the observed arrays."""
 
     outputs: dict[str, np.ndarray]
     look: Look | None = None
 
 
 def name_inputs(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Return the inputs as NumPy arrays by name: of one mapping, or `input 0` and so on."""
+    """Return the inputs as NumPy arrays by name: those of a mapping, or `input 0` and so on."""
     if len(inputs) == 1 and isinstance(inputs[0], Mapping):
         given = {str(name): value for name, value in inputs[0].items()}
     else:
@@ -61,9 +61,9 @@ def name_inputs(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
 
 
 def find_framework(program: Any, name: str) -> str | None:
-    """Return torch, jax or numpy: by what a program holds, else by the libraries it names.
+    """Return torch, jax or numpy: from what a program holds, or else from what its code names.
 
-    Returns None where it does neither. Raises UserError for what cannot be called.
+    Returns None if neither shows it. Raises UserError if the program cannot be called.
     """
     if is_instance(program, "torch.nn", "Module"):
         return "torch"
@@ -88,14 +88,14 @@ def find_framework(program: Any, name: str) -> str | None:
 
 
 def framework_of(array: Any) -> str:
-    """Return the framework that an array is of."""
+    """Return the framework of an array."""
     if isinstance(array, np.ndarray):
         return "numpy"
     return "torch" if is_instance(array, "torch", "Tensor") else "jax"
 
 
 def _libraries_named(program: Any) -> set[str]:
-    """Return which of the frameworks the code of a function names, and of those it calls."""
+    """Return the frameworks named in the code of a function and of those it calls."""
     found, waiting, seen = set(), [program], set()
     while waiting:
         value = waiting.pop()
@@ -134,7 +134,7 @@ def run(
     compiled: bool = False,
     seed: int = 0,
 ) -> Ran:
-    """Run a copy of a program in a dtype; with a store, look at all that it computes.
+    """Run a copy of a program in a dtype; with a store, observe all that it computes.
 
     The parameters and inputs of floating point are rounded to float32 first, so that both dtypes
     start from the same numbers. Raises whatever the program raises.
@@ -160,9 +160,9 @@ def run(
 
 @contextmanager
 def computing(framework: str, dtype: str, seed: int, *, gradients: bool = False) -> Iterator[None]:
-    """Set the dtype that a framework makes arrays in, and the seeds; set all back afterwards."""
+    """Set a framework's default dtype and the seeds within the block, and restore them after it."""
     with ExitStack() as stack:
-        # The legacy generator of NumPy is what the user's program may draw from.
+        # The user's program may draw from NumPy's legacy generator.
         python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
         stack.callback(random.setstate, python)
         stack.callback(np.random.set_state, legacy)
@@ -194,7 +194,7 @@ def _eager(framework: str) -> Iterator[None]:
 
 
 def cast(array: Any, dtype: str, framework: str) -> Any:
-    """Round an array to float32, and hold it in a dtype, in a memory of its own."""
+    """Return a copy of an array, rounded to float32, in a dtype."""
     if isinstance(array, np.ndarray):
         return array.astype(np.float32).astype(dtype)
     if type(array).__module__.startswith("torch"):
@@ -204,20 +204,20 @@ def cast(array: Any, dtype: str, framework: str) -> Any:
 
 
 def input_for(array: np.ndarray, dtype: str, framework: str) -> Any:
-    """Return an input as an array of a framework: floats in a dtype, whole numbers as they are."""
+    """Return an input as an array of a framework: floats in a dtype, integers unchanged."""
     value = cast(array, dtype, "numpy") if is_floating(array) else array.copy()
     return held_by(value, framework)
 
 
 def held_by(array: np.ndarray, framework: str) -> Any:
-    """Return a NumPy array as one of a framework."""
+    """Return a NumPy array as an array of a framework."""
     if framework == "torch":
         return sys.modules["torch"].from_numpy(np.array(array))
     return sys.modules["jax"].numpy.asarray(array) if framework == "jax" else array
 
 
 def _takes_by_name(program: Any, names: Iterable[str]) -> bool:
-    """Tell whether the inputs' names are those of the program's arguments."""
+    """Check whether the inputs have the names of the program's arguments."""
     try:
         parameters = inspect.signature(getattr(program, "forward", program)).parameters
     except (TypeError, ValueError):
@@ -233,7 +233,7 @@ def bind(program: Any, args: Mapping[str, Any]) -> Any:
 
 
 def _compile(program: Any, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a program of JAX's as one compiled one, its parameters as arguments; outputs by path."""
+    """Run a JAX program compiled as a whole, with its parameters as arguments."""
     jax = sys.modules["jax"]
     held = arrays_of(program)
 

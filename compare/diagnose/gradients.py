@@ -1,4 +1,4 @@
-"""The gradients of both programs, by inputs and by parameters, matched by value."""
+"""The gradients of both programs, by their inputs and parameters, matched by value."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -17,13 +17,13 @@ Gradients = tuple[dict[str, np.ndarray], list[np.ndarray | None]]
 
 
 def compare_gradients(left: Side, right: Side, inputs: Inputs) -> tuple[list[str], bool]:
-    """Return what there is to say of the gradients, and whether some differ.
+    """Return the findings about the gradients, and whether some differ.
 
-    They are those of the output, or of a random projection of it, drawn with a fixed seed.
+    They are the gradients of the output, or of a random projection of it with a fixed seed.
     """
     for side in (left, right):
         if side.framework == "numpy":
-            return [f"not compared: {side.name} is of NumPy, which has none"], False
+            return [f"not compared: {side.name} is in NumPy, which has no gradients"], False
     ours, theirs = (
         {dtype: _gradients(side, inputs, dtype) for dtype in ("float64", "float32")}
         for side in (left, right)
@@ -63,7 +63,7 @@ Pair = tuple[Any, Any]  # in float64 and in float32
 
 
 def _judge(left: list[Pair], right: list[Pair]) -> str | None:
-    """Return how far a gradient of the left is from the nearest of the right; None if equal."""
+    """Return how far a gradient of the left is from the nearest one of the right; None if equal."""
     for exact, rounded in left:
         gaps = []
         for other, other32 in right:
@@ -80,7 +80,7 @@ def _judge(left: list[Pair], right: list[Pair]) -> str | None:
                 break
         else:
             if not gaps:
-                return "it has no counterpart of its size"
+                return "the other side has no gradient of its size"
             gap, turned = min(gaps, key=lambda pair: pair[0])
             factor = float((turned * exact).sum() / (exact**2).sum()) if (exact**2).sum() else 0.0
             scaled = (
@@ -99,7 +99,7 @@ def _gradients(side: Side, inputs: Inputs, dtype: str) -> Gradients:
 
 
 def _project(outputs: Any, ones: Callable[[np.ndarray], Any]) -> Any:
-    """Return a seeded random projection of outputs; a single number is taken as it is."""
+    """Return a seeded random projection of outputs; a single number is returned unchanged."""
     found = [leaf for _, leaf in leaves(outputs) if is_floating(leaf)]
     rng = np.random.default_rng(0)
     if len(found) == 1 and not found[0].shape:
@@ -135,7 +135,7 @@ def _by_torch(
     total = _project(
         bind(program, given)(), lambda a: torch.from_numpy(a).to(getattr(torch, dtype))
     )
-    if getattr(total, "requires_grad", False):  # else all gradients are zero
+    if getattr(total, "requires_grad", False):  # or all gradients would be zero
         total.backward()
     params = [copies.get(id(array)) for array in original]
     return (

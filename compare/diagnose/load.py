@@ -1,4 +1,4 @@
-"""The user's programs, inputs and dumps from the command line's files."""
+"""Load the user's programs, inputs and dumps from files."""
 
 import importlib.util
 import inspect
@@ -16,13 +16,13 @@ from shared.errors import UserError
 
 
 def load_program(given: str) -> Any:
-    """Return what `file.py:function` returns when it is called: a program with its parameters."""
+    """Call `file.py:function` and return what it returns: a program with its parameters."""
     file, colon, name = given.rpartition(":")
     path = Path(file)
     if not colon or not path.is_file():
         raise UserError(
-            f"{given!r} names no program: give file.py:function, where the function takes no "
-            "arguments and returns what is to be called."
+            f"{given!r} is not a program: give file.py:function, where the function takes no "
+            "arguments and returns the program."
         )
     make = getattr(_import_file(path), name, None)
     if make is None:
@@ -33,8 +33,7 @@ def load_program(given: str) -> Any:
         inspect.signature(make).bind()
     except TypeError:
         raise UserError(
-            f"{given} takes arguments: give a function without any, which returns what is to be "
-            "called."
+            f"{given} takes arguments: give a function without arguments that returns the program."
         ) from None
     except ValueError:  # it has no signature to read
         pass
@@ -52,7 +51,7 @@ def load_program(given: str) -> Any:
 
 
 def _import_file(path: Path) -> Any:
-    """Import a file under its own name, its folder first on the path, as Python runs a script."""
+    """Import a file under its own name, with its folder first on the path, like a script."""
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -60,9 +59,9 @@ def _import_file(path: Path) -> Any:
     name = name or f"diagnosed_{abs(hash(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
-        raise UserError(f"{path} is no Python file: give file.py:function.")
+        raise UserError(f"{path} is not a Python file: give file.py:function.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and NNX look their own module up
+    sys.modules[name] = module  # dataclasses and NNX look up their own module
     try:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
@@ -90,7 +89,7 @@ def load_named(path: Path) -> dict[str, np.ndarray]:
     except (OSError, ValueError, TypeError, SafetensorError, EOFError) as error:
         raise UserError(f"Could not read {path}: {say_error(error)}.") from error
     if not arrays:
-        raise UserError(f"{path} holds no arrays.")
+        raise UserError(f"{path} holds no arrays: give a file with arrays.")
     return arrays
 
 

@@ -1,4 +1,4 @@
-"""Where a program that is run in float64 computes in fewer bits."""
+"""Find where a program that runs in float64 computes in fewer bits."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,9 +20,9 @@ NARROW = ("float32", "bfloat16", "float16")
 def find_narrow(
     sides: Sequence[Observed], matches: Sequence[Match], inputs: dict[str, np.ndarray]
 ) -> str | None:
-    """Return which side computes what in fewer than 64 bits; None if nothing shows it.
+    """Return which side computes something in fewer than 64 bits; None if neither is seen to.
 
-    It is seen in the arrays themselves, or in the program that JAX makes of a function.
+    The arrays themselves may show it, or the program that JAX traces from a function.
     """
     solid = {id(value) for m in matches if m.is_solid for value in (m.left, m.right)}
     for side in sides:
@@ -37,9 +37,9 @@ def find_narrow(
 
 
 def _find_in_jax(side: Observed, inputs: dict[str, np.ndarray]) -> str | None:
-    """Return where JAX converts float64 to fewer bits, of the program that it makes of a function.
+    """Return where the program that JAX traces from a function converts float64 to fewer bits.
 
-    What it holds is closed over, so that only what depends on an input counts.
+    Parameters are closed over, so only computations that depend on an input are found.
     """
     jax = sys.modules["jax"]
     with computing("jax", "float64", 0):
@@ -47,7 +47,7 @@ def _find_in_jax(side: Observed, inputs: dict[str, np.ndarray]) -> str | None:
         given = {name: input_for(array, "float64", "jax") for name, array in inputs.items()}
         try:
             made = jax.make_jaxpr(lambda its: dict(leaves(bind(program, its)(), "output")))(given)
-        except Exception:  # a program that looks at values is not one program for JAX
+        except Exception:  # JAX cannot trace a program that depends on values
             return None
     for equation in _equations(made.jaxpr):
         kinds = [_dtype(v) for v in equation.invars], [_dtype(v) for v in equation.outvars]
@@ -61,7 +61,7 @@ def _dtype(variable: Any) -> str:
 
 
 def _equations(jaxpr: Any) -> Iterator[Any]:
-    """Yield the equations of a program of JAX's, and of those within it."""
+    """Yield the equations of a JAX program and of the programs nested in it."""
     for equation in jaxpr.eqns:
         yield equation
         for part in equation.params.values():
@@ -72,7 +72,7 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
 
 
 def _place(equation: Any) -> str:
-    """Return the line of the user's that an equation comes from, as JAX remembers it."""
+    """Return the line of the user's code that an equation comes from, as JAX records it."""
     frames = getattr(equation.source_info.traceback, "frames", ())
     for frame in frames:
         file = getattr(frame, "file_name", "")

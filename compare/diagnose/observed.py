@@ -1,4 +1,4 @@
-"""A program observed: run in float64 and in float32, with all that was seen on the way."""
+"""An observed program: run in float64 and in float32, with all arrays that it computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Observed:
     float32: Ran
 
     def noise(self, value: Value) -> float:
-        """Return how far an array in float32 is from float64, relative; float32's own at least."""
+        """Return the relative error of an array in float32; at least float32's rounding."""
         look32 = self.float32.look
         assert look32 is not None
         if value.pieces:
@@ -36,22 +36,22 @@ class Observed:
 
     @cached_property
     def params(self) -> list[Param]:
-        """What the program holds: sorting a hundred million numbers takes seconds."""
+        """The parameters of the program, cached: sorting 100 million numbers takes seconds."""
         return params_of(self.side)
 
     @property
     def values(self) -> list[Value]:
-        """All that was seen in float64, in the order of computing."""
+        """All arrays seen in float64, in the order they were computed."""
         assert self.float64.look is not None
         return sorted(self.float64.look.values.values(), key=lambda value: value.order)
 
 
 class CannotTell(Exception):  # noqa: N818  it is a verdict
-    """Why two programs cannot be compared, and what to do."""
+    """Two programs cannot be compared; the message says why and what to do."""
 
 
 def observe(side: Side, inputs: Inputs, look: tuple[str, ...]) -> Observed:
-    """Run a side in both dtypes, and look at all that it computes."""
+    """Run a side in both dtypes and observe all that it computes."""
     try:
         in32 = run(side, inputs, "float32", store=Store(), look=look)
     except Exception as error:
@@ -80,11 +80,11 @@ def check_not_random(observed: Observed, inputs: Inputs) -> None:
 
 
 def pair_outputs(left: Observed, right: Observed) -> Pairs:
-    """Pair the outputs of both sides: by name where the names are the same, else in order."""
+    """Pair the outputs of both sides: by name if the names are the same, or else in order."""
     ours, theirs = left.float64.outputs, right.float64.outputs
     if not ours or not theirs:
         side = left if not ours else right
-        raise CannotTell(f"{side.side.name} returns no array: return what is to be compared.")
+        raise CannotTell(f"{side.side.name} returns no array: return the arrays to compare.")
     if set(ours) == set(theirs):
         return [(name, name) for name in ours]
     return list(zip(ours, theirs, strict=False))

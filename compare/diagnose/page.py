@@ -1,4 +1,4 @@
-"""A report as one HTML file: both programs' arrays side by side, the first break marked."""
+"""A report as one HTML file: the arrays of both programs side by side, the first break marked."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ JOINS = {
 
 
 def write_page(path: Path, report: Report, programs: tuple[str, str]) -> None:
-    """Write the page of a report; UserError says what failed."""
+    """Write the page of a report; raise UserError if that fails."""
     seen = report.seen
     view = {
         "heading": HEADINGS[report.verdict].capitalize(),

@@ -1,4 +1,4 @@
-"""The parameters of both programs, matched by value whatever each calls them."""
+"""The parameters of both programs, matched by value, whatever their names."""
 
 import sys
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from compare.look.hooks import modules_of
 from compare.look.rebuild import arrays_of
 from compare.look.values import FLOAT32_U, Value, signature_of, to_numpy
 
-BFLOAT16_DROPPED = np.uint32(0xFFFF)  # the bits of float32 that bfloat16 has not
+BFLOAT16_DROPPED = np.uint32(0xFFFF)  # the bits of float32 that bfloat16 lacks
 
 
 @dataclass(frozen=True)
 class Param:
-    """An array that a program holds: its name, its numbers, and their signature."""
+    """A parameter of a program: its name, its numbers, and their signature."""
 
     name: str
     array: np.ndarray
@@ -24,7 +24,7 @@ class Param:
     source: int = 0  # the id of the program's own array
 
     def is_equal(self, other: "Param", allowed: float = FLOAT32_U) -> bool:
-        """Whether the sorted numbers agree to float32's rounding."""
+        """Check whether the sorted numbers agree to float32's rounding."""
         if self.array.size != other.array.size or self.signature.shape != other.signature.shape:
             return False
         scale = float(np.abs(self.signature).max(initial=0))
@@ -32,7 +32,7 @@ class Param:
 
 
 def params_of(side: Side) -> list[Param]:
-    """Return every array of floating point that a program holds, in the order it is found."""
+    """Return all floating-point arrays that a program holds, in the order they are found."""
     held = arrays_of(side.program)
     names = _names(side)
     found = []
@@ -45,7 +45,7 @@ def params_of(side: Side) -> list[Param]:
 
 
 def _names(side: Side) -> dict[int, str]:
-    """Return the names of a program's parameters by their ids, where its framework has names."""
+    """Return the names of a program's parameters by their ids, if its framework has names."""
     names: dict[int, str] = {}
     for path, module in modules_of(side.program, side.framework).items():
         if side.framework == "torch":
@@ -62,7 +62,7 @@ def _names(side: Side) -> dict[int, str]:
 def group_params(
     left: Sequence[Param], right: Sequence[Param]
 ) -> list[tuple[list[int], list[int]]]:
-    """Return the places of parameters that are equal on both sides, in groups of equal ones."""
+    """Return the indices of parameters that are equal on both sides, in groups of equal ones."""
     groups: list[tuple[list[int], list[int]]] = []
     for place, param in enumerate(left):
         for ours, _ in groups:
@@ -76,7 +76,7 @@ def group_params(
 
 
 def mark_params(values: Sequence[Value], params: Sequence[Param]) -> None:
-    """Mark the arrays that are a parameter, whole and maybe transposed: they are not computed."""
+    """Mark the arrays that are a parameter, possibly transposed: they are not computed."""
     sizes = {param.array.size for param in params}
     for value in values:
         if value.size in sizes:
@@ -87,7 +87,7 @@ def mark_params(values: Sequence[Value], params: Sequence[Param]) -> None:
 def explain_params(
     left: Side, right: Side, ours: Sequence[Param], theirs: Sequence[Param]
 ) -> list[str]:
-    """Return what the parameters themselves say: one that only the other side has rounded."""
+    """Return which parameter of one side is the other side's rounded to bfloat16, if one is."""
     groups = group_params(ours, theirs)
     lonely = [ours[place] for places, equal in groups if not equal for place in places]
     taken = {n for _, equal in groups for n in equal}
@@ -110,6 +110,6 @@ def _differ_in_bfloat16(a: Param, b: Param) -> bool:
 
 
 def _is_bfloat16(array: np.ndarray) -> bool:
-    """Tell whether bfloat16 can hold every number of an array."""
+    """Check whether bfloat16 can hold every number of an array exactly."""
     bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
     return not (bits & BFLOAT16_DROPPED).any()

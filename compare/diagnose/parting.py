@@ -1,8 +1,8 @@
 """Where two programs part: the last array in common, and the first that only one of them has.
 
-An array without an equal need not be wrong: the other program may compute the same by another
-formula. It is healed if something that was computed from it has an equal. What parts first is the
-first array that has no equal and is not healed.
+An array without an equal need not be wrong: the other program may compute the same result by
+another formula. Such an array is ignored if something computed from it has an equal. The programs
+part at the first array that has no equal and is not ignored.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from compare.look.values import Value, apart, scale_of
 
 Arrays = Sequence[np.ndarray]
 CLOSE = 1e-9  # relative: float64's rounding, and some
-NEAR = 24  # of the arrays that part, how many are tried as the other's counterpart
+NEAR = 24  # the number of parting arrays that are tried as counterparts
 
 
 @dataclass(frozen=True)
 class Parting:
-    """The last arrays in common, and the first that part; None where there is none to see."""
+    """The last arrays in common, and the first that part; None where none was seen."""
 
     common: Match | None
     left: Value | None
@@ -28,13 +28,13 @@ class Parting:
 
     @property
     def is_of_one_size(self) -> bool:
-        """Whether the two that part can be held against each other."""
+        """Whether the two arrays that part have the same size."""
         return (
             self.left is not None and self.right is not None and self.left.size == self.right.size
         )
 
     def difference(self) -> tuple[float, tuple[int, ...], float, float] | None:
-        """Return the largest difference, relative, its index, and the two numbers there."""
+        """Return the largest relative difference, its index, and the two numbers there."""
         if not self.is_of_one_size:
             return None
         assert self.left is not None
@@ -59,7 +59,7 @@ def find_parting(
     outputs: tuple[Iterable[Value], Iterable[Value]],
     biases: tuple[Arrays, Arrays] = ((), ()),
 ) -> Parting:
-    """Return where two programs part, of all that was seen of them and what of it matches."""
+    """Return where two programs part, from the arrays that were seen and their matches."""
     solid = [match for match in matches if match.is_solid]
     equal = (
         {id(m.left) for m in solid if m.best_of != "right"},
@@ -71,7 +71,7 @@ def find_parting(
         kept = [v for v in lost[: 2 * NEAR] if not _is_taken(v, params, matches, own)]
         lost[:] = kept or lost
     first, second = _pair(*losts, biases)
-    if first is None or second is None:  # nothing of its own on one side but its output
+    if first is None or second is None:  # one side has no unmatched array but its output
         first = first or _first_unequal(outputs[0], equal[0])
         second = second or _first_unequal(outputs[1], equal[1])
     gone = {id(value) for lost in losts for value in lost}
@@ -80,7 +80,7 @@ def find_parting(
 
 
 def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) -> list[Value]:
-    """Return the arrays without an equal, none of whose descendants has one, in order."""
+    """Return, in order, the arrays that have no equal and no descendant with one."""
     children: dict[int, list[Value]] = {}
     for value in values:
         for parent in value.parents:
@@ -114,7 +114,7 @@ def _lost(values: Sequence[Value], equal: set[int], outputs: Iterable[Value]) ->
 
 
 def _first_unequal(values: Iterable[Value], equal: set[int]) -> Value | None:
-    """Return the first output that has no equal; the first if all have, and the other side more."""
+    """Return the first output that has no equal, or the first output if all have one."""
     outputs = list(values)
     return next((v for v in outputs if id(v) not in equal), outputs[0] if outputs else None)
 
@@ -122,10 +122,10 @@ def _first_unequal(values: Iterable[Value], equal: set[int]) -> Value | None:
 def _is_taken(
     value: Value, params: Arrays, matches: Sequence[Match], solid: Mapping[int, Match]
 ) -> bool:
-    """Tell whether an array only repeats numbers of a parent or a parameter: a slice, a transpose.
+    """Check whether an array only repeats numbers of a parent or a parameter.
 
-    A slice computes nothing. The same numbers in another order may be what is wrong, but only where
-    the other side has another array to hold them against than the one they were taken from.
+    A slice or a transpose computes nothing. The same numbers in another order may be the bug, but
+    only if the other side has another array to compare them with than the one they were taken from.
     """
     if value.pieces:
         return all(_is_taken(piece, params, matches, solid) for piece in value.pieces)
@@ -144,9 +144,10 @@ def _is_taken(
 def _pair(
     left: list[Value], right: list[Value], biases: tuple[Arrays, Arrays]
 ) -> tuple[Value | None, Value | None]:
-    """Choose, of what parts on both sides, the first two that stand for the same thing.
+    """Choose the first two arrays, among those that part, that stand for the same quantity.
 
-    Where one of two lacks only a bias that its side holds, it can be added later: they are passed.
+    If one lacks only a bias that its side holds, the bias may be added later, so the two are
+    skipped.
     """
     if not left or not right:
         return (left[0] if left else None), (right[0] if right else None)
@@ -167,7 +168,7 @@ def _after(values: list[Value], value: Value) -> list[Value]:
 
 
 def _lacks(value: Value, other: Value, biases: Arrays) -> bool:
-    """Tell whether `other` is `value` and one of some biases, along any one axis."""
+    """Check whether `other` is `value` plus one of some biases along an axis."""
     gap = (
         other.array - turned if (turned := aligned(other.array, value.array)) is not None else None
     )
@@ -184,7 +185,7 @@ def _lacks(value: Value, other: Value, biases: Arrays) -> bool:
 
 
 def _sorted_apart(a: Value, b: Value) -> float:
-    """Return how far two arrays' quantiles are apart, over the larger's magnitude."""
+    """Return the difference of two arrays' quantiles, relative to the larger magnitude."""
     if a.signature.shape != b.signature.shape:
         return float("inf")
     scale = max(scale_of(a.signature[1:]), scale_of(b.signature[1:])) or 1.0
@@ -192,7 +193,7 @@ def _sorted_apart(a: Value, b: Value) -> float:
 
 
 def _last_common(left: Value | None, right: Value | None, solid: Sequence[Match]) -> Match | None:
-    """Return the last match from which what parts was computed."""
+    """Return the last match that the parting arrays were computed from."""
     of_left, of_right = ancestors(left), ancestors(right)
     both = [m for m in solid if id(m.left) in of_left and id(m.right) in of_right]
     either = [m for m in solid if id(m.left) in of_left or id(m.right) in of_right]
@@ -201,7 +202,7 @@ def _last_common(left: Value | None, right: Value | None, solid: Sequence[Match]
 
 
 def ancestors(value: Value | None) -> set[int]:
-    """Return the ids of all that an array was computed from."""
+    """Return the ids of all arrays that an array was computed from."""
     found: set[int] = set()
     waiting = list(value.parents) if value is not None else []
     while waiting:

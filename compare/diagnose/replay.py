@@ -1,8 +1,7 @@
-"""What lies behind the first difference: modules of the right, run on the left's own inputs.
+"""Find differences behind the first: run modules of the right on inputs of the left.
 
-Behind the first bug every array differs, so nothing is matched there any more. But a module of the
-right that holds the same parameters as one of the left can be given the input that the left one
-had.
+Behind the first bug every array differs, so arrays no longer match. But a module of the right that
+holds the same parameters as a module of the left can be run on the input of the left one.
 """
 
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from compare.look.rebuild import arrays_of, rebuild
 from compare.look.values import Value, apart, to_numpy
 from compare.look.watch import leaves
 
-MOST = 200  # modules of either side that are tried
+MOST = 200  # the number of modules of each side that are tried
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def find_further(
     said = []
     for part in sorted(ours, key=lambda part: -part.path.count(".")):
         twins = [other for other in theirs if part.is_equal(other)]
-        # What a module is given parted before it.
+        # The input of this module already parted.
         found = [path for paths in first if f"{part.path} input[0]" not in paths for path in paths]
         if len(twins) != 1 or any(_is_within(path, part.path) for path in (*wrong, *found)):
             continue
@@ -89,7 +88,7 @@ def _parts(observed: Any) -> list[_Part]:
 def _replay(
     left: Any, right: Any, ours: _Part, theirs: _Part, noise: Callable[[Value], float]
 ) -> float | None:
-    """Return how far the right's module is from the left's on the left's input; None if equal."""
+    """Return the difference of two modules on the input of the left one; None if equal."""
     given, gave = _seen(left, f"{ours.path} input[0]"), _seen(left, ours.path)
     own = _seen(right, f"{theirs.path} input[0]")
     if given is None or gave is None or own is None:
@@ -102,7 +101,7 @@ def _replay(
         with computing(framework, "float64", 0):
             module = rebuild(theirs.module, lambda a: cast(a, "float64", framework))
             out = to_numpy(next(leaves(module(held_by(array, framework))))[1])
-    except Exception:  # it wants more than one input, or integers
+    except Exception:  # it takes more than one input, or integers
         return None
     if out is None or out.size != gave.size:
         return None
@@ -122,7 +121,7 @@ def _seen(observed: Any, name: str) -> Value | None:
 
 
 def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return an array with its axes moved to a shape; None if they do not fit, or fit two ways."""
+    """Return an array with its axes moved to a shape; None unless exactly one way fits."""
     if array.shape == shape:
         return array
     if sorted(array.shape) != sorted(shape) or len(set(shape)) != len(shape):

@@ -1,4 +1,4 @@
-"""What a diagnosis found, as an object, as text and as JSON."""
+"""The result of a diagnosis, as an object, as text and as JSON."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,7 +19,7 @@ Verdict = Literal[
 HEADINGS: dict[str, str] = {
     "same function": "SAME FUNCTION, the difference is rounding",
     "bug": "BUG, the difference is not rounding",
-    "other order": "OTHER ORDER: the same numbers, arranged otherwise",
+    "other order": "OTHER ORDER: the same numbers in another arrangement",
     "float32 within float64": "FLOAT32 WITHIN FLOAT64",
     "not finite": "NOT FINITE in float32",
     "only compiled": "ONLY THE COMPILED PROGRAM DIFFERS",
@@ -29,9 +29,9 @@ HEADINGS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Output:
-    """One output of both programs: how far apart, and how far each is from its own float64.
+    """An output of both programs: their difference, and the difference of each from its float64.
 
-    All are largest differences over the largest magnitude.
+    All are largest differences relative to the largest magnitude.
     """
 
     name: str
@@ -42,26 +42,26 @@ class Output:
     right_noise: float
 
     def say_gaps(self) -> str:
-        """Return how far apart it is in both dtypes, in words."""
+        """Return the difference in both dtypes, in words."""
         gaps = f"{self.float64:.1e} apart in float64, {self.float32:.1e} in float32"
         return f"{self.name} is {gaps}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One array of the page and of --json: where each side computes it, and how it matches."""
+    """A row of the page and of --json: where each side computes an array, and how they match."""
 
     left: str | None
     right: str | None
     shapes: tuple[tuple[int, ...] | None, tuple[int, ...] | None]
-    layout: str  # of Match, or "parts" or "" where only one side has it
-    float64: float | None  # how far the two are apart
-    noise: float | None  # how far the less exact of the two is from its own float64, in float32
+    layout: str  # that of Match, or "parts", or "" if only one side has it
+    float64: float | None  # the difference of the two
+    noise: float | None  # the float32 error of the less exact of the two
 
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on two programs, and what it rests on."""
+    """The verdict on two programs and the evidence for it."""
 
     verdict: Verdict
     sentence: str
@@ -71,7 +71,7 @@ class Report:
     less_exact: str | None = None
     hints: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    further: tuple[str, ...] = ()  # modules that differ on the left's own input, behind the first
+    further: tuple[str, ...] = ()  # modules behind the first that differ on the input of the left
     gradients: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     seen: tuple[int, int] = (0, 0)
@@ -81,12 +81,12 @@ class Report:
 
     @property
     def status(self) -> int:
-        """The exit status: 0 the same function, 1 not the same, 2 cannot tell."""
+        """The exit status: 0 if they are the same function, 1 if not, 2 if undecided."""
         return {"same function": 0, "cannot tell": 2}.get(self.verdict, 1)
 
     @property
     def place(self) -> str:
-        """The names and places of what parts first and of the last in common, as one text."""
+        """The names and places of the first arrays that part and the last in common, as text."""
         if self.parting is None:
             return ""
         common = self.parting.common
@@ -137,7 +137,7 @@ class Report:
         return lines
 
     def to_json(self) -> dict[str, Any]:
-        """Return all that was found, for machines."""
+        """Return the report as JSON-compatible values."""
         parting = self.parting
         return {
             "verdict": self.verdict,
@@ -164,12 +164,10 @@ class Report:
 
 
 def _side_lines(names: tuple[str, str], left: Value | None, right: Value | None) -> list[str]:
-    """Return a line for each side: its name, what was seen, where, and the shape."""
+    """Return a line for each side: its name, the array, its place, and its shape."""
     lines = []
     for side, value in zip(names, (left, right), strict=True):
-        said = (
-            f"{value.name}  {value.where}  {list(value.shape)}" if value else "nothing of its own"
-        )
+        said = f"{value.name}  {value.where}  {list(value.shape)}" if value else "no other array"
         lines.append(f"  {side:5}  {said}")
     return lines
 

@@ -1,4 +1,4 @@
-"""The arrays of both programs in rows: what matches stands side by side."""
+"""The arrays of both programs in rows, matching arrays side by side."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,7 +19,7 @@ def list_rows(
     parting: Parting | None,
     noise: Noise,
 ) -> list[Row]:
-    """Return a row per array, in the order of computing."""
+    """Return a row per array or matched pair, in the order they were computed."""
     by_left = {id(m.left): m for m in matches}
     taken = {id(m.right) for m in matches}
     parts = (parting.left, parting.right) if parting is not None else (None, None)
@@ -47,7 +47,7 @@ def _row(left: Value | None, right: Value | None, layout: str, noise: Noise) -> 
         return Row(*names, shapes, layout, None, None)
     if left.shape == right.shape:
         gap = apart(left.array, right.array)
-    else:  # how the two are arranged was judged before
+    else:  # their arrangement is judged elsewhere
         ours, theirs = left.signature, right.signature
         scale = float(np.abs(ours).max()) or 1.0
         same = ours.shape == theirs.shape

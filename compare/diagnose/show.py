@@ -1,4 +1,4 @@
-"""A report in a terminal, readable at 80 columns."""
+"""Print a report in a terminal of at least 80 columns."""
 
 import shutil
 import textwrap
@@ -13,7 +13,7 @@ NARROWEST = 60  # columns: every heading fits
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Print the verdict in its colour, and what supports it."""
+    """Print the verdict, in colour, and the evidence for it."""
     width = max(NARROWEST, shutil.get_terminal_size((console.width, 0)).columns)
     first, *others = (_wrap(line, width) for line in report.lines())
     heading = HEADINGS[report.verdict]

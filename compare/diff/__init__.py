@@ -1,1 +1,2 @@
-"""`python -m compare diff`: the code side by side, a step on one row. Start at command.py."""
+"""`python -m compare diff`: the code side by side, the same step on one row. Start at
+command.py."""

@@ -12,8 +12,7 @@ from compare.code.highlight import Cell, highlight
 from compare.code.sources import Source
 
 SIGNS: dict[Kind, str] = {"same": " ", "renamed": "~", "different": "|"}
-# The colours that every terminal has, in the shades its owner chose: those that stand out on
-# black and on white.
+# Colours that every terminal has, and that are visible on black and on white.
 STYLES = {
     "comment": "cyan",
     "string": "green",
@@ -21,23 +20,23 @@ STYLES = {
     "definition": "bold",
     "decorator": "magenta",
 }
-MARK, MARK_DIFFERENT = "underline", "bold red"  # not a colour alone: NO_COLOR takes those away
+MARK, MARK_DIFFERENT = "underline", "bold red"  # not only a colour: NO_COLOR removes those
 
 
-WIDTHS = {3: 160, 2: 100}  # what so many columns of code take to be readable
+WIDTHS = {3: 160, 2: 100}  # characters that two or three readable columns of code take
 
 
 def columns_that_fit(width: int) -> int:
-    """Say how many columns of code can be read side by side in `width` characters: 3, 2 or 0."""
+    """Return how many readable columns of code fit into `width` characters: 3, 2 or 0."""
     return next((count for count, needed in WIDTHS.items() if width >= needed), 0)
 
 
 def column_lines(
     rows: Sequence[AlignedRow], sources: Sequence[Source], width: int
 ) -> Iterator[Text]:
-    """Lay the rows out in columns, one per source, in lines of at most `width`.
+    """Return the rows as lines of at most `width` characters, with a column per source.
 
-    A line of code that is longer than its column goes on below, further in.
+    A line of code that is longer than its column is continued below, indented.
     """
     digits = max(len(str(source.lines[-1].number)) for source in sources)
     longest = max(cell_len(line.text) for source in sources for line in source.lines)
@@ -52,7 +51,7 @@ def column_lines(
 
 
 def _styled(cell: Cell, kind: Kind) -> Text:
-    """Give a line its colours: dim where all lines are the same, marked where they differ."""
+    """Return a line with its colours: dim if all lines are the same, marked where they differ."""
     text = Text(style="dim" if kind == "same" else "")
     for piece in cell.pieces:
         styles = [STYLES.get(piece.role or "", "")]
@@ -64,7 +63,7 @@ def _styled(cell: Cell, kind: Kind) -> Text:
 
 
 def wrap(text: Text, room: int) -> list[Text]:
-    """Cut a line of code into lines of at most `room`: at its last comment, then at spaces."""
+    """Break a line of code into lines of at most `room`: at its last comment, then at spaces."""
     if cell_len(text.plain) <= room:
         return [text]
     plain = text.plain
@@ -72,7 +71,7 @@ def wrap(text: Text, room: int) -> list[Text]:
     comment = plain.rfind("  # ")
     cut = comment + 2 if comment > indent else len(plain)
     deeper = indent + 2 if indent + 2 <= room // 2 else 0
-    # Rich looks for a console only to justify text, which code is not.
+    # Rich uses the console only to justify text; code is not justified.
     console = Console(file=StringIO())
     parts = [part for part in (text[indent:cut], text[cut:]) if part.plain]
     lines = [line for part in parts for line in part.wrap(console, room - deeper, overflow="fold")]
@@ -85,7 +84,7 @@ def wrap(text: Text, room: int) -> list[Text]:
 def _side_by_side(
     sign: str, numbers: Sequence[str], texts: Sequence[Sequence[Text]], digits: int, room: int
 ) -> Iterator[Text]:
-    """Put the lines of one row beside each other."""
+    """Return the lines of one row side by side."""
     for index in range(max(len(lines) for lines in texts)):
         line = Text(sign if index == 0 else " ")
         for column, lines in enumerate(texts):

@@ -30,19 +30,19 @@ from shared.files import replacing
 
 @dataclass(frozen=True)
 class DiffConfig:
-    """What to lay side by side, and how to show it."""
+    """The options of `compare diff`."""
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] | None = None
-    """Two or three of them, in this order (default: every one that has the file and the form)."""
+    """Two or three implementations, in this order (default: all that have the file and form)."""
     file: str | None = None
-    """Which file of each package: model.py (the default), forms.py, convert.py, train.py,
-    metrics.py, blocks.py or distributed.py."""
+    """The file to compare: model.py (the default), forms.py, convert.py, train.py, metrics.py,
+    blocks.py or distributed.py."""
     form: Attention | None = None
-    """Show only this form of attention, and what it uses in its file."""
+    """Show only this form of attention, and the code that it uses in the file."""
     width: int | None = None
-    """Columns of text to fit into (default: the terminal's, or 160 where there is none)."""
+    """The width in characters (default: the terminal's, or 160 without a terminal)."""
     svg: Path | None = None
-    """Draw the columns into this file instead, as a picture (.svg) of a terminal."""
+    """Draw the columns into this file (.svg) instead of printing them."""
 
     def __post_init__(self) -> None:
         names = self.implementations
@@ -54,7 +54,7 @@ class DiffConfig:
 
 
 def main(args: Sequence[str]) -> int:
-    """Show the code side by side, and count the lines that differ."""
+    """Print the code side by side, and the number of lines that differ."""
     config = parse_options(
         DiffConfig(),
         args,
@@ -66,7 +66,7 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # where a pipe cannot take what a comment holds
+        sys.stdout.reconfigure(errors="replace")  # for pipes that are not UTF-8
     sources = choose_sources(config)
     console = make_console()
     width = config.width or (console.width if console.is_terminal else WIDTHS[3])
@@ -87,7 +87,7 @@ def main(args: Sequence[str]) -> int:
 def draw_columns(path: Path, sources: Sequence[Source], width: int) -> None:
     """Draw the columns, `width` characters wide, into an SVG file.
 
-    Raises UserError if its name is not that of one, or if it cannot be written.
+    Raises UserError if its name does not end in .svg, or if it cannot be written.
     """
     if path.suffix != ".svg":
         raise UserError(f"--svg is {path}: give a name that ends in .svg.")
@@ -99,7 +99,7 @@ def draw_columns(path: Path, sources: Sequence[Source], width: int) -> None:
 
 
 def choose_sources(config: DiffConfig) -> list[Source]:
-    """Read the files that were asked for, or those there are; UserError if there are not two."""
+    """Read the files asked for, or all that exist; raise UserError for fewer than two."""
     file = config.file or find_file(config.form)
     if config.implementations:
         sources = [read_source(name, file) for name in config.implementations]
@@ -114,17 +114,17 @@ def choose_sources(config: DiffConfig) -> list[Source]:
     if config.form:
         sources = [excerpt_form(source, config.form) for source in sources]
     if len(sources) < 2:
-        raise UserError(f"Only {sources[0].path} is there: nothing can be laid beside it.")
+        raise UserError(f"Only {sources[0].path} has it: there is nothing to compare it with.")
     return sources
 
 
 def find_file(form: str | None) -> str:
-    """Name the file that defines a form of attention: model.py, or forms.py for the faster ones."""
+    """Return the file that defines a form of attention: model.py, or forms.py for faster ones."""
     return "model.py" if form in (None, *forms_of(read_source("jax"))) else "forms.py"
 
 
 def count_lines(sources: Sequence[Source]) -> list[str]:
-    """Say, for every two sources and for all, how many lines are the same and how many are not."""
+    """Return how many lines are the same and how many differ, for every pair of sources and all."""
     groups: list[Sequence[Source]] = list(combinations(sources, 2))
     sentences = []
     for group in [*groups, sources] if len(sources) > 2 else groups:
@@ -137,13 +137,13 @@ def count_lines(sources: Sequence[Source]) -> list[str]:
         )
     return [
         *sentences,
-        "Only in a name: token by token the same, but for names that the other file does not have, "
+        "Only in a name: the same tokens, except for names that the other file does not have, "
         "one for one throughout the line. Blank lines are not counted.",
     ]
 
 
 def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
-    """Name what a form uses from other files of its package, and what a default left out."""
+    """Return what a form uses from other files of its package, and what the default left out."""
     used = used_siblings(sources) if config.form else {}
     left_out = [name for name in PACKAGES if name not in {s.implementation for s in sources}]
     sentences = [f"{name} is in {file}: see --file {file}" for name, file in used.items()]
@@ -154,7 +154,7 @@ def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
 
 
 def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
-    """Return how to see what does not fit side by side into `width` columns of text."""
+    """Return how to see the code that does not fit side by side into `width` characters."""
     if shown == len(sources):
         return []
     if shown == 0:

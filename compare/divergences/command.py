@@ -33,7 +33,7 @@ from shared.errors import UserError
 from shared.files import make_folder, write_text
 
 TEMPLATE = Path(__file__).with_name("template.md")
-# The files of the catalogue that hold bugs, and the page's headings for them.
+# The catalogue's files of bugs, and their headings on the page.
 BUG_SUBJECTS = {
     "scale": "In the scale",
     "attention": "In the attention",
@@ -53,11 +53,11 @@ BUG_SUBJECTS = {
 
 @dataclass(frozen=True)
 class DivergencesConfig:
-    """What writing the page needs to know."""
+    """The options of `compare divergences`."""
 
     docs: Path = Path("docs")
-    """The folder to write divergences.md into; mutants.json in it, where there is one, says how
-    large the error of each planted bug was measured to be."""
+    """The folder to write divergences.md into. The measured error of each planted bug comes from
+    mutants.json in this folder, if it exists."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -83,17 +83,17 @@ def main(args: Sequence[str]) -> int:
 
 
 def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
-    """Fill the template with what every divergence gives here, and with the planted bugs.
+    """Return the page: the results of every divergence, run here, and the planted bugs.
 
-    `mutants` are the measured ones by name, as mutants.json holds them; where there are none, the
-    page leaves their column out.
+    `mutants` holds the measurements of planted bugs by name, as mutants.json does; without them,
+    the page has no column for them.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # the page is Markdown; what is HTML in it is escaped where it is made
+        autoescape=False,  # the page is Markdown; its HTML parts are escaped where they are made
         keep_trailing_newline=True,
     )
     environment.filters |= {"anchor": anchor_of, "title_of": title_of}
@@ -123,7 +123,7 @@ def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
 
 
 def title_of(url: str) -> str:
-    """Say in short where a link leads: an issue by its number, a page by where it is."""
+    """Return a short title for a link: an issue's number, or a page's site."""
     if found := re.fullmatch(r"https://github\.com/[^/]+/([^/]+)/(?:issues|pull)/(\d+)", url):
         return f"{found[1]} #{found[2]}"
     host, *_, last = url.removeprefix("https://").rstrip("/").split("/")
@@ -132,16 +132,16 @@ def title_of(url: str) -> str:
 
 
 def say_versions(libraries: set[str]) -> str:
-    """Say which versions of some libraries are installed, by name."""
+    """Return the installed versions of some libraries as text."""
     return ", ".join(f"{name} {version(name).split('+')[0]}" for name in sorted(libraries))
 
 
 def show_divergence(divergence: Divergence) -> dict[str, Any]:
-    """Give the template what it prints of a divergence, after running it."""
+    """Run a divergence and return what the template prints of it."""
     found = run_divergence(divergence)
     if not divergence.expect(found):
         raise UserError(
-            f"The libraries no longer part as {divergence.name!r} says, {describe(found)}: "
+            f"The libraries no longer differ as {divergence.name!r} states, {describe(found)}: "
             "change or remove the divergence in compare/catalogue/divergences."
         )
     columns = [
@@ -158,7 +158,7 @@ def show_divergence(divergence: Divergence) -> dict[str, Any]:
 
 
 def describe(found: Results) -> str:
-    """Say what the code of each framework gave."""
+    """Return the results of each framework's code as text."""
     return "; ".join(
         f"{heading} gives {say_result(getattr(found, key))}"
         for key, heading in DISPLAY_NAMES.items()
@@ -167,7 +167,7 @@ def describe(found: Results) -> str:
 
 
 def bugs_by_subject() -> dict[str, list[Bug]]:
-    """Sort the planted bugs by the file of the catalogue that they stand in."""
+    """Return the planted bugs by the file of the catalogue that defines them."""
     import compare.catalogue as catalogue
 
     return {
@@ -177,7 +177,7 @@ def bugs_by_subject() -> dict[str, list[Bug]]:
 
 
 def show_bug(bug: Bug, mutant: FoundBug | None) -> dict[str, Any]:
-    """Give the template what it prints of a planted bug."""
+    """Return what the template prints of a planted bug."""
     right, wrong = whole_lines(bug)
     return {
         "bug": bug,
@@ -189,7 +189,7 @@ def show_bug(bug: Bug, mutant: FoundBug | None) -> dict[str, Any]:
 
 
 def say_measured(bug: Bug, mutant: FoundBug) -> str:
-    """Say how many times its bound a bug's error is, by the check that it names."""
+    """Return a bug's error as a multiple of its bound, in the check that should catch it."""
     ratio = mutant["error_ratios"].get(bug.check)
     if ratio is not None:
         return f"{ratio:.1e}"

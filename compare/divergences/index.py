@@ -8,7 +8,7 @@ from compare.catalogue.divergences.records import SYMPTOMS
 
 
 def by_symptom(divergences: Iterable[Divergence]) -> dict[str, list[Divergence]]:
-    """Return the divergences of each symptom; those whose first symptom it is come first."""
+    """Return the divergences of each symptom; first those that list it first."""
     listed = list(divergences)
     found = {
         symptom: sorted(
@@ -21,7 +21,7 @@ def by_symptom(divergences: Iterable[Divergence]) -> dict[str, list[Divergence]]
 
 
 def by_call(divergences: Iterable[Divergence]) -> list[tuple[list[str], list[Divergence]]]:
-    """Return groups of calls that have one name in several libraries, each with its divergences."""
+    """Return groups of calls that share a name across libraries, each with its divergences."""
     groups: dict[str, tuple[set[str], list[Divergence]]] = {}
     for each in divergences:
         for call in each.calls:
@@ -33,6 +33,6 @@ def by_call(divergences: Iterable[Divergence]) -> list[tuple[list[str], list[Div
 
 
 def name_of(call: str) -> str:
-    """Return what nn.Conv2d, F.conv1d and nnx.Conv have in common: conv."""
+    """Return the common name of a call: "conv" for nn.Conv2d, F.conv1d and nnx.Conv."""
     last = call.split(".")[-1].replace("_", "").lower()
     return re.sub(r"\dd$|(?<=.)loss$", "", last)

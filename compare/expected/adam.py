@@ -1,8 +1,8 @@
-"""What a step of Adam should be, and how far rounding can move it: Kingma and Ba (2015), alg. 1.
+"""The exact step of Adam and its rounding bound: Kingma and Ba (2015), algorithm 1.
 
-Each quantity is judged by itself, from what the implementation itself held just before, so that
-nothing has to be carried from step to step: the moments from the parameters and the moments
-before, and the parameters from the moments after.
+Each quantity is judged by itself, from the values that the implementation held just before, so that
+no error is carried from step to step: the moments from the parameters and moments before the step,
+and the parameters from the moments after it.
 """
 
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from compare.expected.bounds import Arithmetic, Bounded, gamma
 from shared.training.records import AdamState
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # the paper's, and both libraries' defaults
-# Two products, a difference and a sum, and what they were held in; or an interpolation.
+# Two products, a difference, a sum, and the storage of each; or an interpolation.
 MOMENT_ROUNDINGS = 8
-# Two quotients, a root, a sum, a product with the learning rate, and the numbers in them.
+# Two quotients, a root, a sum, a product with the learning rate, and their operands.
 UPDATE_ROUNDINGS = 10
 
 Arrays = Mapping[str, np.ndarray]
 
 
 def start_of_adam(params: Arrays) -> AdamState:
-    """Give Adam's state before the first step: nothing has been averaged."""
+    """Return Adam's state before the first step: both moments are zero."""
     zeros = {name: np.zeros(np.shape(array)) for name, array in params.items()}
     return AdamState(0, zeros, zeros)
 
@@ -30,7 +30,7 @@ def start_of_adam(params: Arrays) -> AdamState:
 def expect_moments(
     before: AdamState, gradients: Mapping[str, Bounded], arithmetic: Arithmetic
 ) -> tuple[dict[str, Bounded], dict[str, Bounded]]:
-    """Give both moments after a step by these gradients, and their bounds."""
+    """Return both moments after a step with these gradients, and their bounds."""
     rounded = gamma(MOMENT_ROUNDINGS, arithmetic.stored)
     first, second = {}, {}
     for name, gradient in gradients.items():
@@ -53,10 +53,10 @@ def expect_moments(
 def expect_params(
     before: Arrays, after: AdamState, learning_rate: float, arithmetic: Arithmetic
 ) -> dict[str, Bounded]:
-    """Give the parameters after a step that left Adam in the state `after`, and their bounds."""
+    """Return the parameters after a step that led to Adam's state `after`, and their bounds."""
     u, params = arithmetic.stored, {}
     corrections = [1 - beta**after.step for beta in (BETA_1, BETA_2)]
-    # 1 - beta^t, where computed in the dtype itself, as optax does: a power's roundings, and the
+    # 1 - beta^t, if computed in the dtype itself, as in optax: the roundings of the power, and the
     # cancellation that follows.
     relative = gamma(UPDATE_ROUNDINGS, u) + sum(
         gamma(after.step + 2, u) / correction for correction in corrections

@@ -1,8 +1,8 @@
-"""What each intermediate should be, and how far rounding can move it: forward and backward.
+"""The exact value of each intermediate and gradient, and its rounding bound.
 
-Exact values are those of the definition in float64, worked out one by one beside their bounds,
-for which see bounds.py. The gradient is written out by hand; tests hold it against the
-complex-step derivative of the NumPy reference (Squire and Trapp, SIAM Review 40, 1998).
+Exact values follow the definition in float64, operation by operation, together with their bounds
+(see bounds.py). The gradient is derived by hand; tests compare it with the complex-step derivative
+of the NumPy reference (Squire and Trapp, SIAM Review 40, 1998).
 """
 
 from collections.abc import Callable, Mapping
@@ -30,12 +30,11 @@ def expect_intermediates(
     arithmetic: Arithmetic,
     seen: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Intermediates:
-    """Give value and bound of every intermediate of an image [steps, channels], by name.
+    """Return value and bound of every intermediate of an image [steps, channels], by name.
 
-    With nothing `seen`, values are exact and errors are carried from one to the next: how far
-    rounding can have moved each since the start. Where `seen` holds what a model computed, the
-    next goes on from that instead: each is then bounded by itself, and the first that is off is
-    the one that is wrong.
+    If nothing is `seen`, values are exact and errors accumulate from the start. If `seen` holds
+    values that a model computed, the next intermediate starts from them instead: each then has a
+    bound of its own, and the first that exceeds it is the one that is wrong.
     """
     intermediates: Intermediates = {}
 
@@ -55,7 +54,7 @@ def _attend(
     arithmetic: Arithmetic,
     record: Callable[[str, Bounded], Bounded],
 ) -> Bounded:
-    """Let some pixels attend to all of an image; `record` returns what to go on from."""
+    """Compute the attention of some pixels to all of an image, passing each step to `record`."""
     matmul = arithmetic.matmul
     query = record("query", matmul(pixels, params["Q"]))
     key = record("key", matmul(image, params["K"]))
@@ -67,7 +66,7 @@ def _attend(
 
 
 def _read_out(params: Mapping[str, Bounded], attended: Bounded, arithmetic: Arithmetic) -> Bounded:
-    """Give the logits [outputs] of what all pixels attended to."""
+    """Return the logits [outputs] from the attended values of all pixels."""
     summed = arithmetic.matmul(attended.reshape(1, -1), params["out.weight"].mT)
     return arithmetic.add(summed.reshape(-1), params["out.bias"])
 
@@ -75,14 +74,14 @@ def _read_out(params: Mapping[str, Bounded], attended: Bounded, arithmetic: Arit
 def expect_logits(
     params: Mapping[str, np.ndarray], images: np.ndarray, arithmetic: Arithmetic
 ) -> Bounded:
-    """Give the exact logits [batch, outputs] of float32 images, and how far rounding moves them.
+    """Return the exact logits [batch, outputs] of float32 images, and their bounds.
 
-    `params` are those that the judged model holds, exactly; images are [batch, steps, channels].
+    `params` are exactly those of the judged model; images are [batch, steps, channels].
     """
     held = hold(params)
     logits = []
     for image in images:
-        # Pixels that are alike ask alike, and most of a digit's are: each is worked out once.
+        # Equal pixels have equal queries, and most pixels of a digit are equal: compute each once.
         distinct, where = np.unique(image, axis=0, return_inverse=True)
         attended = _attend(
             *(held, exact(distinct), exact(image), arithmetic), lambda _, bounded: stored(bounded)
@@ -92,10 +91,10 @@ def expect_logits(
 
 
 def expect_loss(logits: Bounded, labels: np.ndarray, arithmetic: Arithmetic) -> Bounded:
-    """Give the mean cross-entropy (nats) [1] of logits [batch, outputs], and its bound.
+    """Return the mean cross-entropy (nats) [1] of logits [batch, outputs], and its bound.
 
-    No logit's error changes a sample's loss by more than twice itself; then come the roundings of
-    the log of a sum of exponentials, of a difference, and of a mean over the batch.
+    An error in the logits changes a sample's loss by at most twice its size; then come the
+    roundings of the log of a sum of exponentials, of a difference, and of a mean over the batch.
     """
     u, (batch, outputs) = arithmetic.stored, logits.value.shape
     largest = logits.value.max(axis=-1)
@@ -115,11 +114,10 @@ def expect_gradients(
     labels: np.ndarray,
     arithmetic: Arithmetic,
 ) -> dict[str, Bounded]:
-    """Give the gradient of the batch's mean loss (nats) by every parameter, and its bound.
+    """Return the gradient of the batch's mean loss (nats) by every parameter, and its bound.
 
-    The bound holds for every order of the sums over pixels, grey levels, channels and samples, so
-    also where cancelling terms were added up before others joined them: it is relative to `size`,
-    in which nothing cancels.
+    The bound holds for every order of the sums over pixels, grey levels, channels and samples, even
+    if cancelling terms are added before others: it is relative to `size`, in which nothing cancels.
     """
     held = hold(params)
     by_sample = [
@@ -132,7 +130,7 @@ def expect_gradients(
 def _sample_gradients(
     params: Mapping[str, Bounded], image: Bounded, label: int, batch: int, arithmetic: Arithmetic
 ) -> Intermediates:
-    """Give a sample's part of the gradients: `d_x` is the loss's derivative by `x`."""
+    """Return a sample's part of the gradients: `d_x` is the derivative of the loss by `x`."""
     matmul, multiply, scaled_by = arithmetic.matmul, arithmetic.multiply, arithmetic.scale
     found = expect_intermediates(params, image, arithmetic)
     found = {name: stored(each) for name, each in found.items()}
@@ -146,12 +144,12 @@ def _sample_gradients(
     d_attended = matmul(d_logits, params["out.weight"]).reshape(num_steps, num_channels)
     d_value = matmul(weights.mT, d_attended)  # [steps, channels]
     d_weights = matmul(d_attended, value.mT)  # [queries, keys]
-    # The softmax's: each row less its mean. Fused calls take that mean as d_attended * attended.
+    # Of the softmax: each row minus its mean. Fused calls take the mean as d_attended * attended.
     along = multiply(weights, d_weights).sum(-1, keepdims=True)
     across = multiply(d_attended, found["attended"]).sum(-1, keepdims=True)
     mean = Bounded(along.value, np.maximum(along.bound, across.bound), along.reach + across.reach)
     d_mean = scaled_by(mean, -1, num_steps + num_channels)
-    # The histogram form adds up samples before it multiplies: that many roundings more.
+    # The histogram form sums over samples before it multiplies: that many more roundings.
     d_scores = multiply(weights, scaled_by(arithmetic.add(d_weights, d_mean), 1, batch + 6))
     d_query = scaled_by(matmul(d_scores, key), scale, SCALE_ROUNDINGS)  # [steps, channels]
     d_key = scaled_by(matmul(d_scores.mT, query), scale, SCALE_ROUNDINGS)  # [steps, channels]
@@ -170,12 +168,12 @@ def _sample_gradients(
 
 
 def hold(params: Mapping[str, np.ndarray]) -> Intermediates:
-    """Take parameters as they are."""
+    """Return parameters as exact values."""
     return {name: exact(array) for name, array in params.items()}
 
 
 def stack(bounded: list[Bounded]) -> Bounded:
-    """Put samples together along a new first axis."""
+    """Stack samples along a new first axis."""
     return Bounded(
         np.stack([sample.value for sample in bounded]),
         np.stack([sample.bound for sample in bounded]),

@@ -1,4 +1,4 @@
-"""Small problems with a distinct prime for every axis, so that no swap of axes can hide."""
+"""Small problems whose axes have distinct prime sizes, so that swapped axes cannot go unnoticed."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from shared.params import initial_params, param_shapes
 
 
 class Problem(NamedTuple):
-    """Parameters and one batch for them."""
+    """Parameters and one batch."""
 
     params: dict[str, np.ndarray]
     images: np.ndarray  # float32 [batch, steps, channels]
@@ -20,7 +20,7 @@ class Problem(NamedTuple):
 def make_problem(
     batch: int = 2, steps: int = 7, channels: int = 3, outputs: int = 5, *, seed: int = 0
 ) -> Problem:
-    """Draw asymmetric parameters of ordinary size and images; all numbers are exact in float32."""
+    """Draw asymmetric parameters of ordinary size, and images; all are exact in float32."""
     rng = np.random.default_rng(seed)
     params = {
         name: rng.normal(size=shape).astype(np.float32).astype(np.float64)
@@ -31,13 +31,13 @@ def make_problem(
 
 
 def scaled(problem: Problem, factor: float) -> Problem:
-    """Multiply K and Q, and so scores by the factor's square."""
+    """Multiply K and Q by a factor, and so the scores by its square."""
     params = {name: problem.params[name] * factor for name in ("K", "Q")}
     return problem._replace(params=problem.params | params)
 
 
 def few_levels(problem: Problem, num_levels: int, *, seed: int = 0) -> Problem:
-    """Draw the pixels anew from a few levels, as images of 8 bits have."""
+    """Draw the pixels from a few levels, as in 8-bit images."""
     rng = np.random.default_rng(seed)
     batch, steps, channels = problem.images.shape
     levels = rng.normal(size=(num_levels, channels)).astype(np.float32)
@@ -45,7 +45,7 @@ def few_levels(problem: Problem, num_levels: int, *, seed: int = 0) -> Problem:
 
 
 def real_digits(channels: int, count: int = 5) -> Problem:
-    """Take a few digits of the sample, and parameters as training starts from."""
+    """Return a few digits of the sample, with the parameters that training starts from."""
     test = load_data("sample", num_channels=channels).test
     return Problem(
         initial_params(num_channels=channels, seed=7), test.images[:count], test.labels[:count]
@@ -53,25 +53,25 @@ def real_digits(channels: int, count: int = 5) -> Problem:
 
 
 def dim_digits(channels: int, factor: float, count: int = 5) -> Problem:
-    """Make scores so large that no exponential of a level's best score can be relied on.
+    """Return digits with scores so large that the histogram form must not share exponentials.
 
-    The best level for most queries is the brightest, and it does not occur in the first digit,
-    which is dim, nor in the second, which is blank: less the largest score of all levels, every
-    score of theirs has an exponential of 0 in float32.
+    For most queries the largest score is that of the brightest level, which does not occur in the
+    first digit (dim) nor in the second (blank): relative to that score, all exponentials of these
+    digits are 0 in float32.
     """
     test = load_data("sample", num_channels=channels).test
     pixels = test.pixels[:count].copy()
     pixels[0] //= 3
     pixels[1] = 0
     params = initial_params(num_channels=channels, seed=7)
-    product = np.abs(params["K"].sum() * params["Q"].sum())  # all channels of a pixel are alike
+    product = np.abs(params["K"].sum() * params["Q"].sum())  # all channels of a pixel are equal
     params["Q"] = (params["Q"] * factor / product).astype(np.float32).astype(np.float64)
     assert test.levels is not None
     return Problem(params, test.levels[pixels], test.labels[:count])
 
 
 def make_dataset(problem: Problem) -> Dataset:
-    """Use the batch of a problem as training, validation and test split."""
+    """Return a data set whose three splits are all the batch of a problem."""
     found = find_levels(problem.images)
     split = Split(found.indices, problem.images, problem.labels, found.levels)
     return Dataset(train=split, validation=split, test=split)

@@ -1,7 +1,6 @@
-"""The exact training: gradients by exact.py, Adam by adam.py, in float64.
+"""The exact training in float64: gradients by exact.py, Adam by adam.py.
 
-The NumPy reference has no training, so that it stays a text to be read; what trainings are judged
-by is here.
+Trainings are compared with it. The NumPy reference has no training, so that it stays short.
 """
 
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from shared.training.records import AdamState
 
 @dataclass(frozen=True)
 class ExactTraining:
-    """What a training comes to without any rounding but float64's own."""
+    """The result of a training in float64."""
 
     losses: np.ndarray  # [steps], nats per image
     logits: np.ndarray  # [steps, batch, outputs], before each step
@@ -29,7 +28,7 @@ class ExactTraining:
 
 
 def train_exactly(problem: Problem, config: Config) -> ExactTraining:
-    """Train on a problem's samples as `config` says, in float64."""
+    """Train on the samples of a problem in float64, with the options of `config`."""
     arithmetic = ARITHMETIC["float64"]
     params, adam = dict(problem.params), start_of_adam(problem.params)
     losses, logits, labels = [], [], []

@@ -1,1 +1,1 @@
-"""Look at what a program computes: every array, whatever it is called, without a line in it."""
+"""Observe every array that a program computes, without changing the program."""

@@ -1,4 +1,4 @@
-"""Look inside modules by the means of their frameworks, and at each operation of PyTorch."""
+"""Observe the inside of modules with their frameworks' hooks, and each operation of PyTorch."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from compare.look.watch import Look
 
 @contextmanager
 def looking(look: Look, program: Any, framework: str) -> Iterator[None]:
-    """Look at a program while the block runs it; all is as it was after it."""
+    """Observe a program while the block runs it; restore everything afterwards."""
     with ExitStack() as stack:
         if framework == "torch":
             stack.enter_context(_operations(look))
@@ -29,7 +29,7 @@ def looking(look: Look, program: Any, framework: str) -> Iterator[None]:
 
 
 def modules_of(program: Any, framework: str) -> dict[str, Any]:
-    """Return the modules of a program by their paths: of PyTorch, or of Flax NNX."""
+    """Return the modules of a program, of PyTorch or Flax NNX, by their paths."""
     found: dict[str, Any] = {}
     for owner in _owners(program):
         if framework == "torch" and hasattr(owner, "named_modules"):
@@ -46,7 +46,7 @@ def _is_nnx(value: Any) -> bool:
 
 
 def _owners(program: Any) -> list[Any]:
-    """Return the modules that a program is, or that a function holds in its closure."""
+    """Return the module that a program is, or those in the closure of a function."""
     cells = getattr(program, "__closure__", None) or ()
     held = [program, getattr(program, "__self__", None)]
     for cell in cells:
@@ -62,7 +62,7 @@ def _torch_modules(look: Look, program: Any) -> Iterator[None]:
     undo = []
     for path, module in modules_of(program, "torch").items():
         kind = type(module).__name__
-        if is_instance(module, "torch.jit", "ScriptModule"):  # which takes no hooks
+        if is_instance(module, "torch.jit", "ScriptModule"):  # which has no hooks
             look.blind[f"{path or kind} (TorchScript)"] = None
             continue
 
@@ -85,7 +85,7 @@ def _torch_modules(look: Look, program: Any) -> Iterator[None]:
 
 @contextmanager
 def _operations(look: Look) -> Iterator[None]:
-    """See what each of PyTorch's functions returns to the user's code."""
+    """Record what each PyTorch function returns to the user's code."""
     overrides = sys.modules["torch.overrides"]
 
     class Operations(overrides.TorchFunctionMode):  # type: ignore[name-defined]
@@ -124,7 +124,7 @@ def _linen_modules(look: Look) -> Iterator[None]:
 
 @contextmanager
 def _nnx_modules(look: Look, program: Any) -> Iterator[None]:
-    """NNX has no hooks: the __call__ of each class is another one while the block runs."""
+    """Replace the __call__ of each NNX class while the block runs: NNX has no hooks."""
     modules = {id(part): path for path, part in modules_of(program, "jax").items()}
     kinds = {type(part) for part in modules_of(program, "jax").values() if callable(part)}
     kinds = {kind for kind in kinds if "__call__" in vars(kind)}

@@ -1,8 +1,8 @@
-"""Find the arrays that two programs have in common, whatever each calls them.
+"""Find the arrays that two programs have in common, whatever their names.
 
-Two arrays are matched if their sorted numbers agree: no transpose and no reshape changes those.
-They are found through an index of their signatures, so that the time grows with the number of
-arrays, not with the number of pairs.
+Two arrays match if their sorted numbers agree: a transpose or reshape does not change those.
+Candidates are found through an index of signatures, so that the time grows with the number of
+arrays, not of pairs.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,8 +14,8 @@ import numpy as np
 
 from compare.look.values import FLOAT32_U, HALFWAY, Value, apart, scale_of
 
-MOST_CANDIDATES = 12  # of one signature that are compared number by number
-SAMPLE = 97  # numbers that are compared before whole arrays are
+MOST_CANDIDATES = 12  # arrays with the same signature that are compared number by number
+SAMPLE = 97  # numbers that are compared first, before whole arrays
 
 Noise = Callable[[Value], float]
 
@@ -26,22 +26,22 @@ class Match:
 
     left: Value
     right: Value
-    layout: str  # "same", "axes" moved or split or merged, "turned" within one shape, "order"
-    best_of: str = "both"  # whose best match it is: of the "left", the "right" or "both"
+    layout: str  # "same", "axes" (moved, split or merged), "turned" (same shape), or "order"
+    best_of: str = "both"  # the side whose best match it is: "left", "right" or "both"
 
     @property
     def is_solid(self) -> bool:
-        """Whether they are arranged as their shapes say that they should be."""
+        """Whether they are arranged as their shapes suggest."""
         return self.layout in ("same", "axes")
 
 
 def tolerance(noise: float) -> float:
-    """Return the relative difference in float64 that float32's rounding of `noise` accounts for."""
+    """Return the relative difference in float64 that fits a float32 error of `noise`."""
     return HALFWAY * min(max(noise, FLOAT32_U), 1.0)
 
 
 def match_values(left: Sequence[Value], right: Sequence[Value], noise: Noise) -> list[Match]:
-    """Match each array of either program with the nearest in order of the other that it equals."""
+    """Match each array of either program with its equal in the other that is nearest in order."""
     ahead = {(id(m.left), id(m.right)): m for m in _match_one_way(left, right, noise)}
     back = {(id(m.right), id(m.left)): m for m in _match_one_way(right, left, noise)}
     matches = [m if pair in back else replace(m, best_of="left") for pair, m in ahead.items()] + [
@@ -70,9 +70,9 @@ def _match_one_way(left: Iterable[Value], right: Iterable[Value], noise: Noise) 
 
 
 def _rank(left: Value, right: Value, layout: str) -> int:
-    """Return which of several matches counts: another order within one shape says more than axes.
+    """Return the rank of a match among several: the same shape in another order comes before axes.
 
-    Heads that are split by a reshape instead of a transpose are a reshape of the array before.
+    Heads split by a reshape instead of a transpose are a reshape of the array before.
     """
     if layout == "same":
         return 0
@@ -92,7 +92,7 @@ class _Index:
             entries.sort()
 
     def find(self, value: Value, allowed: float) -> Iterator[Value]:
-        """Yield those whose signature is that of `value` within a relative difference."""
+        """Yield the arrays whose signature equals that of `value` within a relative difference."""
         entries = self.by_size.get(value.size, [])
         rms = float(value.signature[-1])
         scale = float(np.abs(value.signature[1:]).max(initial=0))
@@ -106,7 +106,7 @@ class _Index:
 
 
 def layout_of(a: np.ndarray, b: np.ndarray, allowed: float) -> str:
-    """Return how two arrays of the same numbers are arranged: see Match.layout."""
+    """Return how two arrays with the same numbers are arranged; see Match.layout."""
     a, b = squeeze(a), squeeze(b)
     if a.shape == b.shape:
         if apart(a, b) <= allowed:
@@ -121,7 +121,7 @@ def layout_of(a: np.ndarray, b: np.ndarray, allowed: float) -> str:
 
 
 def aligned(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
-    """Return `b` with its axes moved so that it is nearest to `a`; None if no shape fits."""
+    """Return `b` with its axes moved so that it is nearest to `a`; None if no order fits."""
     a_shape = squeeze(a).shape
     fits = [turn for turn in _turns(squeeze(b)) if turn.shape == a_shape]
     if fits:
@@ -141,7 +141,7 @@ def _turns(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _is_reshaped(a: np.ndarray, b: np.ndarray, allowed: float) -> bool:
-    """Tell whether moving axes and then splitting or merging them makes one of the other."""
+    """Check whether moving axes, and splitting or merging them, turns one array into the other."""
     sample = np.unique(np.linspace(0, a.size - 1, SAMPLE).astype(np.int64))
     scale = max(scale_of(a), scale_of(b))
     others = [(turn, _take(turn, sample)) for turn in _turns(b)]
@@ -157,7 +157,7 @@ def _is_reshaped(a: np.ndarray, b: np.ndarray, allowed: float) -> bool:
 
 
 def _take(array: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Return some numbers of an array by their place in the order of its axes, without a copy."""
+    """Return some numbers of an array by their flat indices, without copying it."""
     if not array.ndim:
         return array.reshape(1)
     return array[np.unravel_index(indices, array.shape)]

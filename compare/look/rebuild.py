@@ -1,8 +1,8 @@
-"""A copy of a program whose arrays are other ones: its parameters in float64, or as tracers.
+"""Copy a program with its arrays replaced: parameters in float64, or as tracers.
 
-A program is whatever can be called: a torch.nn.Module, an nnx.Module, a bound Flax module, or a
-function that holds its parameters in closures, defaults, globals or a partial. Nothing of the
-user's is written to: what holds an array is copied, what holds none is shared.
+A program is anything that can be called: a torch.nn.Module, an nnx.Module, a bound Flax module, or
+a function that holds its parameters in closures, defaults, globals or a partial. The user's objects
+are not modified: objects that hold an array are copied, all others are shared.
 """
 
 import copy
@@ -22,12 +22,12 @@ Change = Callable[[Any], Any]
 
 
 def rebuild(program: Any, change: Change) -> Any:
-    """Return the program with `change(array)` in the place of each array of floating point."""
+    """Return the program with each floating-point array replaced by `change(array)`."""
     return _Rebuilder(change).of(program)
 
 
 def arrays_of(program: Any) -> list[Any]:
-    """Return the arrays of floating point that a program holds, in the order of `rebuild`."""
+    """Return the floating-point arrays that a program holds, in the order of `rebuild`."""
     held: list[Any] = []
 
     def keep(array: Any) -> Any:
@@ -39,7 +39,7 @@ def arrays_of(program: Any) -> list[Any]:
 
 
 def is_array(value: Any) -> bool:
-    """Tell whether a value is an array of PyTorch, JAX or NumPy."""
+    """Check whether a value is an array of PyTorch, JAX or NumPy."""
     if isinstance(value, np.ndarray):
         return True
     torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
@@ -49,7 +49,7 @@ def is_array(value: Any) -> bool:
 
 
 def is_floating(value: Any) -> bool:
-    """Tell whether an array holds numbers of floating point, bfloat16 included."""
+    """Check whether an array has a floating-point dtype, bfloat16 included."""
     if hasattr(value, "is_floating_point"):
         return bool(value.is_floating_point())
     kind = np.dtype(value.dtype) if not hasattr(value.dtype, "_rules") else None  # a JAX key
@@ -57,20 +57,20 @@ def is_floating(value: Any) -> bool:
 
 
 def is_instance(value: Any, module: str, name: str) -> bool:
-    """Tell whether a value is an instance of a class of a library, which need not be imported."""
+    """Check whether a value is an instance of a library's class, without importing the library."""
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and isinstance(value, kind)
 
 
 def globals_used(function: types.FunctionType) -> dict[str, Any]:
-    """Return the globals that a function, and those defined within it, name."""
+    """Return the globals used by a function and by functions defined in it."""
     names = names_loaded(function.__code__, "LOAD_GLOBAL")
     return {name: function.__globals__[name] for name in names if name in function.__globals__}
 
 
 @functools.cache
 def names_loaded(code: types.CodeType, operation: str) -> frozenset[str]:
-    """Return what a code object, and those defined within it, name in an operation of Python."""
+    """Return the names that a code object, and those nested in it, use in a bytecode operation."""
     found = {str(i.argval) for i in dis.get_instructions(code) if i.opname == operation}
     for const in code.co_consts:
         if isinstance(const, types.CodeType):
@@ -81,14 +81,14 @@ def names_loaded(code: types.CodeType, operation: str) -> frozenset[str]:
 class _Rebuilder:
     def __init__(self, change: Change, *, copies: bool = True):
         self.change = change
-        self.copies = copies  # or modules of PyTorch are only looked through
+        self.copies = copies  # if False, PyTorch modules are only searched
         self.done: dict[int, Any] = {}
-        self.kept: list[Any] = []  # or an id might come to be another object's
+        self.kept: list[Any] = []  # or the id could be reused by another object
 
     def of(self, value: Any) -> Any:
         if id(value) not in self.done:
             self.kept.append(value)
-            self.done[id(value)] = value  # what refers to itself
+            self.done[id(value)] = value  # in case it refers to itself
             self.done[id(value)] = self._of(value)
         return self.done[id(value)]
 
@@ -116,13 +116,13 @@ class _Rebuilder:
             return functools.partial(self.of(value.func), *args, **kwargs)
         if isinstance(value, dict | list | tuple):
             return self._of_container(value)
-        if type(value).__name__ in ("PjitFunction", "JitWrapped"):  # what they compile is looked at
+        if type(value).__name__ in ("PjitFunction", "JitWrapped"):  # search what they compile
             return self.of(value.__wrapped__)
         return self._of_object(value)
 
     def _of_torch(self, module: Any) -> Any:
         torch = sys.modules["torch"]
-        twin = getattr(module, "_orig_mod", module)  # torch.compile holds its own
+        twin = getattr(module, "_orig_mod", module)  # torch.compile has its own
         twin = copy.deepcopy(twin) if self.copies else twin
         for part in twin.modules():
             for name, array in part._parameters.items():
@@ -203,7 +203,7 @@ class _Rebuilder:
 
 
 def _refill(value: Any, items: dict[Any, Any]) -> Any:
-    """Make a mapping of a class of its own, such as FrozenDict, of other items."""
+    """Return a mapping of the same class, such as FrozenDict, with other items."""
     try:
         return type(value)(items)
     except TypeError:

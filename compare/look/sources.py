@@ -1,4 +1,4 @@
-"""Which code is the user's, and what stands at a place in it."""
+"""Decide which code is the user's, and read source text at a place in it."""
 
 import importlib.util
 import linecache
@@ -13,13 +13,13 @@ from shared.errors import UserError
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 OWN = tuple(str(Path(__file__).parents[1] / name) for name in ("look", "diagnose"))
-TYPED = ("<stdin>", "<ipython")  # code that was typed at a prompt
+TYPED = ("<stdin>", "<ipython")  # code typed at a prompt
 LONGEST = 60  # characters of a source line in a name
 
 
 @cache
 def is_users_file(file: str, look: tuple[str, ...] = ()) -> bool:
-    """Tell whether a file is the user's own code: not of a library, unless `look` names it."""
+    """Check whether a file is the user's own code: not a library's, unless `look` names it."""
     if look and file.startswith(look):
         return True
     if file.startswith(TYPED):
@@ -28,7 +28,7 @@ def is_users_file(file: str, look: tuple[str, ...] = ()) -> bool:
 
 
 def files_of(modules: Sequence[str]) -> tuple[str, ...]:
-    """Return where the code of modules lies: a folder for a package. Raises UserError."""
+    """Return the files of modules, a folder for a package; raise UserError for an unknown one."""
     found = []
     for name in modules:
         try:
@@ -36,14 +36,14 @@ def files_of(modules: Sequence[str]) -> tuple[str, ...]:
         except (ImportError, ValueError):
             spec = None
         if spec is None or spec.origin is None:
-            raise UserError(f"--look {name}: no module of this name is found; give package.module.")
+            raise UserError(f"--look {name} is not an installed module: give package.module.")
         origin = Path(spec.origin)
         found.append(str(origin.parent) + os.sep if origin.name == "__init__.py" else str(origin))
     return tuple(found)
 
 
 def place_of(frame: FrameType) -> str:
-    """Return `file.py:12` of where a frame is."""
+    """Return the place of a frame, such as `file.py:12`."""
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 

@@ -1,4 +1,4 @@
-"""Arrays by their contents: kept once each, and found again whatever order their numbers are in."""
+"""Arrays by their contents: each is stored once, and found again in any order of its numbers."""
 
 import hashlib
 import tempfile
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 FLOAT32_U, FLOAT64_U = 2.0**-24, 2.0**-53
-# A difference in float64 counts as rounding up to here times what float32 rounds: halfway, on a
-# logarithmic scale, between float32's rounding and float64's.
+# A difference in float64 counts as rounding up to this multiple of float32's rounding: halfway, on
+# a logarithmic scale, between float32's rounding and float64's.
 HALFWAY = (FLOAT64_U / FLOAT32_U) ** 0.5
 QUANTILES = np.linspace(0, 1, 31)
-IN_MEMORY = 512 * 2**20  # bytes of arrays that are kept in memory; what comes after, on the disk
+IN_MEMORY = 512 * 2**20  # bytes of arrays that are kept in memory; further ones go to the disk
 
 
 class Store:
-    """Arrays by a digest of their contents, the first in memory and the others in files."""
+    """Arrays by a digest of their contents, the first ones in memory and the others in files."""
 
     def __init__(self) -> None:
         self.folder: tempfile.TemporaryDirectory | None = None
@@ -27,8 +27,8 @@ class Store:
         self.size = 0
 
     def put(self, array: np.ndarray) -> str:
-        """Keep an array; return its digest, the same for the same numbers in the same shape."""
-        array = np.asarray(array, order="C")  # ascontiguousarray makes 1 axis of none
+        """Store an array; return its digest, equal for equal numbers in the same shape."""
+        array = np.asarray(array, order="C")  # ascontiguousarray turns 0 axes into 1
         digest = hashlib.blake2b(array.tobytes(), digest_size=16)
         digest.update(str(array.shape).encode())
         key = digest.hexdigest()
@@ -52,7 +52,7 @@ class Store:
 
 @dataclass(eq=False)
 class Value:
-    """An array that a program computed, and every name and place it was seen under."""
+    """An array that a program computed, with every name and place where it was seen."""
 
     digest: str
     shape: tuple[int, ...]
@@ -68,22 +68,22 @@ class Value:
 
     @property
     def array(self) -> np.ndarray:
-        """The numbers, in float64 whatever they were computed in."""
+        """The numbers in float64, whatever dtype they were computed in."""
         return self.store.get(self.digest)
 
     @property
     def size(self) -> int:
-        """How many numbers there are."""
+        """The number of elements."""
         return int(np.prod(self.shape))
 
     @cached_property
     def signature(self) -> np.ndarray:
-        """What no transpose and no reshape changes: quantiles, mean and root mean square."""
+        """Quantiles, mean and root mean square, which no transpose or reshape changes."""
         return signature_of(self.array)
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether the numbers are too plain to tell one array from another: a mask, zeros."""
+        """Whether the numbers are too uniform to identify an array: a mask, zeros."""
         array = self.array
         finite = array[np.isfinite(array)]
         sample = finite[:10_000]
@@ -93,12 +93,12 @@ class Value:
 
     @property
     def name(self) -> str:
-        """The name that says most: a variable's, before a module's, before a call's text."""
+        """The most informative name: a variable's, or else a module's, or else a call's text."""
         return self._best[1]
 
     @property
     def where(self) -> str:
-        """The place of that name: file and line, or a module's class."""
+        """The place of the name: file and line, or a module's class."""
         return self._best[2]
 
     @property
@@ -111,7 +111,7 @@ class Value:
 
 
 def signature_of(array: np.ndarray) -> np.ndarray:
-    """Return the number of non-finite ones, quantiles, mean and root mean square of an array."""
+    """Return the non-finite count, quantiles, mean and root mean square of an array."""
     flat = np.sort(array, axis=None)
     finite = flat[np.isfinite(flat)]
     bad = float(flat.size - finite.size)
@@ -131,10 +131,10 @@ def scale_of(array: np.ndarray) -> float:
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the largest difference of two arrays of one shape over the largest magnitude.
+    """Return the largest difference of two arrays of one shape, relative to the largest magnitude.
 
-    NaN against NaN and infinity against the same infinity are no difference; against anything
-    else they are an infinite one.
+    NaN against NaN, or infinity against the same infinity, counts as no difference; against
+    anything else, as an infinite one.
     """
     if a.shape != b.shape:
         return float("inf")
@@ -151,8 +151,8 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def to_numpy(value: Any) -> np.ndarray | None:
-    """Copy an array out of its framework into float64; None where there are no values to see."""
-    for _ in range(8):  # a tracer of vmap or grad holds the whole batch, or the primal value
+    """Copy a framework's array into a NumPy array of float64; None if it has no values."""
+    for _ in range(8):  # a tracer of vmap or grad holds the batch, or the primal value
         inner = getattr(value, "val", None) if type(value).__name__ == "BatchTracer" else None
         if type(value).__name__ in ("JVPTracer", "LinearizeTracer"):
             inner = getattr(value, "primal", None)

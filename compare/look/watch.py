@@ -1,8 +1,8 @@
-"""Look at every array that a program computes while it runs, without a line for that in it.
+"""Observe every array that a program computes while it runs, without changing the program.
 
-Python can call a function at every line and every return (sys.settrace). So the local variables of
-the user's own code are seen each time they are bound, and what a library returns to it is seen
-under the text of the call. Modules are seen by the means of their frameworks; see hooks.py.
+Python calls a trace function at every line and every return (sys.settrace). It sees the local
+variables of the user's code each time they are bound, and records what a library returns under the
+text of the call. Modules are observed with their frameworks' hooks; see hooks.py.
 """
 
 import dis
@@ -21,9 +21,9 @@ from compare.look.rebuild import is_array
 from compare.look.sources import call_text, is_users_file, place_of
 from compare.look.values import Store, Value, dtype_of, to_numpy
 
-MOST_PIECES = 20_000  # of a loop, that are put together
-LARGEST_CONSTANT = 2**17  # numbers in what does not come from an input: a parameter, above it
-LARGEST_WHOLE = 2**27  # numbers in what is put together of a loop's pieces
+MOST_PIECES = 20_000  # of a loop, that are joined
+LARGEST_CONSTANT = 2**17  # numbers in a constant; larger arrays are parameters
+LARGEST_WHOLE = 2**27  # numbers in an array joined from a loop's pieces
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -45,7 +45,7 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 class Look:
-    """What was seen of one run: each array once, in the order of computing."""
+    """The arrays seen in one run: each once, in the order they were computed."""
 
     def __init__(self, store: Store, look: tuple[str, ...] = ()):
         self.store = store
@@ -61,7 +61,7 @@ class Look:
         self.digests: dict[int, tuple[Any, Any, str]] = {}
 
     def _digest(self, leaf: Any) -> str | None:
-        """Keep an array's numbers; return their digest, or None where there are none to see."""
+        """Store an array's numbers; return their digest, or None if it has no values."""
         mark = _mark_of(leaf)
         known = self.digests.get(id(leaf))
         if known is not None and known[0]() is leaf and known[1] == mark:
@@ -75,7 +75,7 @@ class Look:
         return digest
 
     def _is_large_constant(self, leaf: Any) -> bool:
-        """Tell whether an array is large and was not seen before."""
+        """Check whether an array is large and was not seen before."""
         size = getattr(leaf, "size", 0)
         size = size() if callable(size) else size
         known = self.digests.get(id(leaf))
@@ -90,7 +90,7 @@ class Look:
         parents: Iterable[Value] = (),
         within: "_Frame | None" = None,
     ) -> list[Value]:
-        """Keep every array in a value; return them. What has no values to see is blind."""
+        """Record every array in a value, and return them; note arrays without values as blind."""
         found = []
         parents = list(parents)
         from_input = kind == "input" or any(parent.from_input for parent in parents)
@@ -123,25 +123,25 @@ class Look:
         return found
 
     def enter_module(self, path: str, kind: str, args: Any) -> None:
-        """See the inputs of a module; what is new comes from what its parent has seen so far."""
+        """Record the inputs of a module; new ones derive from what its parent has seen so far."""
         around = self.scopes.get(path.rpartition(".")[0], []) if path else []
         self.scopes[path] = self.see("module", f"{path or kind} input", kind, args, around)
 
     def leave_module(self, path: str, kind: str, out: Any) -> None:
-        """See the outputs of a module, which come from what was seen within it."""
+        """Record the outputs of a module, which derive from what was seen within it."""
         found = self.see("module", path or f"{kind} output", kind, out, self.scopes.get(path, []))
         if path:
             self.scopes.setdefault(path.rpartition(".")[0], []).extend(found)
 
     def twin_of(self, value: Value) -> Value | None:
-        """Return what this run has of what another run of the same program has seen."""
+        """Return this run's counterpart of a value seen in another run of the same program."""
         for key in value.keys:
             if key in self.by_sighting:
                 return self.by_sighting[key]
         return None
 
     def nodes_of(self, value: Any) -> list[Value]:
-        """Return what was seen already of the arrays in a value."""
+        """Return the records of arrays in a value that were already seen."""
         nodes = []
         for _, leaf in leaves(value):
             digest = None if self._is_large_constant(leaf) else self._digest(leaf)
@@ -151,7 +151,7 @@ class Look:
 
     @contextmanager
     def tracing(self) -> Iterator[None]:
-        """Look at all that Python runs within the block."""
+        """Observe all Python code that runs within the block."""
         before = sys.gettrace()
         sys.settrace(self._on_call)
         try:
@@ -161,7 +161,7 @@ class Look:
             self.frames.clear()
 
     def user_frame(self, frame: FrameType | None) -> "_Frame | None":
-        """Return what is known of a frame, if it is of the user's code and looked at."""
+        """Return the record of a frame, if it is observed code of the user."""
         return self.frames.get(id(frame)) if frame is not None else None
 
     def _on_call(self, frame: FrameType, event: str, arg: Any) -> Callable | None:
@@ -182,7 +182,7 @@ class Look:
     def _returning(self, caller: "_Frame", back: Any, parents: list[Value]) -> Callable:
         def on_return(frame: FrameType, event: str, arg: Any) -> Callable:
             if event == "return" and arg is not None:
-                # Of temporary arrays nothing is known, as of np.exp(x) in np.exp(x).sum().
+                # Temporary arrays are unknown, such as np.exp(x) in np.exp(x).sum().
                 parents_all = {*parents, *caller.pending} or caller.loaded_now(back)
                 name, where = call_text(back), place_of(back)
                 caller.pending.update(self.see("call", name, where, arg, parents_all, caller))
@@ -207,7 +207,7 @@ class Look:
         return self._on_line
 
     def put_together(self) -> None:
-        """Make one value of the pieces that a loop computed, so that a whole batch can match."""
+        """Join the pieces that a loop computed into one value, so that a whole batch can match."""
         made = set()
         for (_, name, where, shape), pieces in self.groups.items():
             distinct = list({id(piece): piece for piece in pieces}.values())
@@ -230,18 +230,18 @@ class Look:
 
 
 class _Frame:
-    """A call of a user's function that is under way."""
+    """A running call of a user's function."""
 
     def __init__(self, look: Look, frame: FrameType, caller: "_Frame | None", serial: int):
         self.look, self.caller, self.serial = look, caller, serial
         self.line = frame.f_lineno
         self.bound: dict[str, tuple[Any, Any]] = {}
-        self.pending: set[Value] = set()  # seen since a name was bound
+        self.pending: set[Value] = set()  # seen since the last name was bound
         self.look_at_locals(frame)
 
     def look_at_locals(self, frame: FrameType) -> None:
-        """See the variables that were bound anew, or changed in place, since the last line."""
-        loaded = self.loaded_now(frame)  # before the names are bound anew
+        """Record the variables that were bound or changed in place since the last line."""
+        loaded = self.loaded_now(frame)  # before names are bound again
         fresh = [
             (name, value)
             for name, value in frame.f_locals.items()
@@ -266,7 +266,7 @@ class _Frame:
         return before is None or before[0] is not value or before[1] != mark
 
     def loaded_now(self, frame: FrameType) -> set[Value]:
-        """Return what the line that ran last has read of the variables."""
+        """Return the variables that the last line has read."""
         names = _names_loaded(frame.f_code).get(self.line, ())
         loaded = tuple(self.bound[name][0] for name in names if name in self.bound)
         return set(self.look.nodes_of(loaded))

@@ -1,4 +1,5 @@
-"""`python -m compare mutants`: planted bugs, which parity has to catch. Start at command.py.
+"""`python -m compare mutants`: plant bugs that the parity checks must catch. Start at
+command.py.
 
 The bugs themselves are in compare/catalogue.
 """

@@ -1,7 +1,7 @@
-"""`python -m compare mutants`: who tests the tests? Every planted bug has to be caught.
+"""`python -m compare mutants`: test the tests with planted bugs.
 
-Each bug of the catalogue is planted alone, and all checks are put to what it makes, in float64.
-Then correct code is put to them, drawn from many seeds: no alarm may be false.
+Each bug of the catalogue is planted alone, and all checks are run on the result, in float64. Then
+the checks are run on correct code, with many seeds: no alarm may be false.
 """
 
 import os
@@ -32,29 +32,29 @@ from shared.errors import check_choice
 from shared.files import write_json
 from shared.training.progress import track_work
 
-# The checks that are quick to put, and so put for every seed; the others for one in so many.
+# Quick checks run for every seed; the others for one seed in this many.
 EVERY_SEED = ("intermediates", "logits", "inputs")
-OTHERS_EVERY = 97  # a prime, so that every case has its turn
+OTHERS_EVERY = 97  # a prime, so that every case gets a turn
 SEEDS_AT_ONCE = 50
 BUGS_PER_PROCESS = 20
-PLAIN_ERROR = 1000  # times its bound: what a planted bug should be in float64
+PLAIN_ERROR = 1000  # times its bound: the least error of a planted bug in float64
 
 
 @dataclass(frozen=True)
 class MutantsConfig:
-    """What the planting needs to know."""
+    """The options of `compare mutants`."""
 
     bugs: tuple[str, ...] = ()
-    """Names of the bugs to plant; without any, all of them."""
+    """Names of the bugs to plant (default: all)."""
     seeds: int = 1000
-    """Number of seeds with which correct code must pass the checks; 0 skips this."""
+    """Number of seeds with which correct code must pass the checks; 0 skips this part."""
     train_epochs: int = 0
-    """Train with each bug of PyTorch's forward pass for so many epochs on the sample, and keep
-    how accurate the model becomes with it and without; 0 leaves that out."""
+    """Number of epochs to train on the sample with each bug of PyTorch's forward pass, and without
+    it, to measure the effect on accuracy; 0 skips this part."""
     jobs: int = 0
-    """Processes at once; 0 takes one for each core."""
+    """Number of processes at once; 0 means one per core."""
     json: Path | None = None
-    """Write what was found to this file; with --bugs, what it holds of other bugs stays."""
+    """Write the result to this file; with --bugs, its results for other bugs are kept."""
 
     def __post_init__(self) -> None:
         for name in ("seeds", "train_epochs", "jobs"):
@@ -62,16 +62,15 @@ class MutantsConfig:
 
 
 def main(args: Sequence[str]) -> int:
-    """Plant every bug and draw every seed; 0 only if all are caught and no alarm is false."""
+    """Plant every bug and draw every seed; return 0 if all are caught and no alarm is false."""
     config = parse_options(
         MutantsConfig(),
         args,
         prog="python -m compare mutants",
         description=(
-            "Plants each bug of the catalogue alone and puts every check of parity to it; then "
-            "puts them to correct code, drawn from many seeds. Exit status 0 only if every bug is "
-            "caught by the check that should catch it, at the right intermediate, and no alarm is "
-            "false."
+            "Plants known bugs, one at a time, and runs the checks that implementations must pass; "
+            "then runs the checks on correct code with many seeds. Exit status 0 only if each bug "
+            "is caught by the intended check, at the right intermediate, and correct code passes."
         ),
     )
     console = make_console()
@@ -79,8 +78,8 @@ def main(args: Sequence[str]) -> int:
     jobs = config.jobs or num_threads()
     starts = range(0, config.seeds, SEEDS_AT_ONCE)
     parts = [range(start, min(start + SEEDS_AT_ONCE, config.seeds)) for start in starts]
-    # JAX keeps what it compiled: a process that is replaced now and then gives that back. Not by
-    # ProcessPoolExecutor, which stands still then: https://github.com/python/cpython/issues/115634
+    # JAX keeps what it compiled, so processes are replaced now and then to free the memory. Not by
+    # ProcessPoolExecutor, which can deadlock then: https://github.com/python/cpython/issues/115634
     with (
         TemporaryDirectory() as compiled,
         get_context("spawn").Pool(
@@ -102,16 +101,16 @@ def main(args: Sequence[str]) -> int:
 def begin_process(compiled: str, threads: int) -> None:
     """Prepare a process of the pool, before it imports a framework.
 
-    It keeps to its share of the cores. What JAX compiles is kept in the folder `compiled`: what a
-    bug leaves as it is need not be compiled for it again.
+    It uses its share of the cores. JAX caches what it compiles in the folder `compiled`: code that
+    a bug does not change need not be compiled again.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pool
-    warnings.simplefilter("ignore")  # in a process of its own: what is wrong, is judged
+    warnings.simplefilter("ignore")  # in this process only: the checks judge the results
     os.environ.update(limit_threads(threads) | compiling_into(compiled))
 
 
 def choose_bugs(names: Sequence[str]) -> list[Bug]:
-    """Find the bugs called `names`, or take all; a UserError says which there is not."""
+    """Return the bugs called `names`, or all; raise UserError for an unknown name."""
     by_name = {bug.name: bug for bug in BUGS}
     for name in names:
         if name not in by_name:
@@ -121,7 +120,7 @@ def choose_bugs(names: Sequence[str]) -> list[Bug]:
 
 
 def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
-    """Put the checks to correct code, a case by turns for each seed: the largest ratio by check."""
+    """Run the checks on correct code, another case for each seed; return the largest ratios."""
     found, _ = load_implementations(list(PACKAGES))
     cases = [
         (Case(name, form, dtype), implementation)
@@ -141,7 +140,7 @@ def draw_seeds(seeds: Sequence[int]) -> dict[str, float]:
 
 
 def merge_largest(parts: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Put what several seeds, or processes, found together."""
+    """Return the largest ratio of each check over several seeds or processes."""
     merged: dict[str, float] = {}
     for part in parts:
         for name, ratio in part.items():
@@ -150,7 +149,7 @@ def merge_largest(parts: Iterable[dict[str, float]]) -> dict[str, float]:
 
 
 def find_failures(bugs: Sequence[Bug], tried: Sequence[Tried]) -> list[str]:
-    """Say of each bug what is wrong with how it was caught."""
+    """Return a sentence for each bug that was not caught as it should be."""
     failures = []
     for bug, result in zip(bugs, tried, strict=True):
         if result.missing:
@@ -159,7 +158,7 @@ def find_failures(bugs: Sequence[Bug], tried: Sequence[Tried]) -> list[str]:
             failures.append(f"{bug.name} is not caught by {bug.check}.")
         elif result.error_ratios[bug.check] < PLAIN_ERROR and not bug.small:
             ratio = result.error_ratios[bug.check]
-            failures.append(f"{bug.name} is caught by {bug.check} at {ratio:.3g} bounds alone.")
+            failures.append(f"{bug.name} is caught by {bug.check} at only {ratio:.3g} bounds.")
         if bug.intermediate is not None and result.first_intermediate != bug.intermediate:
             failures.append(
                 f"A trace of {bug.name} names {result.first_intermediate}, not {bug.intermediate}."
@@ -168,9 +167,9 @@ def find_failures(bugs: Sequence[Bug], tried: Sequence[Tried]) -> list[str]:
 
 
 def say_false_alarms(honest: Mapping[str, float]) -> list[str]:
-    """Say which checks correct code does not meet."""
+    """Return a sentence for each check that correct code fails."""
     return [
-        f"Correct code does not meet the check {name}: {ratio:.3g} of its bound."
+        f"Correct code fails the check {name}: {ratio:.3g} times its bound."
         for name, ratio in honest.items()
         if not ratio <= 1
     ]

@@ -1,4 +1,4 @@
-"""What planting bugs shows: which check caught which, by how much, and what room is left."""
+"""The results of planting bugs: which check caught which, by how much, and the headroom."""
 
 import math
 import re
@@ -18,23 +18,21 @@ from compare.records.mutants import Found, FoundBug, read_mutants
 from compare.registry.versions import library_versions
 from shared.errors import UserError
 
-FULL_WIDTH = 210  # columns of a terminal in which every check has its own
+FULL_WIDTH = 210  # characters in which every check has a column
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of a planted bug."""
+    """The result of planting a bug."""
 
     name: str
-    error_ratios: Mapping[
-        str, float
-    ]  # by check: the largest error over its bound; NaN where that is
+    error_ratios: Mapping[str, float]  # by check: the largest error over its bound, or NaN
     first_intermediate: str | None  # the intermediate that `trace` names
-    missing: str | None = None  # the library without which it cannot be planted
-    accuracy: Accuracy | None = None  # where it was trained
+    missing: str | None = None  # the library that it needs and that is not installed
+    accuracy: Accuracy | None = None  # if it was trained
 
     def is_caught_by(self, check: str) -> bool:
-        """Whether a check fails, as it should; NaN does."""
+        """Check whether a check fails with the bug; NaN fails."""
         return check in self.error_ratios and not self.error_ratios[check] <= 1
 
     @property
@@ -45,7 +43,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Headroom:
-    """The room of a check between correct code and the bugs that it catches."""
+    """The gap of a check between correct code and the bugs that it should catch."""
 
     smallest: float  # of the bugs that the check should catch: error over bound
     bug: str
@@ -53,14 +51,14 @@ class Headroom:
 
     @property
     def ratio(self) -> float:
-        """How many times the smallest bug is the largest honest error."""
+        """The smallest error of a bug over the largest error of correct code."""
         return self.smallest / self.largest if self.largest else math.inf
 
 
 def find_headroom(
     bugs: Sequence[Bug], tried: Sequence[Tried], honest: Mapping[str, float]
 ) -> dict[str, Headroom]:
-    """Find the headroom of every check, among the bugs that are its own to catch."""
+    """Return the headroom of every check, over the bugs that it should catch."""
     found: dict[str, Headroom] = {}
     for check in CHECKED:
         caught = [
@@ -69,7 +67,7 @@ def find_headroom(
             if bug.check == check and result.is_caught_by(check)
         ]
         if caught:
-            # What is either so or not is infinitely wrong; so is NaN.
+            # A yes-or-no check has an infinite error; so does NaN.
             ratio, name = min((math.inf if math.isnan(s) else s, name) for s, name in caught)
             found[check] = Headroom(ratio, name, honest.get(check, 0.0))
     return found
@@ -83,7 +81,7 @@ def print_mutants(
     seeds: int,
     failures: Sequence[str],
 ) -> None:
-    """Print the kill matrix, the headroom, what correct code comes to, and the verdict."""
+    """Print the kill matrix, the headroom, the errors of correct code, and the verdict."""
     console.print(kill_matrix(bugs, tried, console.width))
     console.print(headroom_table(bugs, tried, honest))
     for result in tried:
@@ -97,19 +95,19 @@ def print_mutants(
     caught = sum(result.is_caught_by(bug.check) for bug, result in zip(bugs, tried, strict=True))
     console.print(
         f"{caught} of {planted} planted bugs are caught by the check that should catch them; "
-        f"correct code, drawn from {seeds:,} seeds, comes to at most "
+        f"correct code, with {seeds:,} seeds, reaches at most "
         f"{max(honest.values(), default=0.0):.2g} of a bound.",
         style="bold red" if failures else "bold green",
     )
 
 
 def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried], width: int = FULL_WIDTH) -> Table:
-    """Make the table of bug against check: the power of ten of error over bound, where caught.
+    """Return the table of bugs and checks: log10 of error over bound, where a bug is caught.
 
-    Where there is less room than FULL_WIDTH, the check that should catch it stands alone.
+    If `width` is less than FULL_WIDTH, only the check that should catch the bug is shown.
     """
     table = Table(
-        title="Kill matrix: error over bound as a power of ten, inf where there is no number",
+        title="Kill matrix: error over bound as a power of ten, inf for yes or no",
         caption="Bold: the check that should catch it. A dot: that check passes with the bug.",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -128,7 +126,7 @@ def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried], width: int = FULL_W
 
 
 def _add_narrow_rows(table: Table, bugs: Sequence[Bug], tried: Sequence[Tried]) -> Table:
-    """Add of every bug its own check, the power of ten there, and how many others catch it."""
+    """Add a row per bug: its check, the power of ten, and how many other checks catch it."""
     table.add_column("check", no_wrap=True)
     table.add_column("power", justify="right", no_wrap=True)
     table.add_column("others", justify="right", no_wrap=True)
@@ -152,9 +150,9 @@ def _say_cell(bug: Bug, result: Tried, check: str) -> Text:
 def headroom_table(
     bugs: Sequence[Bug], tried: Sequence[Tried], honest: Mapping[str, float]
 ) -> Table:
-    """Make the table of what room each check leaves."""
+    """Return the table of the headroom of each check."""
     table = Table(
-        title="Headroom: the smallest bug that a check is to catch, and the largest honest error",
+        title="Headroom: the smallest bug that a check should catch, and the largest honest error",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -174,7 +172,7 @@ def to_json(
     seeds: int,
     failures: Sequence[str],
 ) -> Found:
-    """Give all that was found for machines; a null is not a finite number."""
+    """Return the result as mutants.json holds it; null stands for a number that is not finite."""
     return {
         "passed": not failures,
         "failures": list(failures),
@@ -209,19 +207,19 @@ def _bug_to_json(bug: Bug, result: Tried) -> FoundBug:
 
 
 def merge(path: Path, found: Found) -> Found:
-    """Put what was found of some bugs in the place of what a file holds of them.
+    """Return a file's results, with those of some bugs replaced by new ones.
 
-    Raises UserError where the file was made with other versions of the libraries.
+    Raises UserError if the file was made with other versions of the libraries.
     """
     if not path.is_file():
         return found
     kept = read_mutants(path)
     if kept["versions"] != found["versions"]:
         raise UserError(
-            f"{path} was made with other versions: plant all bugs anew, without --bugs."
+            f"{path} was made with other versions: plant all bugs again, without --bugs."
         )
     bugs = kept["bugs"] | found["bugs"]
-    # What was said of a bug that is planted anew no longer holds; each failure names its bug.
+    # Failures of a bug that is planted again no longer hold; each failure names its bug.
     still = [
         each for each in kept["failures"] if not set(re.findall(r"\w+", each)) & set(found["bugs"])
     ]

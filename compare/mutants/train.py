@@ -1,4 +1,4 @@
-"""What a planted bug does to accuracy: trained with it, a model adapts to what is wrong."""
+"""The effect of a planted bug on accuracy: a model trained with a bug adapts to it."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,26 +11,26 @@ from shared.data.load import Dataset, load_data
 from shared.params import initial_params
 from shared.training.loop import train
 
-CHANNELS = 3  # with one, half of these bugs change nothing
-# The bugs of the forward pass, in PyTorch, whose every form trains in a minute.
+CHANNELS = 3  # with 1, half of these bugs change nothing
+# The bugs of the forward pass, in PyTorch, whose forms all train within a minute.
 PACKAGE = "pytorch_impl"
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The fraction of the sample's test images that are right after training."""
+    """The accuracy on the sample's test images after training."""
 
     right: float  # without the bug
     wrong: float  # with it
 
 
 def can_be_trained(bug: Bug) -> bool:
-    """Tell whether a bug is one whose accuracy is measured."""
+    """Check whether the accuracy with a bug is measured."""
     return bug.package == PACKAGE and bug.intermediate not in (None, "loss")
 
 
 def measure_accuracy(bug: Bug, epochs: int) -> Accuracy:
-    """Train on the sample's 4,000 images with a bug and without, from the same start."""
+    """Train on the sample with a bug and without it, from the same start."""
     return Accuracy(
         right=_train_right(bug.form, epochs), wrong=_train(plant(bug), bug.form, epochs)
     )

@@ -1,4 +1,4 @@
-"""Plant a bug and put every check to it that is about what it changes."""
+"""Plant a bug and run every check that concerns what it changes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,12 +23,12 @@ from compare.parity.reports import check_reports
 from compare.parity.saved import check_saved
 from compare.registry.implementations import PACKAGES, load_implementations
 
-LOOP = "training/loop.py"  # of shared: the loop around every training
+LOOP = "training/loop.py"  # modules of shared: the loop around every training
 NAMES = {package: name for name, package in PACKAGES.items()}
 
 
 def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
-    """Plant a bug and put to it, in float64, every check that is about what it changes."""
+    """Plant a bug and run, in float64, every check that concerns what it changes."""
     places = bug.everywhere()
     try:
         planted = [plant(place) for place in places]
@@ -37,7 +37,7 @@ def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
     trains = train_epochs > 0 and can_be_trained(bug)
     with judging_by(places, planted):
         tried = [put_checks(place, each) for place, each in zip(places, planted, strict=True)]
-    # One that is planted in several places is caught only where it is caught in each of them.
+    # A bug planted in several places counts as caught only if it is caught in each of them.
     ratios = {
         name: min((found[name] for found in tried if name in found), key=_badness)
         for name in dict.fromkeys(name for found in tried for name in found)
@@ -50,7 +50,7 @@ def try_bug(bug: Bug, train_epochs: int = 0) -> Tried:
 
 
 def put_checks(bug: Bug, planted: ModuleType) -> dict[str, float]:
-    """Put every check to one place of a bug: the largest error over its bound by check."""
+    """Run every check on one place of a bug; return the largest error over its bound by check."""
     if bug.file == LOOP:
         return put_to_loop(bug, planted)
     if bug.package == "shared":
@@ -71,7 +71,7 @@ def put_checks(bug: Bug, planted: ModuleType) -> dict[str, float]:
 
 @contextmanager
 def judging_by(places: Sequence[Bug], planted: Sequence[ModuleType]) -> Iterator[None]:
-    """Let the checks count by NumPy's metrics as planted: the arbiter is wrong there too."""
+    """Let the checks use NumPy's planted metrics: there the reference is wrong too."""
     with ExitStack() as stack:
         for place, module in zip(places, planted, strict=True):
             if (place.package, place.file) == ("numpy_reference", "metrics.py"):
@@ -84,7 +84,7 @@ def judging_by(places: Sequence[Bug], planted: Sequence[ModuleType]) -> Iterator
 def put_to_shared(
     compare: ModuleType, changed: Mapping[str, ModuleType], seed: int = 0
 ) -> dict[str, float]:
-    """Put the checks of what is shared to it, some of its modules `changed`."""
+    """Run the checks of `shared`, some of whose modules are `changed`."""
     return {
         "data": ratio_of(check_data(changed, seed)),
         "saved": ratio_of(check_saved(changed, seed)),
@@ -93,7 +93,7 @@ def put_to_shared(
 
 
 def put_to_loop(bug: Bug, planted: ModuleType) -> dict[str, float]:
-    """Put the checks of training to PyTorch, trained by a loop with a bug."""
+    """Run the checks of training on PyTorch, trained by a loop with a bug."""
     found, _ = load_implementations(["pytorch"])
     case = Case("pytorch", bug.form, "float64")
     with patch.object(training, "train", planted.train):
@@ -107,7 +107,7 @@ def put_to_loop(bug: Bug, planted: ModuleType) -> dict[str, float]:
 
 
 def trace_bug(case: Case, planted: ModuleType) -> str | None:
-    """Return the first intermediate that breaks, if one does, in ordinary or enormous scores."""
+    """Return the first intermediate that breaks, if any, with ordinary or enormous scores."""
     several, _, of_few_levels = draw_problems(0, batch=7)
     for problem in (of_few_levels, enormous(of_few_levels), enormous(several)):
         batch = Batch(*problem)
@@ -116,7 +116,7 @@ def trace_bug(case: Case, planted: ModuleType) -> str | None:
                 found = first_break(
                     judge(case, planted, batch, bound_intermediates(batch, case.dtype))
                 )
-        except Exception:  # the checks say what was raised
+        except Exception:  # the checks report what was raised
             return None
         if found is not None:
             return found.name
@@ -124,7 +124,7 @@ def trace_bug(case: Case, planted: ModuleType) -> str | None:
 
 
 def ratio_of(checks: Iterable[Comparison]) -> float:
-    """Give the largest error over its bound; what raises, or compares nothing, has not been met."""
+    """Return the largest error over its bound; infinity if it raises or compares nothing."""
     try:
         with np.errstate(all="ignore"):
             ratios = [check.error_ratio for check in checks]
@@ -134,5 +134,5 @@ def ratio_of(checks: Iterable[Comparison]) -> float:
 
 
 def _badness(ratio: float) -> float:
-    """Return what to sort by: NaN is above all."""
+    """Return a sort key: NaN is the largest."""
     return float("inf") if np.isnan(ratio) else ratio

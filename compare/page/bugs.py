@@ -1,4 +1,4 @@
-"""Planted bugs that can be switched on: what each does to accuracy, and to every parity check."""
+"""The planted bugs of the page: the effect of each on accuracy and on every parity check."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from compare.records.mutants import read_mutants
 
 
 def bugs_data(docs: Path) -> dict[str, Any] | None:
-    """Read docs/mutants.json; None where it is missing or no bug has its accuracy measured.
+    """Read docs/mutants.json; return None if it is missing or has no bug with an accuracy.
 
     Raises UserError for a file that is not what `python -m compare mutants` writes.
     """
@@ -15,7 +15,6 @@ def bugs_data(docs: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     found = read_mutants(path)
-    # A ratio of null: the check says nothing here or, where it caught the bug, what it saw is no
-    # number.
+    # A ratio of null: the check does not apply or, if it caught the bug, the error is not finite.
     bugs = [{"name": name, **bug} for name, bug in found["bugs"].items() if "accuracy" in bug]
     return {**found, "bugs": bugs, "planted": len(found["bugs"])} if bugs else None

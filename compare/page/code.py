@@ -1,4 +1,4 @@
-"""The code of the page: the implementations in columns, and the values of one real digit."""
+"""The code on the page: the implementations in columns, and the values of one real digit."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from compare.registry.implementations import PACKAGES
 
 FILES = ("model.py", "forms.py")
 DTYPES = ("float32", "float64")
-FORM = "vectorized"  # whose intermediates are all there to see
+FORM = "vectorized"  # all of whose intermediates can be seen
 MOST_CHANNELS = 4  # of a picture
-# Where each implementation takes the mean loss of a batch, which is no part of its model.
+# Where each implementation computes the mean loss of a batch, outside its model.
 LOSS_FILES = {"pytorch": "train.py", "jax": "train.py", "numpy": "evaluate.py"}
 LOSS_CALL = "cross_entropy(logits, "
 AXES = {"scores": ("queries", "keys"), "weights": ("queries", "keys"), "logits": ("outputs",)}
@@ -33,13 +33,13 @@ class CodeRow:
     """A row of the columns."""
 
     part: str  # "attend", a form of attention, "forward", "loss", or "rest"
-    intermediate: str | None  # which it computes
+    intermediate: str | None  # the one that it computes
     kind: str  # "same", "renamed" or "different"
     cells: list[Cell | None]  # in the order of the implementations
 
 
 def code_rows() -> list[CodeRow]:
-    """Lay the models and forms of all implementations, and their line of the loss, side by side."""
+    """Return the models, forms and loss lines of all implementations side by side."""
     rows = [row for file in FILES for row in _rows_of([read_source(n, file) for n in PACKAGES])]
     return [*rows, _loss_row()]
 
@@ -53,7 +53,7 @@ def _rows_of(sources: list[Source]) -> Iterator[CodeRow]:
         where = "" if location is None else location.landmark or location.scope
         part = _part_of(where if where else "")
         last = (row.landmark or "").rpartition(".")[2]
-        # The model's own `attended = attend(...)` is a call: it is computed elsewhere.
+        # The model's `attended = attend(...)` is a call; the value is computed elsewhere.
         is_intermediate = last in INTERMEDIATES and (
             part not in ("forward", "rest") or last == "logits"
         )
@@ -61,7 +61,7 @@ def _rows_of(sources: list[Source]) -> Iterator[CodeRow]:
 
 
 def _part_of(where: str) -> str:
-    """Return the part that a location such as "attend_looped.attended" belongs to."""
+    """Return the part of the page for a location such as "attend_looped.attended"."""
     function = where.split(".")[0]
     if function in ("attend", "attend_vectorized"):  # which is `attend`, on the whole batch
         return "attend"
@@ -73,7 +73,7 @@ def _part_of(where: str) -> str:
 
 
 def _loss_row() -> CodeRow:
-    """Give the line of every implementation that takes the loss; each is in a file of its own."""
+    """Return the line of each implementation that computes the loss."""
     cells = []
     for name, file in LOSS_FILES.items():
         source = read_source(name, file)
@@ -88,7 +88,7 @@ def intermediates_data(
 ) -> dict[str, Any]:
     """Trace one digit and describe each intermediate: its shape, values and error ratios.
 
-    `batch` holds one image; the values are NumPy's in float64, and the errors of the form
+    `batch` holds one image. The values are NumPy's in float64; the errors are those of the form
     "vectorized".
     """
     exact = batch.held_in("float64")
@@ -108,7 +108,7 @@ def intermediates_data(
 
 
 def describe_intermediate(name: str, values: np.ndarray) -> dict[str, Any]:
-    """Describe an intermediate: its shape, its axes, its range, its numbers or a picture."""
+    """Describe an intermediate: its shape, axes, range, and its numbers or a picture."""
     axes = () if name == "loss" else ("batch", *AXES.get(name, ("steps", "channels")))
     found: dict[str, Any] = {
         "shape": list(values.shape) if axes else [],
@@ -122,7 +122,7 @@ def describe_intermediate(name: str, values: np.ndarray) -> dict[str, Any]:
 
 
 def as_image(name: str, values: np.ndarray) -> np.ndarray:
-    """Give a table [steps, steps] as it is, and channels [steps, channels] as digits in a row."""
+    """Return [steps, steps] unchanged, and [steps, channels] as images in a row."""
     if name in AXES:
         return values
     side = int(len(values) ** 0.5)
@@ -135,7 +135,8 @@ def trace_errors(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Judge every implementation in both dtypes: by intermediate, implementation and dtype.
 
-    `local` is the error ratio of the intermediate by itself, `carried` that since the start.
+    `local` is the error ratio of the intermediate by itself, `carried` the one accumulated since
+    the start.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in INTERMEDIATES}
     for dtype in DTYPES:

@@ -35,29 +35,29 @@ VIEWS = (
 
 @dataclass(frozen=True)
 class PageConfig:
-    """What the page needs to know."""
+    """The options of `compare page`."""
 
     run: Annotated[Path, tyro.conf.Positional] = Path("runs/latest")
     """The run folder to show."""
     output: Path | None = None
-    """The file to write; without it, page.html in the run folder."""
+    """The file to write (default: page.html in the run folder)."""
     mnist_dir: Path | None = None
     """A folder with MNIST's four original files, for a run on full MNIST."""
     docs: Path | None = None
-    """The folder with bench.json and mutants.json, for the sections Speed and Break it; without it,
-    the project's own."""
+    """The folder with bench.json and mutants.json, for the sections "Speed" and "Break it"
+    (default: the project's own)."""
 
 
 def main(args: Sequence[str]) -> int:
-    """Write the page of a run and say where it is."""
+    """Write the page of a run and print where it is."""
     config = parse_options(
         PageConfig(),
         args,
         prog="python -m compare page",
         description=(
-            "Writes one HTML file of a run: the code side by side with what every step computed, "
-            "attention to explore, digits to draw, training and speed. It works from disk, "
-            "without a network."
+            "Writes one HTML file that shows a run: the code side by side with the values that "
+            "every step computed, attention to explore, digits to draw, training and speed. It "
+            "opens from disk, without a network."
         ),
     )
     console = make_console()
@@ -77,9 +77,9 @@ def write_page(
     output: Path | None = None,
     docs: Path | None = None,
 ) -> Path:
-    """Write the page of a run folder, whose data is `data`, and give the file's path.
+    """Write the page of a run folder, whose data is `data`; return the file's path.
 
-    Raises UserError for a folder that is no whole run, and for what does not fit into a page.
+    Raises UserError for a folder without a complete run, and for a run too large for a page.
     """
     run = read_run(folder)
     path, docs = output or folder / "page.html", docs or DOCS
@@ -87,8 +87,8 @@ def write_page(
     page = render_page(view, embedded)
     if (size := len(page.encode("utf-8"))) > MOST_BYTES:
         raise UserError(
-            f"The page of {folder} would be {size / 1e6:.1f} MB, and {MOST_BYTES / 1e6:.0f} MB are "
-            "the most: the run has too many channels or too many epochs for it."
+            f"The page of {folder} would have {size / 1e6:.1f} MB, more than "
+            f"{MOST_BYTES / 1e6:.0f} MB: choose a run with fewer channels or epochs."
         )
     write_text(path, page)
     return path
@@ -97,7 +97,7 @@ def write_page(
 def gather(
     run: Run, data: Dataset, implementations: Mapping[str, ModuleType], docs: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give what the templates show, and what the page's own code computes with.
+    """Return what the templates show, and the data that the page's scripts compute with.
 
     A section whose data is None is left out.
     """

@@ -1,4 +1,4 @@
-"""Data on its way into a page: arrays as base64, and JSON that cannot leave its script element."""
+"""Encode data for a page: arrays as base64, and JSON that cannot end its script element."""
 
 import base64
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 
 from shared.files import to_json
 
-# What could end the element or begin another; JSON means the same with these written as \uXXXX.
-# Python writes all that is not ASCII so by itself, U+2028 and U+2029 among it.
+# Characters that could end the element or begin another; JSON allows them as \uXXXX. Python
+# already writes characters outside ASCII so, U+2028 and U+2029 included.
 ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&"})
 
 
 def embed_json(value: Any) -> str:
-    """Write `value` as JSON text that may stand inside any HTML element; NaN becomes null."""
+    """Return `value` as JSON text that is safe inside any HTML element; NaN becomes null."""
     return to_json(value).translate(ESCAPES)
 
 
 def encode_array(array: np.ndarray) -> dict[str, Any]:
-    """Give an array of uint8, float32 or float64 as its dtype, shape and little-endian bytes."""
+    """Return dtype, shape and little-endian bytes of a uint8, float32 or float64 array."""
     if array.dtype.name not in ("uint8", "float32", "float64"):
         raise ValueError(f"a page cannot hold {array.dtype}")
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
@@ -30,7 +30,7 @@ def encode_array(array: np.ndarray) -> dict[str, Any]:
 
 
 def make_picture(array: np.ndarray, size: int = 112) -> dict[str, Any]:
-    """Make a small picture of a matrix [rows, columns]: uint8, 0 at its smallest value, 255 at
+    """Return a small picture of a matrix [rows, columns]: uint8, 0 at its smallest value, 255 at
     its largest; blocks are averaged so that no side is longer than `size` pixels.
     """
     values = np.asarray(array, dtype=np.float64)

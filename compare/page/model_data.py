@@ -1,4 +1,4 @@
-"""What the page computes with: digits, how their grey levels become numbers, and parameters."""
+"""The data that the page computes with: digits, their normalization, and parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,22 +16,22 @@ from shared.params import initial_params
 
 DIGITS_PER_CLASS = 2
 UNTRAINED = "before training"
-# Characters that all parameters may take: they must leave room for the rest in a page of 5 MB.
+# Characters that all parameters may take, to leave room for the rest in a page of 5 MB.
 MOST_CHARACTERS = 3_500_000
 
 
 def choose_digits(split: Split) -> Split:
-    """Choose the first two digits of every class, in the order of their classes."""
+    """Return the first two digits of every class, in the order of the classes."""
     chosen = [np.flatnonzero(split.labels == label) for label in range(NUM_CLASSES)]
     indices = np.concatenate([found[:DIGITS_PER_CLASS] for found in chosen])
     return Split(split.pixels[indices], split.images[indices], split.labels[indices], split.levels)
 
 
 def model_data(run: Run, data: Dataset) -> dict[str, Any]:
-    """Give parameters, digits as grey levels, and what a level becomes at each pixel.
+    """Return parameters, digits as grey levels, and the normalization of each pixel.
 
     A level becomes float32((level - shift) / scale), where shift and scale are float64, one for
-    all pixels or one each: see shared/data/normalization.py.
+    all pixels or one per pixel; see shared/data/normalization.py.
     """
     fitted = fit_normalization(data.train.pixels, run.result.config.normalization)
     digits = choose_digits(data.test)
@@ -45,9 +45,9 @@ def model_data(run: Run, data: Dataset) -> dict[str, Any]:
 
 
 def checkpoints(run: Run) -> list[dict[str, Any]]:
-    """Return the parameters that the page offers: everyone's best, and those training began with.
+    """Return the parameters that the page offers: the best of each implementation, and the initial.
 
-    Raises UserError where not even one fits into a page.
+    Raises UserError if not even one set fits into a page.
     """
     named = {f"{display(name)}, best": params for name, params in run.params.items()}
     first = next(iter(named.values()))
@@ -58,8 +58,8 @@ def checkpoints(run: Run) -> list[dict[str, Any]]:
     fitting = int(MOST_CHARACTERS // size)
     if fitting < 1:
         raise UserError(
-            f"The parameters in {run.path} take {size / 1e6:.0f} MB in a page, which holds 5 MB in "
-            f"all: {channels} channels are too many for it."
+            f"The parameters in {run.path}, with {channels} channels, take {size / 1e6:.0f} MB of "
+            "a page's 5 MB: choose a run with fewer channels."
         )
     return [
         {"name": name, "params": encode_params(params)}
@@ -68,5 +68,5 @@ def checkpoints(run: Run) -> list[dict[str, Any]]:
 
 
 def encode_params(params: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Encode every parameter, in the dtype that it is kept in."""
+    """Encode every parameter in its own dtype."""
     return {name: encode_array(array) for name, array in params.items()}

@@ -1,4 +1,4 @@
-"""Put the page together: one HTML file that holds its data, its style, its code and its letters."""
+"""Render the page: one HTML file with its data, style, scripts and fonts."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ MOST_BYTES = 5_000_000
 def render_page(view: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """Fill the templates with `view`, which they escape, and embed `data` for the page's code."""
     theme = _read("static/theme.js")
-    # One function around all, so that nothing but `sideBySide` is seen from outside.
+    # One function around everything, so that only `sideBySide` is visible outside.
     code = "\n".join(("(() => {", '"use strict";', *map(_read, SCRIPTS), "})();"))
     scripts = {"theme": theme, "uplot": _read(UPLOT), "code": code}
     data = {name: Markup(embed_json(value)) for name, value in data.items()}
@@ -44,7 +44,7 @@ def render_page(view: Mapping[str, Any], data: Mapping[str, Any]) -> str:
 
 
 def render_diagnosis(view: Mapping[str, Any]) -> str:
-    """Fill the template of `compare diagnose`, which escapes `view`; it needs no code."""
+    """Fill the template of `compare diagnose`, which escapes `view`; it has no scripts."""
     styles = ("static/base.css", "static/diagnosis.css")
     return _fill("diagnosis.html.j2", styles, {"theme": _read("static/theme.js")}, view)
 
@@ -67,7 +67,7 @@ def _fill(
     }
     return environment.get_template(template).render(
         view,
-        # Safe: all are files of this package, none of them holds "</", see the tests.
+        # Safe: all are files of this package, and none contains "</"; a test checks this.
         styles=Markup("\n".join(map(_read, styles))),
         scripts={name: Markup(text) for name, text in scripts.items()},
         fonts={name: _base64(path) for name, path in FONTS.items()},
@@ -76,23 +76,23 @@ def _fill(
 
 
 def indent(cell: Cell) -> int:
-    """Count the spaces that a line of code begins with."""
+    """Return the number of spaces at the start of a line of code."""
     text = "".join(piece.text for piece in cell.pieces)
     return len(text) - len(text.lstrip())
 
 
 def number(value: float | None, digits: int) -> str:
-    """Write a number with so many digits that count, or that there is none."""
+    """Return a number with `digits` significant digits, or "none"."""
     return "none" if value is None else f"{value:.{digits}g}"
 
 
 def percent(share: float | None) -> str:
-    """Write a share of 1 in percent, or that there is none."""
+    """Return a fraction in percent, or "none"."""
     return "none" if share is None else f"{share:.2%}"
 
 
 def content_security_policy(scripts: Any) -> str:
-    """Allow the page its own scripts, by their sums, and no request to anywhere."""
+    """Return a policy that allows the page its own scripts, by their hashes, and no requests."""
     sums = " ".join(f"'sha256-{_sha256(text)}'" for text in scripts)
     return (
         f"default-src 'none'; script-src {sums}; style-src 'unsafe-inline'; img-src data:; "

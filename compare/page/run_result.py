@@ -1,4 +1,4 @@
-"""Read a run folder: what a run found, with what parameters it ended, and how it came there."""
+"""Read a run folder: its result, its parameters, and its training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from shared.training.metrics import read_step_losses
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds, checked; every text in it is still anybody's."""
+    """The checked contents of a run folder; its texts are still not to be trusted."""
 
     path: Path
     result: Result
-    params: dict[str, dict[str, np.ndarray]]  # by whose they are: the best by validation loss
-    step_losses: dict[str, np.ndarray]  # nats, [steps] by implementation; none in older runs
+    params: dict[str, dict[str, np.ndarray]]  # by implementation: the best by validation loss
+    step_losses: dict[str, np.ndarray]  # nats, [steps] by implementation; empty in older runs
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run folder; UserError says, in a sentence, what is wrong with it."""
+    """Read a run folder; raise UserError if it is not a complete run."""
     if not folder.is_dir():
         raise UserError(
             f"There is no run folder {folder}: make one with `python -m compare run`, or name one."
@@ -34,7 +34,7 @@ def read_run(folder: Path) -> Run:
     names = [name for name, trained in result.implementations.items() if trained.epochs]
     best = {name: load_params(folder / f"{name}-best.safetensors")[0] for name in names}
     if not best:
-        raise UserError(f"{folder} holds no parameters: nothing was trained in this run.")
+        raise UserError(f"{folder} holds no parameters: choose a run that trained.")
     _check_kind(folder, best, result.config)
     losses = read_step_losses(folder)
     losses = {name: losses[name] for name in names if name in losses}
@@ -42,18 +42,18 @@ def read_run(folder: Path) -> Run:
 
 
 def _check_kind(folder: Path, best: Mapping[str, Mapping[str, np.ndarray]], config: Config) -> None:
-    """Raise UserError unless all parameters are a model's of the run's digits, in its dtype."""
+    """Raise UserError unless all parameters fit the run's digits and dtype."""
     expected = (NUM_PIXELS, config.num_channels, NUM_CLASSES)
     for name, params in best.items():
         dtypes = {array.dtype.name for array in params.values()}
         if dtypes != {config.dtype}:
             raise UserError(
                 f"{folder / name}-best.safetensors is in {' and '.join(sorted(dtypes))}, but the "
-                f"run's result.json speaks of {config.dtype}: they are not of one run."
+                f"run's result.json says {config.dtype}: they are not from the same run."
             )
         if (sizes := check_params(params)) != expected:
             raise UserError(
                 f"{folder / name}-best.safetensors is a model of {sizes[0]} pixels, {sizes[1]} "
-                f"channels and {sizes[2]} outputs, but the run's result.json speaks of "
-                f"{expected[0]}, {expected[1]} and {expected[2]}: they are not of one run."
+                f"channels and {sizes[2]} outputs, but the run's result.json says "
+                f"{expected[0]}, {expected[1]} and {expected[2]}: they are not from the same run."
             )

@@ -1,4 +1,4 @@
-"""How fast each form is: the rows of bench.json that the page draws, and where they were timed."""
+"""The speed of each form: the rows of bench.json that the page draws, and their machine."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ NUMBERS = ("batch_size", "ms_per_sample", "ms_lowest", "ms_highest", "ratio_to_l
 
 
 def speed_data(run: Path, docs: Path) -> dict[str, Any] | None:
-    """Read the run folder's own bench.json or else that of the docs; None where there is neither.
+    """Read bench.json of the run folder, or else of the docs; return None if neither exists.
 
-    Raises UserError for a file that is not the whole result of a benchmark.
+    Raises UserError for a file that is not a complete result of a benchmark.
     """
     path = next((path for path in (run / "bench.json", docs / "bench.json") if path.exists()), None)
     if path is None:

@@ -1,4 +1,4 @@
-"""How training went: every implementation's curves over each other, and how far apart they are."""
+"""The training on the page: the curves of all implementations, and their differences."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ import numpy as np
 from compare.page.run_result import Run
 
 EPOCH_NUMBERS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
-POINTS = 500  # of a curve: more cannot be told apart on a screen
+POINTS = 500  # of a curve: more cannot be distinguished on a screen
 
 
 def training_data(run: Run) -> dict[str, Any] | None:
-    """Give epochs, thinned losses of steps, and their differences; None where nothing trained."""
+    """Return epochs, thinned losses of steps, and their differences; None if nothing trained."""
     implementations = run.result.implementations
     trained = {name: found.epochs for name, found in implementations.items() if found.epochs}
     if not trained:
@@ -30,17 +30,17 @@ def training_data(run: Run) -> dict[str, Any] | None:
 
 
 def step_curves(losses: dict[str, np.ndarray], epochs: dict[str, int]) -> dict[str, Any] | None:
-    """Thin the losses of steps [steps] to POINTS windows; None where there are none.
+    """Thin the losses of steps [steps] to POINTS windows; return None if there are none.
 
-    Of each window: the mean loss, and the largest difference of two losses of one step, from the
-    first implementation's. `x` is in epochs, where the window ends.
+    Each window has the mean loss, and the largest difference of a step's loss from the first
+    implementation's. `x` is the end of the window, in epochs.
     """
     if not losses:
         return None
     first = next(iter(losses))
     size = min(len(array) for array in losses.values())
     window = max(1, -(-size // POINTS))
-    # A mean over too few steps is all noise: a twentieth of an epoch, as in loss.png, is not.
+    # A mean over too few steps is noisy; a twentieth of an epoch, as in loss.png, is not.
     smooth = max(window, size // max(1, epochs[first]) // 20)
     starts = np.arange(0, size, window)
     ends = np.minimum(starts + window, size)
@@ -63,5 +63,5 @@ def step_curves(losses: dict[str, np.ndarray], epochs: dict[str, int]) -> dict[s
 
 
 def trailing_means(values: np.ndarray, ends: np.ndarray, width: int) -> np.ndarray:
-    """Average the `width` values [n] before each end, or as many as there are."""
+    """Return the mean of the `width` values [n] before each end, or of as many as there are."""
     return np.array([values[max(0, end - width) : end].mean() for end in ends])

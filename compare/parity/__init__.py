@@ -1,5 +1,5 @@
-"""The checks of parity, put to any implementation, form, dtype and device.
+"""The parity checks of any implementation, form, dtype and device.
 
-Start at checks.py, the list of them; intermediates.py judges a forward pass, and verdict.py a
+Start at checks.py, which lists them; intermediates.py judges a forward pass, and verdict.py a
 run of `python -m compare run`.
 """

@@ -1,9 +1,9 @@
-"""Read the intermediates of a model while it runs, without a line for that in the model.
+"""Read the intermediates of a model while it runs, without changing the model.
 
-Every intermediate has a local variable of its own name, in functions called attend..., forward or
-__call__. Python can call a function whenever another returns (sys.setprofile), and that function
-may look at the variables of the one that returns. So nothing is added to the model, and nothing
-costs anything when no one looks.
+Every intermediate is a local variable of the same name, in functions called attend..., forward or
+__call__. Python calls a profile function whenever a function returns (sys.setprofile), and that
+function reads the local variables of the returning one. So the model needs no hooks, and there is
+no cost when nothing is captured.
 """
 
 import sys
@@ -24,7 +24,7 @@ from shared.errors import UserError
 PROJECTIONS = ("query", "key", "value", "attended")
 TABLES = ("scores", "weights")
 CALLS = ("forward", "__call__")
-NEAR = 1e-2  # relative: a wrong rounding is nearer, another array is not
+NEAR = 1e-2  # relative: a badly rounded array is closer, another array is not
 
 
 def capture_intermediates(
@@ -35,10 +35,10 @@ def capture_intermediates(
     The images are as the model's form takes them: LevelImages for the histogram form.
 
     They are NumPy arrays: query, key, value and attended [batch, steps, channels], scores and
-    weights [batch, steps, steps] and logits [batch, outputs]. What a form does not compute, or not
-    where Python can look (the tables of a built-in call, or of a compiled loop), is missing. What
-    the histogram form computes once per level is given once per pixel, like everyone's. An
-    implementation with a function `intermediates` is asked for them instead.
+    weights [batch, steps, steps] and logits [batch, outputs]. Intermediates are missing if a form
+    does not compute them, or not in Python (the tables of a built-in call or of a compiled loop).
+    Those that the histogram form computes per level are returned per pixel, as for other forms.
+    If the implementation has a function `intermediates`, it is called instead.
     """
     x = images
     own = getattr(implementation, "intermediates", None)
@@ -75,10 +75,10 @@ def capture_by_value(
     images: np.ndarray | LevelImages,
     expected: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Return the arrays that an implementation computes and that are near to what is expected.
+    """Return the arrays that an implementation computes and that are close to the expected ones.
 
-    For one whose functions and variables are called otherwise: an intermediate is found by its
-    numbers. One that is wrong altogether is not found.
+    For implementations with other names of functions and variables: an intermediate is found by its
+    numbers. One that is completely wrong is not found.
     """
     file = getattr(implementation, "__file__", None) or ""
     look = Look(Store(), (str(Path(file).parent),))
@@ -98,8 +98,8 @@ def capture_by_value(
 
 
 def _names_in(file: str, function: str) -> tuple[str, ...]:
-    """Name the intermediates to look for in a function of an implementation."""
-    if file == "blocks.py":  # where queries are scaled ones, and of a block
+    """Return the names of the intermediates to look for in a function of an implementation."""
+    if file == "blocks.py":  # where queries are scaled, and hold one block
         return TABLES if function == "write_weights" else ()
     if function.startswith("attend") or function in CALLS:
         return (*PROJECTIONS, *TABLES, "logits")
@@ -107,7 +107,7 @@ def _names_in(file: str, function: str) -> tuple[str, ...]:
 
 
 def _shapes(x: np.ndarray | LevelImages) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each intermediate of one image; that of the logits only a model knows."""
+    """Return the shape of each intermediate of one image, except the logits."""
     steps, channels = int(x.shape[1]), int(x.shape[2])
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(PROJECTIONS, (steps, channels))
     return shapes | dict.fromkeys(TABLES, (steps, steps))
@@ -122,7 +122,7 @@ def _check_given(
         shape = (len(x), *shapes.get(name, np.shape(array)[1:]))
         if name not in (*shapes, "logits") or np.shape(array) != shape:
             raise UserError(
-                f"The function intermediates gave {name!r} of shape {np.shape(array)}: give "
+                f"The function intermediates returned {name!r} of shape {np.shape(array)}: give "
                 f"{', '.join((*shapes, 'logits'))}, in the shapes of docs/add_a_framework.md."
             )
     return dict(found)
@@ -131,14 +131,14 @@ def _check_given(
 def _put_together(
     pieces: Mapping[str, list[np.ndarray]], x: np.ndarray | LevelImages
 ) -> dict[str, np.ndarray]:
-    """Make one array [batch, ...] of what was seen of each: whole, by sample or by block."""
+    """Join the pieces of each intermediate, whole, by sample or by block, into [batch, ...]."""
     batch, shapes = len(x), _shapes(x)
     found = {}
     for name, arrays in pieces.items():
         shape = shapes.get(name, arrays[-1].shape[1:])
         if isinstance(x, LevelImages):
             arrays = [_by_pixel(array, x) for array in arrays]
-        # A head's axis, of size 1, is no axis of ours.
+        # The axis of heads, of size 1, is removed.
         whole = [a for a in arrays if a.size == batch * np.prod(shape) and len(a) == batch]
         ours = [array for array in arrays if array.shape[-len(shape) :] == shape]
         if whole:
@@ -149,7 +149,7 @@ def _put_together(
 
 
 def _by_pixel(array: np.ndarray, x: LevelImages) -> np.ndarray:
-    """Give what was computed once per level, [levels, ...], once per pixel, [batch, steps, ...]."""
+    """Expand an array computed per level, [levels, ...], to one per pixel, [batch, steps, ...]."""
     levels, indices = len(x.levels), np.asarray(x.indices)
     if array.shape == (levels, levels):
         return array[indices[:, :, None], indices[:, None, :]]

@@ -1,9 +1,9 @@
-"""The checks of parity: what every implementation, form, dtype and device must do.
+"""The parity checks that every implementation, form, dtype and device must pass.
 
-Each check is a function that puts a case to small problems, drawn from a seed, and yields its
-comparisons; whoever asks decides what a failure means. The tests ask it of every case, the planted
-bugs (compare/mutants) are caught by it, and an implementation from outside is put to the same. What
-is allowed is in compare/expected/bounds.py; there is no other tolerance, except for a trajectory.
+Each check is a function that runs a case on small problems, drawn from a seed, and yields
+comparisons; the caller decides what a failure means. The tests run them on every case, they must
+catch the planted bugs (compare/mutants), and third-party implementations must pass them too. The
+tolerances are the bounds of compare/expected/bounds.py; the only other one is that of a trajectory.
 """
 
 from collections.abc import Callable
@@ -38,21 +38,21 @@ from compare.parity.training import (
 
 @dataclass(frozen=True)
 class Check:
-    """One check: its name, what it says, and how it is put to a case."""
+    """A check: its name, its claim, and the function that runs it."""
 
     name: str
     says: str
     check: Callable[[Case, ModuleType, int], Comparisons]
-    needs: str = "evaluate"  # the function of an implementation that it is about
-    dtypes: tuple[str, ...] = ("float32", "float64")  # in which it can be put
+    needs: str = "evaluate"  # the function of an implementation that it checks
+    dtypes: tuple[str, ...] = ("float32", "float64")  # that it can check
 
     def put(self, case: Case, implementation: ModuleType, seed: int = 0) -> list[Comparison]:
-        """Put the check to a case; an implementation that raises has failed, and says how."""
+        """Run the check on a case; an implementation that raises has failed, with its message."""
         comparisons: list[Comparison] = []
         try:
-            with np.errstate(all="ignore"):  # infinities and NaN are judged, not told of
+            with np.errstate(all="ignore"):  # infinities and NaN are judged, not warned about
                 comparisons += self.check(case, implementation, seed)
-        except Exception as error:  # whatever it is: it is an answer
+        except Exception as error:  # any exception is a result
             said = f"{type(error).__name__}: {error}".split("\n")[0]
             comparisons.append(must(f"{self.name} raises {said}", str(case), False))
         return comparisons
@@ -145,7 +145,7 @@ CHECKS = (
     ),
 )
 
-# All that is checked, by name: also of what no implementation has a part in.
+# All checks by name, including those of code that no implementation contains.
 CHECKED = {check.name: check.says for check in CHECKS} | {
     "comparator": "the comparison fails for wrong results of every kind and passes for right ones",
     "data": "pixels, labels, statistics and initial parameters from `shared` are right",

@@ -1,4 +1,4 @@
-"""What the checks share: the problems they are put to, and how an implementation is asked."""
+"""The problems of the checks, and the calls that they share."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,12 +14,12 @@ from compare.parity.intermediates import Case
 from shared.config import Config
 from shared.training.records import Evaluation
 
-# Distinct primes for every axis, so that no swap of axes hides; three channels, since with one a
-# missing scale, or key and query swapped, change nothing; and one channel, which the original has.
-# The checks use few sizes, since JAX compiles anew for each.
-# The second is more than two blocks of the form "blocked", of which the last is short.
+# Distinct primes for every axis, so that swapped axes show; three channels, since with one a
+# missing scale or swapped key and query change nothing; and one channel, as in the original.
+# The checks use few sizes, since JAX compiles for each.
+# The second has more than two blocks of the form "blocked", the last of which is short.
 SIZES = ((2, 7, 3, 5), (11, 13, 1, 5))
-NUM_LEVELS = 4  # of the last problem: pixels that are alike, as in an image of few levels
+NUM_LEVELS = 4  # of the last problem, which has equal pixels, like an image of few levels
 EVALUATED = 13  # images, in batches of three: the last is short
 TRAINED = (11, 7, 3, 5)  # in batches of five: one sample is left out of every epoch
 
@@ -27,13 +27,13 @@ Comparisons = Iterator[Comparison]
 
 
 def draw_problems(seed: int, batch: int | None = None) -> tuple[Problem, ...]:
-    """Draw a problem of each size and one of few levels; `batch` is another number of samples."""
+    """Draw a problem of each size and one of few levels; `batch` replaces the number of samples."""
     problems = [make_problem(batch or size[0], *size[1:], seed=seed) for size in SIZES]
     return *problems, few_levels(problems[0], NUM_LEVELS, seed=seed)
 
 
 def far_apart(problem: Problem) -> Problem:
-    """Draw the logits of two classes a thousand apart: the softmax of one is 0 in any dtype."""
+    """Return a problem with two logits 1,000 apart: the softmax of one is 0 in any dtype."""
     bias = problem.params["out.bias"].copy()
     bias[[0, -1]] += (500, -500)
     labels = np.where(np.arange(len(problem.labels)) % 2, len(bias) - 1, problem.labels)
@@ -41,9 +41,9 @@ def far_apart(problem: Problem) -> Problem:
 
 
 def at_score(problem: Problem, score: float) -> Problem:
-    """Make every score of a problem of one channel nearly `score`, which may be negative.
+    """Return a problem of one channel with every score close to `score`, which may be negative.
 
-    The histogram form takes another way from MODERATE_SCORE on, and exp of -1,000 is 0.
+    The histogram form uses another branch above MODERATE_SCORE, and exp(-1000) is 0.
     """
     rng = np.random.default_rng(0)
     levels = np.array([[1.0], [0.97], [0.94], [0.9]], np.float32)
@@ -54,14 +54,14 @@ def at_score(problem: Problem, score: float) -> Problem:
 
 
 def config_of(case: Case, **options: object) -> Config:
-    """Give the config of a training in a case."""
+    """Return the training config for a case."""
     config = Config(epochs=1, batch_size=2)
     in_case = {"attention": case.form, "dtype": case.dtype, "device": case.device}
     return replace(config, **in_case, **options)  # type: ignore[arg-type]
 
 
 def expect_evaluation(problem: Problem, dtype: str) -> tuple[Bounded, Bounded]:
-    """Give the exact logits and the exact mean loss, with their bounds."""
+    """Return the exact logits and the exact mean loss, with their bounds."""
     logits = expect_logits(problem.params, problem.images, ARITHMETIC[dtype])
     return logits, expect_loss(logits, problem.labels, ARITHMETIC[dtype])
 
@@ -78,14 +78,14 @@ def evaluate(
 
 
 def hold_fraction(quantity: str, where: str, found: float, expected: float) -> Comparison:
-    """Compare fractions of counts: quotients, and means of some, that metrics keep in float32."""
+    """Compare an accuracy, a quotient of counts or a mean of some, kept in float32 by metrics."""
     allowed = gamma(8, ARITHMETIC["float32"].stored) * np.ones(1)
     bounded = Bounded(np.array([expected]), allowed, allowed)
     return hold_against(quantity, where, np.array([found]), bounded)
 
 
 def refuses(function: Callable[..., object], *args: object) -> bool:
-    """Tell whether a call ends in a sentence for the user, a ValueError, and not otherwise."""
+    """Check whether a call raises ValueError, and nothing else."""
     try:
         function(*args)
     except ValueError:  # UserError is one

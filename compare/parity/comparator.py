@@ -1,7 +1,7 @@
-"""What is checked of the comparator itself: it fails what is wrong, and passes what is right.
+"""The checks of the comparator itself: it rejects wrong results, and accepts right ones.
 
-Each wrong implementation here is the NumPy reference, spoilt in one way that a comparator has been
-known to overlook: NaN, errors that cancel, an axis more, one number among many.
+Each wrong implementation here is the NumPy reference, changed in a way that comparators are known
+to overlook: NaN, errors that cancel, an extra axis, one number among many.
 """
 
 from collections.abc import Callable
@@ -48,20 +48,21 @@ WRONG: dict[str, Change] = {
     "one logit is NaN": _at(3, lambda _: np.nan),
     "every logit is NaN": lambda logits: logits * np.nan,
     "one logit is infinite": _at(4, lambda _: np.inf),
-    "one logit is a millionth off": _at(-1, lambda logit: logit + 1e-6),
+    "one logit is off by a millionth": _at(-1, lambda logit: logit + 1e-6),
     "every logit is too small": lambda logits: logits - 1e-3,
     "errors cancel": _cancelling,
-    "logits have an axis more": lambda logits: logits[..., None],
-    "one logit is given for all": lambda logits: logits[:1, :1],
-    "nothing is given": lambda logits: logits[:0],
+    "logits have an extra axis": lambda logits: logits[..., None],
+    "one logit is returned for all": lambda logits: logits[:1, :1],
+    "nothing is returned": lambda logits: logits[:0],
     "samples are in another order": lambda logits: logits[::-1],
 }
 
 
 def check_comparator(compare: ModuleType) -> Comparisons:
-    """Judge implementations that are right or wrong by a package `compare`, planted or real.
+    """Judge right and wrong implementations with a package `compare`, planted or real.
 
-    Its modules `parity.comparison`, `parity.checks`, `parity.verdict` and `trace` are asked.
+    It uses the package's modules `parity.comparison`, `parity.checks`, `parity.verdict` and
+    `trace`.
     """
     yield must("a right implementation passes", "a run", _run_passes(compare, numpy_reference))
     yield must("a right implementation passes", "a check", _check_passes(compare, numpy_reference))
@@ -71,31 +72,31 @@ def check_comparator(compare: ModuleType) -> Comparisons:
         yield must(f"{what}: fails", "a run", not _run_passes(compare, spoilt))
         yield must(f"{what}: fails", "a check", not _check_passes(compare, spoilt))
         yield must(f"{what}: fails", "trace", not _trace_passes(compare, spoilt))
-    yield must("no checks are no pass", "a run", not compare.parity.verdict.Parity([]).passed)
+    yield must("no checks do not pass", "a run", not compare.parity.verdict.Parity([]).passed)
     for wrong_loss in (np.nan, np.inf, 0.0):
         spoilt = _spoil(lambda logits: logits, loss=wrong_loss)
         yield must(f"a loss of {wrong_loss} fails", "a run", not _run_passes(compare, spoilt))
     largest = compare.parity.comparison.largest([1.0, np.nan, 2.0])
     yield must("NaN is the largest", "checks", bool(np.isnan(largest)))
     yield from _check_trainings(compare)
-    for shape in ((5, 1), (1, 5), (1,), (), (0,)):  # alike where broadcast, and not the same
+    for shape in ((5, 1), (1, 5), (1,), (), (0,)):  # equal if broadcast, but not the same
         passed = _passes(partial(_ones_pass, compare, shape))
         yield must(f"shape {shape} against (5,) fails", "checks", not passed)
 
 
 def _check_trainings(compare: ModuleType) -> Comparisons:
-    """Fail two trainings that part in a loss alone or in a parameter alone, or that stand still."""
+    """Reject trainings that differ only in a loss or a parameter, or in which nothing moves."""
     start = make_problem().params
     right = finish_epoch(1, 0.3, 0.3, 0.5)
     losses = right.step_losses.astype(np.float64)
     still = replace(right, params=start)
     yield must("the same training passes", "a run", _training_passes(compare, right, right))
     for what, one, other in (
-        ("a loss a millionth off", right, replace(right, step_losses=losses + 1e-6)),
+        ("a loss off by a millionth", right, replace(right, step_losses=losses + 1e-6)),
         ("a loss that is NaN", right, replace(right, step_losses=losses * np.nan)),
-        ("V a millionth off", right, replace(right, params=_moved(right, 1e-6))),
+        ("V off by a millionth", right, replace(right, params=_moved(right, 1e-6))),
         ("V that is NaN", right, replace(right, params=_moved(right, np.nan))),
-        ("parameters that stand still", still, still),
+        ("parameters that do not move", still, still),
     ):
         yield must(f"{what}: fails", "a run", not _training_passes(compare, one, other))
 
@@ -105,7 +106,7 @@ def _moved(epoch: Epoch, by: float) -> dict[str, np.ndarray]:
 
 
 def _training_passes(compare: ModuleType, *epochs: Epoch) -> bool:
-    """Judge epochs that are given, as if each had been trained."""
+    """Judge given epochs as if they had been trained."""
     problem, verdict = make_problem(), compare.parity.verdict
     trainers = {
         name: SimpleNamespace(ATTENTION=("vectorized",), epoch=epoch)
@@ -120,7 +121,7 @@ def _training_passes(compare: ModuleType, *epochs: Epoch) -> bool:
 
 
 def _spoil(change: Change, **numbers: float) -> Any:
-    """Copy the NumPy reference, with its logits changed once they and the loss are computed."""
+    """Return a copy of the NumPy reference whose results are changed after they are computed."""
 
     def evaluate(*args: Any, **options: Any) -> Any:
         result = numpy_reference.evaluate(*args, **options)
@@ -130,7 +131,7 @@ def _spoil(change: Change, **numbers: float) -> Any:
 
 
 def _passes(judge: Callable[[], bool]) -> bool:
-    """Ask a comparator; one that raises has not passed what it was shown."""
+    """Return the answer of a comparator; False if it raises."""
     try:
         with np.errstate(all="ignore"):
             return judge()
@@ -160,7 +161,7 @@ def _check_passes(compare: ModuleType, implementation: Any) -> bool:
 
 
 def _trace_passes(compare: ModuleType, implementation: Any) -> bool:
-    """Run the command, and ask for its exit status alone."""
+    """Run the command, and check only its exit status."""
     options = [
         "--implementations",
         "numpy",

@@ -1,4 +1,4 @@
-"""A comparison and its outcome: the error found, as a fraction of the error that is allowed."""
+"""Comparisons: the largest error, as a fraction of the allowed one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from compare.expected.bounds import Bounded, error_ratio
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison: its largest error, and that error as a fraction of what is allowed."""
+    """A comparison: its largest error, also as a fraction of the allowed one."""
 
     quantity: str
     where: str
@@ -23,7 +23,7 @@ class Comparison:
         return self.error_ratio <= 1  # NaN does not pass
 
     def say(self) -> str:
-        """Say how far off it is, after "it"."""
+        """Return how large the error is, to be put after the name of the quantity."""
         if np.isnan(self.error):
             return "is NaN"
         if np.isinf(self.error):
@@ -31,12 +31,12 @@ class Comparison:
         return f"is off by {self.error:.2e}, {self.error_ratio:.3g} times what rounding allows"
 
     def badness(self) -> float:
-        """Return what to sort by: the error ratio, with NaN above all."""
+        """Return a sort key: the error ratio, with NaN as the largest."""
         return float("inf") if np.isnan(self.error_ratio) else self.error_ratio
 
 
 def hold_against(quantity: str, where: str, found: np.ndarray, expected: Bounded) -> Comparison:
-    """Compare what was found with what is expected, elementwise; NaN and other shapes fail."""
+    """Compare an array with its expected values, elementwise; NaN and other shapes fail."""
     if np.shape(found) != expected.value.shape:
         return must(quantity, f"{where} (its shape)", False)
     error = np.abs(np.asarray(found, dtype=np.float64) - expected.value)
@@ -45,13 +45,13 @@ def hold_against(quantity: str, where: str, found: np.ndarray, expected: Bounded
 
 
 def must(quantity: str, where: str, holds: bool) -> Comparison:
-    """Make a check of what is either so or not: no error, or an infinite one."""
+    """Return a yes-or-no comparison: its error is 0 or infinite."""
     error = 0.0 if holds else float("inf")
     return Comparison(quantity, where, error, error)
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Measure the largest difference of two arrays, relative to their largest size or to 1."""
+    """Return the largest difference of two arrays, relative to their largest magnitude or to 1."""
     if np.shape(a) != np.shape(b):
         return float("inf")
     scale = max(1.0, float(np.abs(a).max()), float(np.abs(b).max()))
@@ -59,5 +59,5 @@ def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def largest(numbers: Iterable[float]) -> float:
-    """Give the largest number, and NaN if any is NaN: Python's own `max` may overlook one."""
+    """Return the largest number, or NaN if any is NaN; Python's `max` may overlook it."""
     return float(np.max(list(numbers)))

@@ -1,4 +1,4 @@
-"""What is checked of the data that all are fed: pixels, statistics, batches, first parameters."""
+"""The checks of the shared inputs: pixels, statistics, batches, initial parameters."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -22,7 +22,7 @@ MNIST_SIZES = {"train": 50_000, "validation": 10_000, "test": 10_000}
 
 
 def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons:
-    """Hold `shared` against its definitions; `changed` modules of it stand in for the real ones."""
+    """Compare `shared` with its definitions; `changed` modules replace the real ones."""
     shared = {name: import_module(f"shared.{name}") for name in MODULES} | dict(changed)
     yield from _check_normalization(shared["data.normalization"], seed)
     yield from _check_splits(shared["data.load"], seed)
@@ -35,7 +35,7 @@ def check_data(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons:
 
 
 def draw_pixels(seed: int, brightest: int = 256) -> np.ndarray:
-    """Draw grey levels uint8 [n, 784], of which every seventh pixel is always the same."""
+    """Draw grey levels uint8 [n, 784], in which every seventh pixel is constant."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(brightest, size=(NUM_IMAGES, NUM_PIXELS)).astype(np.uint8)
     pixels[:, ::7] = brightest // 2
@@ -43,7 +43,7 @@ def draw_pixels(seed: int, brightest: int = 256) -> np.ndarray:
 
 
 def expect_statistics(pixels: np.ndarray, kind: str) -> tuple[Bounded, Bounded]:
-    """Give shift and scale by the definition: deviations over n, or over n - 1 for the original."""
+    """Return shift and scale by definition: deviations over n, or n - 1 for the original."""
     levels = pixels.astype(np.float64)
     if kind == "global":
         shift, scale = levels.mean(keepdims=True).reshape(1), levels.std(keepdims=True).reshape(1)
@@ -53,7 +53,7 @@ def expect_statistics(pixels: np.ndarray, kind: str) -> tuple[Bounded, Bounded]:
     else:
         variances = levels.var(axis=0, ddof=1)
         shift, scale = levels.mean(axis=0), np.std(variances + 1e-8, ddof=1, keepdims=True)
-    # Sums of n terms, or of n * 784; what is squared is at most 255, and a deviation above 1.
+    # Sums of n or n * 784 terms; squared numbers are at most 255, and deviations are above 1.
     relative = gamma(levels.size, ARITHMETIC["float64"].stored)
     size = np.full_like(scale, 255.0**2)
     return Bounded(shift, relative * 255 * np.ones_like(shift), shift), Bounded(
@@ -62,7 +62,7 @@ def expect_statistics(pixels: np.ndarray, kind: str) -> tuple[Bounded, Bounded]:
 
 
 def expect_normalized(pixels: np.ndarray, fitted_on: np.ndarray, kind: str) -> Bounded:
-    """Normalise by the definition, and round to float32 at the end."""
+    """Normalise by definition, and round to float32 at the end."""
     shift, scale = expect_statistics(fitted_on, kind)
     value = (pixels.astype(np.float64) - shift.value) / scale.value
     carried = (shift.bound + scale.bound * np.abs(value)) / scale.value
@@ -72,7 +72,7 @@ def expect_normalized(pixels: np.ndarray, fitted_on: np.ndarray, kind: str) -> B
 
 def _check_normalization(normalization: ModuleType, seed: int) -> Comparisons:
     pixels = draw_pixels(seed)
-    others = draw_pixels(seed + 1)[:, ::-1]  # also where a pixel never varied
+    others = draw_pixels(seed + 1)[:, ::-1]  # also for a pixel that never varied
     for kind in ("global", "per-pixel", "original"):
         fitted = normalization.fit_normalization(pixels, kind)
         for quantity, expected in zip(
@@ -85,7 +85,7 @@ def _check_normalization(normalization: ModuleType, seed: int) -> Comparisons:
 
 
 def _check_splits(data: ModuleType, seed: int) -> Comparisons:
-    """Statistics come from the training split, and from no other."""
+    """Check that statistics come only from the training split."""
     labels = np.arange(NUM_IMAGES) % 10
     pixels = {
         "train": draw_pixels(seed, 200),
@@ -105,7 +105,7 @@ def _check_splits(data: ModuleType, seed: int) -> Comparisons:
 
 
 def _check_sample(sample: ModuleType) -> Comparisons:
-    """A written one is taller than it is broad, so rows and columns are not swapped."""
+    """Check that ones are taller than wide, so rows and columns are not swapped."""
     train = sample.load_sample()["train"]
     ones = train.pixels[train.labels == 1].reshape(-1, 28, 28).sum(axis=0, dtype=np.float64)
     places = np.arange(28)
@@ -130,17 +130,17 @@ def _check_batches(batches: ModuleType, seed: int) -> Comparisons:
         again = batches.epoch_batches(23, 5, sampling=sampling, seed=seed, epoch=epoch)
         yield must("batches can be drawn again", where, np.array_equal(rows, again))
         once = len(np.unique(rows)) == rows.size
-        yield must("each sample once an epoch", where, once or sampling == "replacement")
+        yield must("each sample once per epoch", where, once or sampling == "replacement")
     for sampling in ("shuffle", "replacement"):
         same = np.array_equal(drawn[sampling, 1], drawn[sampling, 2])
-        yield must("every epoch draws anew", sampling, not same)
+        yield must("every epoch has its own order", sampling, not same)
         yield from _check_draws(batches, sampling, seed)
 
 
 def _check_mnist(mnist: ModuleType) -> Comparisons:
-    """Cut 60,000 into two splits that share no image, each image with its own label.
+    """Check that 60,000 images are split into two parts without common images, labels attached.
 
-    Every image here is its own number, in bytes, and every label follows from that.
+    Here every image encodes its own index, and every label follows from it.
     """
 
     def number(count: int, offset: int) -> Digits:
@@ -153,7 +153,7 @@ def _check_mnist(mnist: ModuleType) -> Comparisons:
 
     cached = {"train": number(60_000, 0), "test": number(10_000, 60_000)}
     with (
-        patch.object(mnist, "cache_path", lambda: Path(__file__)),  # which is there
+        patch.object(mnist, "cache_path", lambda: Path(__file__)),  # which exists
         patch.object(mnist, "read_cache", lambda _: cached),
     ):
         splits = mnist.load_mnist()
@@ -169,7 +169,7 @@ def _check_mnist(mnist: ModuleType) -> Comparisons:
 
 
 def _check_levels(levels: ModuleType, seed: int) -> Comparisons:
-    """Tell 256 levels apart and no more, and count each of them, up to all 784 pixels."""
+    """Check that 256 levels are told apart, no more, and counted, up to all 784 pixels."""
     indices = np.concat([draw_pixels(seed), np.full((1, NUM_PIXELS), 255, np.uint8)])
     table = np.random.default_rng(seed).normal(size=(256, 2)).astype(np.float32)
     counts = levels.level_images(indices, table).counts
@@ -181,7 +181,7 @@ def _check_levels(levels: ModuleType, seed: int) -> Comparisons:
 
 
 def _check_parts(batches: ModuleType) -> Comparisons:
-    """Evaluate every sample once, a short last batch too; go on within an epoch where it stood."""
+    """Check that a short last batch is evaluated, and that a stopped epoch is continued."""
     rows = [np.arange(23)[batch] for batch in batches.batches_in_order(23, 5)]
     yield must(
         "each sample is evaluated once", "23 of 5", np.array_equal(np.concat(rows), np.arange(23))
@@ -190,11 +190,11 @@ def _check_parts(batches: ModuleType) -> Comparisons:
     for taken in (0, 3, 5, 13):
         left = np.concat([epoch[:0], *batches.in_parts(epoch, taken, 5)])
         same = np.array_equal(left, epoch[taken:])
-        yield must("an epoch goes on where it stood", f"after {taken} of 13 steps", same)
+        yield must("an epoch continues where it stopped", f"after {taken} of 13 steps", same)
 
 
 def _check_draws(batches: ModuleType, sampling: str, seed: int) -> Comparisons:
-    """Draw every sample sooner or later, from all of the data at once, and of each seed anew."""
+    """Check that every sample is drawn, from all of the data, and differently for each seed."""
 
     def draw(num_samples: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
         found: np.ndarray = batches.epoch_batches(
@@ -205,21 +205,21 @@ def _check_draws(batches: ModuleType, sampling: str, seed: int) -> Comparisons:
     reached = np.unique([draw(23, 5, seed, epoch) for epoch in range(1, 41)])
     yield must("every sample is drawn in forty epochs", sampling, len(reached) == 23)
     first = draw(1000, 50, seed, 1)[0]
-    yield must("the first batch is of all samples", sampling, int(np.ptp(first)) > 500)
-    many = draw(70_000, 1000, seed, 1)  # full MNIST has 60,000, more than half of 16 bits
+    yield must("the first batch draws from all samples", sampling, int(np.ptp(first)) > 500)
+    many = draw(70_000, 1000, seed, 1)  # more than 16 bits hold; full MNIST has 60,000
     yield must("70,000 samples are told apart", sampling, int(many.max()) > 2**16)
     same = np.array_equal(draw(23, 5, seed, 2), draw(23, 5, seed + 1, 1))
     yield must("neighbouring seeds share no epoch", sampling, not same)
 
 
 def _check_first_params(params: ModuleType, seed: int) -> Comparisons:
-    """Uniform within one over the root of the inputs, and no two parameters from one draw."""
+    """Check that parameters are uniform within 1 / sqrt(inputs), each from its own draw."""
     drawn = params.initial_params(num_steps=97, num_channels=7, num_outputs=53, seed=seed)
     for name, array in drawn.items():
         inputs = 97 * 7 if name.startswith("out.") else 7
         within = np.abs(array).max() <= (1 + 1e-6) / inputs**0.5
         spread = 0.5 < array.std() * (3 * inputs) ** 0.5 < 1.5
-        yield must("first parameters are uniform", name, bool(within and spread))
+        yield must("initial parameters are uniform", name, bool(within and spread))
     starts = [(array.reshape(-1) / np.abs(array).max())[:5] for array in drawn.values()]
     correlated = [np.corrcoef(a, b)[0, 1] for i, a in enumerate(starts) for b in starts[:i]]
     yield must("no draw is used twice", f"seed {seed}", bool(np.max(correlated) < 1 - 1e-9))

@@ -1,10 +1,11 @@
-"""Judge the implementations of a run in the form they ran in, at sizes where no bug can hide.
+"""Judge the implementations of a run at sizes at which no bug can go unnoticed.
 
-A run has one channel by default. With one, a missing scale changes nothing, nor do key and query
-that are swapped (docs/divergences.md). So whatever the sizes of a run, its implementations also
+A run has one channel by default. With one channel, a missing scale changes nothing, nor do swapped
+key and query (docs/divergences.md). So the implementations of a run, in the form they ran in, also
 compute a small problem of three channels in float64: logits and loss, and a few steps of Adam,
-whose first moments hold the gradient by every parameter. An implementation that resumed also shows
-that it trains in two pieces as in one: in float32 a state that is partly lost looks like drift.
+whose first moments hold the gradients of all parameters. If an implementation was resumed, this
+also shows that training in two pieces equals training in one: in float32, a partly lost state looks
+like drift.
 """
 
 from types import ModuleType
@@ -22,9 +23,9 @@ from shared.config import Config
 
 
 def judge_formula(name: str, implementation: ModuleType, config: Config) -> list[Comparison]:
-    """Judge an implementation as it runs with `config`, in float64 where it has that.
+    """Judge an implementation as it runs with `config`, in float64 if it has that.
 
-    If it is wrong, the intermediates that are come first.
+    If it is wrong, its wrong intermediates come first.
     """
     case = judged_case(name, implementation, config)
     comparisons = Check("formula", "", check_formula).put(case, implementation)
@@ -35,20 +36,20 @@ def judge_formula(name: str, implementation: ModuleType, config: Config) -> list
 
 
 def judge_resume(name: str, implementation: ModuleType, config: Config) -> list[Comparison]:
-    """Judge whether an implementation goes on from a saved state, as it runs with `config`."""
+    """Judge whether an implementation continues from a saved state, as it runs with `config`."""
     case = judged_case(name, implementation, config)
     return Check("resume", "", check_resume).put(case, implementation)
 
 
 def judged_case(name: str, implementation: ModuleType, config: Config) -> Case:
-    """Return the case in which an implementation is judged: float64 where it has that."""
+    """Return the case in which an implementation is judged, in float64 if it has that."""
     own = config_for(implementation, config)
     dtype = "float64" if "float64" in dtypes_of(implementation) else own.dtype
     return Case(name, own.attention, dtype, own.device)
 
 
 def check_formula(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Compute logits, loss and a few training steps at three channels and prime sizes."""
+    """Check logits, loss and a few training steps at three channels and prime sizes."""
     *_, problem = draw_problems(seed)
     logits, loss = expect_evaluation(problem, case.dtype)
     found = evaluate(case, implementation, problem)

@@ -1,4 +1,4 @@
-"""What is checked of the forward pass, of what goes in, and of what is refused."""
+"""The checks of the forward pass, of its inputs, and of refused inputs."""
 
 import sys
 from collections.abc import Sequence
@@ -27,16 +27,16 @@ from numpy_reference.metrics import measure_accuracy
 from shared.params import param_shapes
 from shared.training.loop import train
 
-ROUNDS = 10  # of two threads that evaluate at once
-# Worked out by hand, for no code is the judge of accuracy: class 0 is right 5 times of 5, class 1
-# 2 of 4, class 3 0 of 4; class 2 is only guessed, and class 4 neither. The last guess is a tie.
+ROUNDS = 10  # evaluations per thread, in two threads at once
+# Accuracy worked out by hand, not by code: class 0 has 5 of 5 right, class 1 has 2 of 4, class 3
+# has 0 of 4; class 2 is only predicted, class 4 does not occur. The last prediction is a tie.
 GUESSES = (0, 0, 0, 1, 1, 2, 0, 0, 0, 1, 1, 2, None)
 LABELS = (0, 0, 1, 1, 3, 3, 0, 0, 1, 1, 3, 3, 0)
 MICRO, MACRO = 7 / 13, (1 + 1 / 2 + 0 + 0) / 4
 
 
 def check_intermediates(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Judge every intermediate of the forward pass, by itself and since the start."""
+    """Check every intermediate of the forward pass, by itself and accumulated since the start."""
     for problem in draw_problems(seed):
         batch = Batch(*problem).held_in(case.dtype)
         carried = bound_intermediates(batch, case.dtype)
@@ -47,7 +47,7 @@ def check_intermediates(case: Case, implementation: ModuleType, seed: int) -> Co
 
 
 def check_logits(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Evaluate in batches of which the last is short, also where scores are enormous."""
+    """Check logits evaluated in batches, the last of them short, also for enormous scores."""
     problems = draw_problems(seed, EVALUATED)
     for problem in (*problems, *(enormous(problem) for problem in problems)):
         logits, _ = expect_evaluation(problem, case.dtype)
@@ -57,7 +57,7 @@ def check_logits(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 
 def check_loss(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Evaluate the mean loss over samples, in nats: the last batch is short, a loss is 1,000."""
+    """Check the mean loss in nats, with a short last batch and with a loss of 1,000."""
     problems = draw_problems(seed, EVALUATED)
     for problem in (*problems, far_apart(problems[0])):
         _, loss = expect_evaluation(problem, case.dtype)
@@ -66,12 +66,12 @@ def check_loss(case: Case, implementation: ModuleType, seed: int) -> Comparisons
 
 
 def check_threads(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Evaluate two problems of one size at once, in two threads: each gets what it gets alone."""
+    """Check that two threads that evaluate at once get the same results as each alone."""
     one, _, other = draw_problems(seed, EVALUATED)
     problems = (one, other)
     alone = [evaluate(case, implementation, problem) for problem in problems]
     before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # seconds: threads take turns in the middle of everything
+    sys.setswitchinterval(1e-6)  # seconds, so that threads switch often
     try:
         with ThreadPoolExecutor(len(problems)) as pool:
             put = list(problems) * ROUNDS
@@ -84,10 +84,10 @@ def check_threads(case: Case, implementation: ModuleType, seed: int) -> Comparis
 
 
 def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Count what is right: of all samples, or by class; the first of equal logits counts."""
+    """Check the accuracy of all samples and by class; of equal logits the first counts."""
     problem = make_problem(EVALUATED, *SIZES[0][1:], seed=seed)
     unbalanced = problem._replace(labels=np.where(problem.labels == 1, 0, problem.labels))
-    # No label is, and no guess will be, one of the last two.
+    # Neither labels nor predictions use the last two classes.
     unlikely = problem.params | {"out.bias": problem.params["out.bias"] - [0, 0, 0, 1e3, 1e3]}
     absent = problem._replace(params=unlikely, labels=problem.labels % 3)
     tied = problem._replace(params={n: 0 * array for n, array in problem.params.items()})
@@ -103,7 +103,7 @@ def check_accuracy(case: Case, implementation: ModuleType, seed: int) -> Compari
 
 
 def guessing(guesses: Sequence[int | None], labels: Sequence[int]) -> Problem:
-    """Make a problem whose images show their guess in a channel; of None all logits are alike."""
+    """Return a problem with given predictions; for None, all logits are equal."""
     _, steps, channels, outputs = SIZES[0]
     images = np.zeros((len(guesses), steps, channels), np.float32)
     for image, guess in zip(images, guesses, strict=True):
@@ -118,7 +118,7 @@ def guessing(guesses: Sequence[int | None], labels: Sequence[int]) -> Problem:
 
 
 def check_inputs(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Take every input alike: constant, blank, one-hot, tiny, and what is no number."""
+    """Check unusual images: constant, blank, one-hot, tiny, and with NaN or infinity."""
     problem = make_problem(EVALUATED, *SIZES[0][1:], seed=seed)
     one_hot = np.zeros_like(problem.images)
     one_hot[:, 2] = 1
@@ -136,7 +136,7 @@ def check_inputs(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 
 def check_no_number(case: Case, implementation: ModuleType, problem: Problem) -> Comparisons:
-    """Make an image's logits NaN where a pixel is, and no other's; the histogram form refuses."""
+    """Check that a NaN pixel makes only its image's logits NaN; the histogram form refuses it."""
     right = evaluate(case, implementation, problem).logits
     for value in (np.nan, np.inf, -np.inf):
         images = problem.images.copy()
@@ -154,7 +154,7 @@ def check_no_number(case: Case, implementation: ModuleType, problem: Problem) ->
 
 
 def check_labels(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Refuse a label that is no class, wherever labels are taken."""
+    """Check that a label that is not a class is refused by every function that takes labels."""
     problem = make_problem(*SIZES[0], seed=seed)
     model = implementation.from_params(problem.params, case.form, case.dtype, case.device)
     for wrong in (-100, -1, 5, 255):
@@ -172,7 +172,7 @@ def check_labels(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 
 def check_params(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Take parameters in and give them out: the same numbers, as copies, in the model's dtype."""
+    """Check that parameters come out as they went in, as copies, in the model's dtype."""
     problem = make_problem(*SIZES[0], seed=seed)
     given = {name: array.astype(case.dtype) for name, array in problem.params.items()}
     model = implementation.from_params(given, case.form, case.dtype, case.device)
@@ -180,7 +180,7 @@ def check_params(case: Case, implementation: ModuleType, seed: int) -> Compariso
     first = implementation.to_params(model)
     yield must("parameters' names", where, list(first) == list(problem.params))
     for array in (*given.values(), *(array for array in first.values() if array.flags.writeable)):
-        array += 1  # whoever changes what was given, or taken, changes no model
+        array += 1  # changing either array must not change the model
     for name, array in implementation.to_params(model).items():
         expected = problem.params[name]
         yield must(f"dtype of {name}", where, array.dtype == np.dtype(case.dtype))
@@ -195,5 +195,5 @@ def check_params(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 
 def enormous(problem: Problem) -> Problem:
-    """Make scores so large, some thousands, that exp overflows in float64 without its shift."""
+    """Return a problem with scores in the thousands, whose exp overflows even in float64."""
     return scaled(problem, 40.0)

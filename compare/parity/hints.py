@@ -1,12 +1,12 @@
-"""What a wrong intermediate looks like: patterns that ports between frameworks are known for."""
+"""Recognise wrong intermediates by patterns that are known from ports between frameworks."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
 
-# A pattern is seen if it explains the error down to this, relative to the array's size: far above
-# float32's rounding, far below any pattern's own size.
+# A pattern fits if it explains the error down to this, relative to the array's magnitude: far
+# above float32's rounding, far below the size of any pattern.
 CLOSE = 1e-4
 FLOAT32_U, TF32_U, BFLOAT16_U = 2.0**-24, 2.0**-11, 2.0**-8
 
@@ -18,9 +18,9 @@ def find_hint(
     dtype: str,
     others: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> str | None:
-    """Say what `found` looks like, or nothing where no pattern fits.
+    """Return what the error of `found` looks like, or "" if no pattern fits.
 
-    `others` are the values that the other intermediates should have.
+    `others` are the exact values of the other intermediates.
     """
     if not np.isfinite(found).all():
         return "NaN or infinity: a softmax without its shift, or a division by zero?"
@@ -36,7 +36,7 @@ def find_hint(
 
 
 def _find_turned(name: str, found: np.ndarray, expected: np.ndarray) -> str | None:
-    """Recognise a transposed table, and weights that are normalised over the wrong axis."""
+    """Recognise a transposed table, and weights normalised over the wrong axis."""
     if name == "weights":
         rows, columns = (np.abs(found.sum(axis=axis) - 1).max() for axis in (-1, -2))
         if columns < CLOSE < rows:

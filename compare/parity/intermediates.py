@@ -1,8 +1,8 @@
-"""Judge a model intermediate by intermediate: the error of each over its rounding bound.
+"""Judge every intermediate of a model: its error over its rounding bound.
 
-Each is judged twice. By itself (`local`): from what the model itself computed just before, so that
-an error stands where it was made. And since the start (`carried`): from the exact
-values, which the final verdict of a run is about. See compare/expected/exact.py for both.
+Each is judged twice. By itself (`local`): from the values that the model computed just before, so
+that an error is reported where it was made. And accumulated since the start (`carried`): from the
+exact values, which the verdict of a run uses. See compare/expected/exact.py for both.
 """
 
 import math
@@ -40,14 +40,14 @@ class Case:
 
 
 class Batch(NamedTuple):
-    """The parameters, exact in the dtype that is judged, and a batch."""
+    """A batch, and parameters that are exact in the judged dtype."""
 
     params: Mapping[str, np.ndarray]
     images: np.ndarray  # float32 [batch, steps, channels]
     labels: np.ndarray  # int64 [batch]
 
     def held_in(self, dtype: str) -> "Batch":
-        """Round the numbers to what a dtype can hold: float32's, or bfloat16's."""
+        """Return the batch rounded to the numbers of a dtype: float32's, or bfloat16's."""
         in_float32 = {name: array.astype(np.float32) for name, array in self.params.items()}
         if dtype != "bfloat16":
             return self._replace(params=in_float32)
@@ -57,20 +57,20 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Judged:
-    """What was found of an intermediate: where it is furthest off, for its bound, and how far."""
+    """The largest error of an intermediate relative to its bound, and its place."""
 
     name: str
-    local: float | None  # error / bound, from the model's own values before; NaN where those are
+    local: float | None  # error / bound, from the model's own previous values; NaN if those are
     carried: float  # error / bound, from the exact values since the start
-    index: tuple[int, ...]  # where the worse of the two is largest
+    index: tuple[int, ...]  # where the larger of the two ratios is largest
     found: float
     expected: float
     error: float
-    hint: str | None  # what this looks like, where it is wrong and its pattern is known
+    hint: str | None  # what the error looks like, if it has a known pattern
 
     @property
     def is_wrong_by_itself(self) -> bool:
-        """Whether the intermediate itself is off, whatever came before; NaN is."""
+        """Whether the intermediate itself is wrong, whatever came before; NaN is."""
         return self.local is not None and not self.local <= 1
 
     @property
@@ -82,7 +82,7 @@ class Judged:
 def judge(
     case: Case, implementation: ModuleType, batch: Batch, carried: Mapping[str, Bounded]
 ) -> list[Judged]:
-    """Run a case and judge every intermediate that could be seen, in their order.
+    """Run a case and judge every intermediate that could be seen, in order.
 
     `carried` is what `bound_intermediates` returns for the batch and the case's dtype.
     """
@@ -90,7 +90,7 @@ def judge(
     images = in_form(batch.images, case.form)
     seen = capture_intermediates(implementation, model, images)
     is_named = hasattr(implementation, "intermediates") or seen.keys() & set(PROJECTIONS)
-    if not is_named:  # its functions or variables are called otherwise
+    if not is_named:  # its functions or variables have other names
         expected = {name: bounded.value for name, bounded in carried.items()}
         seen = capture_by_value(implementation, model, images, expected) | seen
     result = implementation.evaluate(
@@ -102,12 +102,12 @@ def judge(
         for name in INTERMEDIATES
         if name in seen
     }
-    # What ran may have been compiled, and so rounded otherwise: its logits count as well.
+    # The code may have been compiled, and so rounded differently: its logits are judged too.
     logits = judge_intermediate("logits", result.logits, None, carried, case.dtype)
-    if result.logits.shape != carried["logits"].value.shape:  # and so there is no loss of theirs
+    if result.logits.shape != carried["logits"].value.shape:  # so they have no loss
         return [*judged.values(), logits]
     if (looked_at := judged.pop("logits", None)) is not None:
-        is_further = not logits.carried <= looked_at.carried  # also where it is NaN
+        is_further = not logits.carried <= looked_at.carried  # also if it is NaN
         if is_further and looked_at.passed and not logits.passed:
             logits = replace(logits, hint=COMPILED)
         logits = replace(logits, local=looked_at.local) if is_further else looked_at
@@ -118,7 +118,7 @@ def judge(
 def bound_intermediates(
     batch: Batch, dtype: str, seen: Mapping[str, np.ndarray] = MappingProxyType({})
 ) -> dict[str, Bounded]:
-    """Bound every intermediate [batch, ...]: carried, or local to what was `seen`."""
+    """Return every intermediate [batch, ...] with its bound: carried, or local to `seen` values."""
     samples = [
         expect_intermediates(
             hold(batch.params),
@@ -138,7 +138,7 @@ def judge_intermediate(
     expected: Mapping[str, Bounded],
     dtype: str,
 ) -> Judged:
-    """Compare an intermediate of a model with both bounds, `local` and that of `expected`."""
+    """Compare an intermediate of a model with both bounds, `local` and the one in `expected`."""
     carried = expected[name]
     if (shape := found.shape) != (wanted := carried.value.shape):
         hint = f"its shape is {list(shape)} and should be {list(wanted)}"
@@ -146,8 +146,8 @@ def judge_intermediate(
     values = found.astype(np.float64)
     carried_ratio = error_ratio(values, carried)
     local_ratio = None if local is None else error_ratio(values, local)
-    # Where it is wrong by itself, that is what to show; else where it has come furthest off, as
-    # also after a NaN, of which nothing follows.
+    # If it is wrong by itself, show that error; or else the largest accumulated error, also after
+    # a NaN, which has no local bound.
     ratio, against, is_local = carried_ratio, carried, False
     if local is not None and local_ratio is not None and not np.max(local_ratio) <= 1:
         is_local = True
@@ -175,7 +175,7 @@ def judge_loss(
     arithmetic = ARITHMETIC[dtype]
     expected = {"loss": expect_loss(carried, batch.labels, arithmetic)}
     local = None
-    if np.isfinite(logits).all():  # of NaN nothing follows
+    if np.isfinite(logits).all():  # no bound follows from NaN
         local = expect_loss(exact(logits), batch.labels, arithmetic)
     return judge_intermediate("loss", np.array([loss]), local, expected, dtype)
 
@@ -188,7 +188,7 @@ def round_to_bfloat16(array: np.ndarray) -> np.ndarray:
 
 
 def first_break(judged: Sequence[Judged]) -> Judged | None:
-    """Find the first intermediate that is wrong by itself or, if none is, that came too far off."""
+    """Return the first intermediate that is wrong by itself, or else by its accumulated error."""
     broken = [found for found in judged if not found.passed]
     alone = [found for found in broken if found.is_wrong_by_itself]
     return next(iter(alone or broken), None)

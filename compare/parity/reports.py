@@ -1,6 +1,6 @@
-"""What is checked of what is reported: times, rates, medians, ratios, bits, drift.
+"""The checks of reported numbers: times, rates, medians, ratios, bits, drift.
 
-NumPy makes them anew from the same numbers, or they are worked out by hand.
+They are compared with NumPy's results for the same inputs, or with results worked out by hand.
 """
 
 import re
@@ -31,9 +31,9 @@ ROUNDS = 7
 def check_reports(
     compare: ModuleType, changed: Mapping[str, ModuleType], seed: int = 0
 ) -> Comparisons:
-    """Judge the reports of a package `compare`, planted or real, and of modules of `shared`.
+    """Check the reports of a package `compare`, planted or real, and of modules of `shared`.
 
-    Its modules `bench.command`, `bench.rows`, `parity.verdict` and `run.report` are asked.
+    It uses the package's modules `bench.command`, `bench.rows`, `parity.verdict` and `run.report`.
     """
     names = {f"training.{name}": f"shared.training.{name}" for name in MODULES}
     training = {name: import_module(path) for name, path in names.items()} | dict(changed)
@@ -47,14 +47,14 @@ def check_reports(
 
 
 def _is(quantity: str, where: str, found: float, expected: float) -> Comparison:
-    """Compare a number with one that a few operations of float64 make of the same numbers."""
+    """Compare a number with one computed by a few float64 operations."""
     allowed = gamma(64, ARITHMETIC["float64"].stored) * abs(expected)
     bounded = Bounded(np.array([expected]), np.array([allowed]), np.array([expected]))
     return hold_against(quantity, where, np.array([found]), bounded)
 
 
 def _check_rows(compare: ModuleType, rng: np.random.Generator) -> Comparisons:
-    """Report medians over the rounds, and how many times as fast as the loop of the same round."""
+    """Check the medians over rounds, and the speed-ups over the loop of the same round."""
     loop, fast = (rng.lognormal(mean, size=ROUNDS) for mean in (1, 0))
     Job, Timing = compare.bench.jobs.Job, compare.bench.rows.Timing
     jobs = Job("pytorch", "looped", 16, "step", 64), Job("jax", "histogram", 256, "step", 512)
@@ -70,7 +70,7 @@ def _check_rows(compare: ModuleType, rng: np.random.Generator) -> Comparisons:
 
 
 def _check_rounds(compare: ModuleType) -> Comparisons:
-    """Time rounds after a first pass, which compiles and is told of by itself."""
+    """Check that rounds are timed after a first pass, which compiles and is reported separately."""
     bench = compare.bench.command
     job = compare.bench.jobs.Job("jax", "histogram", 256, "step", 100)
     passes = iter([(60.0, 100), *[(2.0, 100)] * ROUNDS])
@@ -87,7 +87,7 @@ def _check_rounds(compare: ModuleType) -> Comparisons:
 
 
 def _check_result(compare: ModuleType, rng: np.random.Generator) -> Comparisons:
-    """Give each implementation its own test, and all its images over all its seconds."""
+    """Check that each implementation has its own test, and the rate of all its images."""
     epochs = {
         name: [
             replace(finish_epoch(n, 0.3, 0.3, 0.5), train_seconds=float(rng.uniform(1, 9)))
@@ -115,7 +115,7 @@ def _check_result(compare: ModuleType, rng: np.random.Generator) -> Comparisons:
 
 
 def _check_verdict(compare: ModuleType, rng: np.random.Generator) -> Comparisons:
-    """Report the largest error of each quantity, and the largest drift of any pair."""
+    """Check that the largest error of each quantity and the largest drift are reported."""
     verdict, kind = compare.parity.verdict, compare.parity.comparison.Comparison
     errors = (0.1, 0.9, 0.5, 0.3)  # the largest is neither the first nor the last
     several = [kind("logits", f"place {error}", error, 10 * error) for error in errors]
@@ -123,7 +123,7 @@ def _check_verdict(compare: ModuleType, rng: np.random.Generator) -> Comparisons
     yield _is("largest error", "a verdict", said["max_error"]["logits"], 0.9)
     yield _is("largest error ratio", "a verdict", said["max_error_ratio"]["logits"], 9.0)
     logits = {name: rng.normal(size=(3, 5)) for name in ("a", "b", "c")}
-    logits["b"] += 7  # from each of the two others, of which the last pair is not
+    logits["b"] += 7  # from both others; the last pair excludes it
     last = {
         name: replace(
             finish_epoch(1, float(array[0, 0]), 0.3, 0.5),
@@ -138,7 +138,7 @@ def _check_verdict(compare: ModuleType, rng: np.random.Generator) -> Comparisons
 
 
 def _check_clock(loop: ModuleType) -> Comparisons:
-    """Count the seconds of all steps and of nothing else, and images in a second, not batches."""
+    """Check that seconds count all steps and nothing else, and rates count images, not batches."""
     now = 0.0
 
     def spend(seconds: float, result: Any) -> Callable[..., Any]:
@@ -167,7 +167,7 @@ def _check_clock(loop: ModuleType) -> Comparisons:
 
 
 def _check_bits(alone: ModuleType) -> Comparisons:
-    """A fair coin's toss is one bit, and ln 2 nats; the original divides by its own 0.693."""
+    """Check losses in bits: ln 2 nats are one bit; the original divides by 0.693."""
     for nats, per_bit, bits in ((np.log(2), np.log(2), 1.0), (1.386, 0.693, 2.0)):
         said = alone.describe_numbers(nats, 0.25, per_bit)
         found = re.search(r"([\d.]+) nats \(([\d.]+) bits\), 25.0%", said)

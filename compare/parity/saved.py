@@ -1,4 +1,4 @@
-"""What is checked of what is saved: states, options, the best epoch, and who resumes from them."""
+"""The checks of saved data: states, options, the best epoch, and resuming from them."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -21,7 +21,7 @@ from shared.training.records import AdamState, Epoch, Evaluation, TrainingState
 from shared.training.states import load_state, save_state
 
 MODULES = ("alone", "records", "resume", "runs", "states")  # of shared.training
-# What a resumed run may be given anew; every other option decides what is computed.
+# Options that may change when a run is resumed; every other one affects what is computed.
 MAY_CHANGE = (
     *("epochs", "device", "eval_batch_size", "checkpoint_every"),
     *("runs_dir", "mnist_dir", "resume", "resume_from"),
@@ -30,7 +30,7 @@ NAN = float("nan")
 
 
 def check_saved(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons:
-    """Save and resume small trainings; `changed` modules of `shared` stand in for the real ones."""
+    """Save and resume small trainings; `changed` modules of `shared` replace the real ones."""
     names = {f"training.{name}": f"shared.training.{name}" for name in MODULES}
     training = {name: import_module(path) for name, path in names.items()} | dict(changed)
     with TemporaryDirectory() as folder:
@@ -42,7 +42,7 @@ def check_saved(changed: Mapping[str, ModuleType], seed: int = 0) -> Comparisons
 
 
 def draw_state(dtype: str, seed: int, epoch: int = 2) -> TrainingState:
-    """Draw a state in the middle of an epoch: every array of it has other numbers."""
+    """Draw a state within an epoch; all its arrays differ."""
     rng = np.random.default_rng(seed)
     shapes = {name: array.shape for name, array in make_problem().params.items()}
     params, first, second = (
@@ -54,7 +54,7 @@ def draw_state(dtype: str, seed: int, epoch: int = 2) -> TrainingState:
 
 
 def finish_epoch(number: int, val_loss: float, train_loss: float, accuracy: float) -> Epoch:
-    """Make a finished epoch of the numbers by which one may be chosen."""
+    """Return a finished epoch with the numbers that the best one may be chosen by."""
     state = draw_state("float32", number)
     return Epoch(
         number=number,
@@ -76,7 +76,7 @@ def _same(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bool:
 
 
 def _check_states(states: ModuleType, folder: Path, seed: int) -> Comparisons:
-    """Read back, bit for bit, what was saved, and what was saved before that."""
+    """Check that the last state and the one before it are read back bit for bit."""
     newest, previous = folder / "it.safetensors", folder / "previous.safetensors"
     for dtype in ("float64", "float32"):
         saved = [draw_state(dtype, seed + number, number) for number in (2, 3)]
@@ -97,7 +97,7 @@ def _check_states(states: ModuleType, folder: Path, seed: int) -> Comparisons:
 
 
 def _check_options(resume: ModuleType, folder: Path) -> Comparisons:
-    """Refuse every option that is not the one a run was begun with, but for MAY_CHANGE."""
+    """Check that no option may differ from the run's, except those in MAY_CHANGE."""
     begun = Config(attention="looped")
     path = folder / "run"
     path.mkdir()
@@ -112,20 +112,20 @@ def _check_options(resume: ModuleType, folder: Path) -> Comparisons:
 
 
 def _other(value: Any, hint: Any) -> Any:
-    """Choose another value that an option may have."""
+    """Return another valid value of an option."""
     if isinstance(value, str):
         return next(choice for choice in get_args(hint) if choice != value)
     return value * 2 + 1 if isinstance(value, int | float) else Path("elsewhere")
 
 
 def _check_best(records: ModuleType) -> Comparisons:
-    """Choose the epoch of the lowest validation loss, as the original does, and never NaN."""
+    """Check that the best epoch has the lowest validation loss, and never NaN."""
     for what, losses, best in (
         ("the third", (0.5, 0.4, 0.3, 0.35), 3),
         ("NaN comes first", (NAN, 0.4, 0.3, NAN), 3),
         ("NaN comes last", (0.4, 0.5, 0.6, NAN), 1),
     ):
-        # By training loss or accuracy, the last one would be best, or the second.
+        # By training loss the last epoch would be the best, by accuracy the second.
         epochs = [
             finish_epoch(number, loss, 1 / number, 0.9 if number == 2 else 0.5)
             for number, loss in enumerate(losses, start=1)
@@ -135,7 +135,7 @@ def _check_best(records: ModuleType) -> Comparisons:
 
 
 def _check_folder(runs: ModuleType, folder: Path, seed: int) -> Comparisons:
-    """Keep the best parameters and the last, of which the last are worse, and go on from these."""
+    """Check that a run folder keeps the best and the last parameters, and resumes from the last."""
     data = make_dataset(make_problem(batch=11))
     run = runs.RunFolder(Config(runs_dir=folder / "runs", batch_size=5), "it")
     run.start_of("it", draw_state("float32", seed).params, data)
@@ -152,7 +152,7 @@ def _check_folder(runs: ModuleType, folder: Path, seed: int) -> Comparisons:
 
 
 def _check_ranks(alone: ModuleType, folder: Path, seed: int) -> Comparisons:
-    """Let a process that is not the first resume: it goes on from what the first one saved."""
+    """Check that a process that is not the first resumes from what the first one saved."""
     path = folder / "ranks"
     path.mkdir()
     drawn = draw_state("float32", seed)

@@ -1,7 +1,7 @@
-"""What is checked of a training in several processes: that it is the training of one alone.
+"""The checks of training in several processes: it must equal training in one.
 
-`torchrun --nproc-per-node 2 -m compare.parity.together PACKAGE FILE` starts the processes. Each
-trains with the others by the package's distributed.py, judges what it has itself, and writes its
+`torchrun --nproc-per-node 2 -m compare.parity.together PACKAGE FILE` starts the processes. They
+train together with the package's distributed.py; each judges its own results, and writes its
 comparisons as JSON to FILE, with its rank before the suffix.
 """
 
@@ -22,17 +22,17 @@ from shared.files import write_json
 from shared.training.loop import train
 from shared.training.processes import Process, find_process, run_or_leave
 
-BATCH = 8  # which 1, 2, 4 and 8 devices can share
-TRAINED_ON, EPOCHS = 67, 5  # 40 steps, and three samples left out of every epoch
+BATCH = 8  # divisible among 1, 2, 4 and 8 devices
+TRAINED_ON, EPOCHS = 67, 5  # 40 steps; three samples are left out of every epoch
 
 
 def check_together(package: str, case: Case, process: Process) -> Comparisons:
-    """Put the checks to a package's distributed.py, from within one of the processes."""
+    """Run the checks of a package's distributed.py in one of the processes."""
     distributed = import_module(f"{package}.distributed")
     alone = import_module(package)
     devices = distributed.count_devices(case.device)
     problem = few_levels(make_problem(BATCH, 7, 3, 5), 31)
-    # The gradient's bound is judged in the first moment, from what was held just before.
+    # The first moment shows the gradient; its bound starts from the state before the step.
     yield from check_adam_steps(case, distributed, problem)
     yield from check_same_training(case, distributed, alone, process)
     if devices > 1:
@@ -44,7 +44,7 @@ def check_together(package: str, case: Case, process: Process) -> Comparisons:
 def check_same_training(
     case: Case, distributed: ModuleType, alone: ModuleType, process: Process
 ) -> Comparisons:
-    """Train for some epochs together and alone: the same batches, losses and parameters."""
+    """Compare some epochs trained together and alone: batches, losses and parameters."""
     problem = few_levels(make_problem(TRAINED_ON, 7, 3, 5), 31)
     config = config_of(case, epochs=EPOCHS, batch_size=BATCH)
     data = make_dataset(problem)
@@ -66,7 +66,7 @@ def check_same_training(
 
 
 def main(args: Sequence[str]) -> int:
-    """Join the others, put the checks, and write what was found."""
+    """Join the other processes, run the checks, and write the comparisons."""
     package, file = args[0], Path(args[1])
     process = find_process(os.environ)
     assert process is not None, "start it with torchrun"

@@ -1,4 +1,4 @@
-"""What is checked of gradients, of Adam's steps and state, and of whole trainings."""
+"""The checks of gradients, of Adam's steps and state, and of whole trainings."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -35,17 +35,17 @@ from shared.data.load import Dataset
 from shared.training.loop import draw_batches, train
 from shared.training.records import Epoch, TrainingState, begin_training
 
-TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5, two samples left out by turns
-# What 500 steps may differ in float64, relatively: far above rounding, which has grown to some
-# 1e-14 by then, and far below any difference of method.
+TRAJECTORY_SAMPLES, TRAJECTORY_EPOCHS = 127, 20  # 500 steps of 5; each epoch leaves out two samples
+# The allowed relative difference after 500 steps in float64: far above rounding, which has grown
+# to about 1e-14 by then, and far below any difference of method.
 TRAJECTORY_TOLERANCE = 1e-10
 ADAM_STEPS = 3
-# After a step, other classes are guessed than before it. The checks share it: JAX compiles by rate.
+# So large that a step changes the predictions. The checks share it, since JAX compiles per rate.
 STEEP = {"learning_rate": 0.3}
 
 
 def check_gradients(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Differentiate the mean loss of a batch by every parameter."""
+    """Check the gradients of a batch's mean loss by every parameter."""
     problems = draw_problems(seed)
     around = [ratio * MODERATE_SCORE for ratio in (0.999, 1.001, 2.6, 40)]
     extremes = [at_score(problems[1], score) for size in around for score in (size, -size)]
@@ -62,14 +62,14 @@ def check_gradients(case: Case, implementation: ModuleType, seed: int) -> Compar
 
 
 def check_adam(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Take a few steps of Adam, each judged from what the implementation held before it."""
-    # Some gradients are as small as Adam's epsilon, where it matters where epsilon stands.
+    """Check a few steps of Adam, each from the state that the implementation held before it."""
+    # Some gradients are as small as Adam's epsilon, so that its place in the formula matters.
     problem = with_small_gradients(make_problem(*SIZES[0], seed=seed))
     yield from check_adam_steps(case, implementation, problem)
 
 
 def check_adam_steps(case: Case, implementation: ModuleType, problem: Problem) -> Comparisons:
-    """Take a few steps of Adam on one batch, all of a problem's samples."""
+    """Check a few steps of Adam on one batch, which has all samples of a problem."""
     arithmetic = ARITHMETIC[case.dtype]
     config = config_of(case, epochs=ADAM_STEPS, batch_size=len(problem.labels))
     params, state = dict(problem.params), start_of_adam(problem.params)
@@ -93,7 +93,7 @@ def check_adam_steps(case: Case, implementation: ModuleType, problem: Problem) -
 
 
 def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Train 500 steps of several epochs in float64 and stay with the exact training."""
+    """Check that 500 steps in float64, over several epochs, stay close to the exact training."""
     problem = trajectory_problem(seed)
     config = config_of(case, epochs=TRAJECTORY_EPOCHS, batch_size=5, seed=seed)
     exact_training = exact_trajectory(seed)
@@ -108,7 +108,7 @@ def check_trajectory(case: Case, implementation: ModuleType, seed: int) -> Compa
 
 
 def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Report each epoch truly: means over its steps, its end's validation, copies of its own."""
+    """Check the report of each epoch: means over its steps, validation at its end, copies."""
     problem = trained_problem(seed)
     sampling = "replacement"  # check_trajectory shuffles
     config = config_of(
@@ -118,7 +118,7 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Compariso
     tested = problem._replace(images=np.zeros_like(problem.images))
     data = Dataset(*(make_dataset(each).train for each in (problem, other, tested)))
     start = {n: a.copy() for n, a in problem.params.items()}
-    kept = [  # what an epoch held when it came, beside what it holds once others followed
+    kept = [  # each epoch as it was yielded, and as it is after later ones
         (epoch, {name: array.copy() for name, array in epoch.params.items()})
         for epoch in train(implementation, problem.params, data, config)
     ]
@@ -130,7 +130,7 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Compariso
         yield must(f"{name} that training began from is left alone", where, same)
     if case.dtype == "float64":
         yield from check_train_accuracy(case, implementation, problem, config)
-    if case.form != "histogram":  # which takes no NaN
+    if case.form != "histogram":  # which refuses NaN
         yield from check_nan_loss(case, implementation, problem, config)
     for epoch, copied in kept:
         where = f"{case}, epoch {epoch.number}"
@@ -154,7 +154,7 @@ def check_epochs(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 
 def check_resume(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Go on from the state in the middle of an epoch, and end as if training had never stopped."""
+    """Check that training resumed within an epoch ends as if it had never stopped."""
     problem = trained_problem(seed)
     data = make_dataset(problem)
     config = config_of(case, epochs=2, batch_size=5, seed=seed, checkpoint_every=1, **STEEP)
@@ -176,10 +176,10 @@ def check_resume(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 
 def check_repeat(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Ask one model for its loss and gradients twice: the second answer is the first."""
+    """Check that a model gives the same loss and gradients twice."""
     params, images, labels = draw_problems(seed)[0]
     model = implementation.from_params(params, case.form, case.dtype, case.device)
-    answers = [  # copied: a second answer may be written over the first
+    answers = [  # copied, since the second result may overwrite the first
         deepcopy(implementation.loss_and_gradients(model, images, labels)) for _ in range(2)
     ]
     (loss, first), (again, second) = answers
@@ -190,7 +190,7 @@ def check_repeat(case: Case, implementation: ModuleType, seed: int) -> Compariso
 
 
 def check_copies(case: Case, implementation: ModuleType, seed: int) -> Comparisons:
-    """Change all that a training was given, once it began: it goes on as if nothing had changed."""
+    """Check that changing the inputs of a training after its start has no effect."""
     problem = trained_problem(seed)
     config = config_of(case, epochs=2, batch_size=5, seed=seed, eval_batch_size=4, **STEEP)
     expected = list(train(implementation, problem.params, make_dataset(problem), config))
@@ -216,7 +216,7 @@ def check_copies(case: Case, implementation: ModuleType, seed: int) -> Compariso
 def check_waiting(
     case: Case, implementation: ModuleType, problem: Problem, data: Dataset, config: Config
 ) -> Comparisons:
-    """Take the steps of an epoch: whoever measures their time gets numbers, and no promises."""
+    """Check that the steps are finished when they return, so that their time can be measured."""
     start = begin_training(problem.params, config.dtype)
     training = implementation.Training(start.params, start.adam, data.train, config)
     taken = training.take_steps(draw_batches(len(problem.labels), 1, config))
@@ -227,7 +227,7 @@ def check_waiting(
 def check_train_accuracy(
     case: Case, implementation: ModuleType, problem: Problem, config: Config
 ) -> Comparisons:
-    """Hold the accuracy of each epoch's batches, while the parameters moved, to the exact one."""
+    """Check the training accuracy of each epoch against the exact training's."""
     exact_training = train_exactly(problem, config)
     labels = np.split(exact_training.labels, config.epochs)
     logits = np.split(exact_training.logits, config.epochs)
@@ -247,7 +247,7 @@ def check_train_accuracy(
 def check_nan_loss(
     case: Case, implementation: ModuleType, problem: Problem, config: Config
 ) -> Comparisons:
-    """Show that a training went wrong: a loss that is NaN makes the mean of its epoch NaN."""
+    """Check that a NaN loss makes the mean of its epoch NaN."""
     first, second = epoch_batches(
         len(problem.labels), config.batch_size, sampling=config.sampling, seed=config.seed, epoch=1
     )
@@ -263,7 +263,7 @@ def check_nan_loss(
 
 @cache
 def exact_trajectory(seed: int) -> ExactTraining:
-    """Train the trajectory's problem exactly."""
+    """Return the exact training on the trajectory's problem."""
     config = Config(epochs=TRAJECTORY_EPOCHS, batch_size=5, seed=seed)
     return train_exactly(trajectory_problem(seed), config)
 
@@ -271,7 +271,7 @@ def exact_trajectory(seed: int) -> ExactTraining:
 def pair_states(
     a: Epoch | ExactTraining, b: Epoch | ExactTraining
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Pair what two trainings ended with: parameters and both of Adam's moments, by name."""
+    """Return the final parameters and Adam's moments of two trainings in pairs, by name."""
     for kind, found, expected in (
         ("parameter", a.params, b.params),
         ("first moment", a.adam.first_moment, b.adam.first_moment),
@@ -282,16 +282,16 @@ def pair_states(
 
 
 def trained_problem(seed: int) -> Problem:
-    """Draw what is trained on for a few epochs."""
+    """Return the problem that is trained on for a few epochs."""
     return few_levels(make_problem(*TRAINED, seed=seed), 13, seed=seed)
 
 
 def trajectory_problem(seed: int) -> Problem:
-    """Draw what is trained on for 500 steps; few enough levels for the histogram form."""
+    """Return the problem that is trained on for 500 steps, with levels for the histogram form."""
     return few_levels(make_problem(TRAJECTORY_SAMPLES, 5, 3, 2, seed=seed), 31, seed=seed)
 
 
 def with_small_gradients(problem: Problem) -> Problem:
-    """Make the last layer's weights so small that K, Q and V have gradients of some 1e-8."""
+    """Return a problem whose last layer is so small that K, Q and V have gradients near 1e-8."""
     weight = (problem.params["out.weight"] * 1e-8).astype(np.float32).astype(np.float64)
     return problem._replace(params=problem.params | {"out.weight": weight})

@@ -9,8 +9,8 @@ Four questions are judged.
 3. Does each compute the formula at three channels too (compare/parity/formula.py)?
 4. If the run was resumed, is a training in two pieces the same as in one (likewise there)?
 
-Another is only reported, as "drift": how far apart the runs ended in their own dtype. There one
-rounding, amplified over hundreds of steps, is not to be told from a small difference of method.
+The drift, the difference of the runs at their end in their own dtype, is reported but not judged:
+one rounding, amplified over hundreds of steps, looks like a small difference of method.
 """
 
 from collections.abc import Mapping
@@ -31,25 +31,25 @@ from shared.data.load import Dataset, Split
 from shared.training.loop import train
 from shared.training.records import Epoch
 
-JUDGED_IMAGES = 100  # the bound is computed for the first so many test images
+JUDGED_IMAGES = 100  # number of test images that the bound is computed for
 TRAJECTORY_STEPS = 20
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Every comparison of a run, and the drift between the trained implementations."""
+    """The comparisons of a run, and the drift between the trained implementations."""
 
     comparisons: list[Comparison]
     drift: dict[str, float] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
-        """Whether there is something that was checked, and all of it passed."""
+        """Whether there are comparisons, and all of them passed."""
         return bool(self.comparisons) and all(each.passed for each in self.comparisons)
 
     @property
     def verdict(self) -> str:
-        """Say in one sentence whether parity holds, and if not, what fails first."""
+        """Return the sentence that says whether parity holds, and if not, what fails first."""
         for each in self.comparisons:
             if not each.passed:
                 return f"Parity FAILS: {each.quantity} of {each.where} {each.say()}."
@@ -61,7 +61,7 @@ class Parity:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the verdict, the largest error by quantity, each comparison and the drift."""
+        """Return the verdict, the largest error by quantity, each comparison and the drift."""
         by_quantity: dict[str, list[Comparison]] = {}
         for each in self.comparisons:
             by_quantity.setdefault(each.quantity, []).append(each)
@@ -85,7 +85,7 @@ def check_same_params(
     *,
     params_of: str,
 ) -> list[Comparison]:
-    """Hold logits and loss of every implementation on `params` against the exact ones."""
+    """Compare logits and loss of every implementation on `params` with the exact ones."""
     images, labels = split.images[:JUDGED_IMAGES], split.labels[:JUDGED_IMAGES]
     arithmetic = ARITHMETIC[config.dtype]
     logits = expect_logits(params, images, arithmetic)
@@ -109,7 +109,7 @@ def check_float64_training(
     data: Dataset,
     config: Config,
 ) -> list[Comparison]:
-    """Train a few steps in float64 and hold losses and parameters of every pair together."""
+    """Train a few steps in float64 and compare losses and parameters of every pair."""
     size = min(len(data.train.labels), TRAJECTORY_STEPS * config.batch_size)
     few = Dataset(
         train=data.train.first(size),
@@ -137,14 +137,16 @@ def check_float64_training(
 
 
 def has_moved(params: Mapping[str, np.ndarray], epoch: Epoch) -> bool:
-    """Whether training changed some parameter and the loss by more than rounding: else it shows
-    nothing that two trainings agree."""
+    """Check whether training changed a parameter and the loss by more than rounding.
+
+    If not, the agreement of two trainings shows nothing.
+    """
     moved = largest_parameter_difference(epoch.params, params) > TRAJECTORY_TOLERANCE
     return moved and float(np.ptp(epoch.step_losses)) > 0
 
 
 def measure_drift(last: Mapping[str, Epoch]) -> dict[str, float]:
-    """Measure how far apart the last epochs ended: the largest difference over all pairs."""
+    """Return the largest difference of the last epochs over all pairs."""
     drift = {"logits": 0.0, "loss": 0.0, "parameters": 0.0}
     for a, b in combinations(last.values(), 2):
         pair = {
@@ -157,5 +159,5 @@ def measure_drift(last: Mapping[str, Epoch]) -> dict[str, float]:
 
 
 def largest_parameter_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
-    """Measure the largest relative difference over all parameters."""
+    """Return the largest relative difference over all parameters."""
     return largest(relative_difference(a[name], b[name]) for name in a)

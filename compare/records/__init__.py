@@ -1,1 +1,1 @@
-"""The JSON files that one verb writes and others read, as types: bench, mutants and result."""
+"""The types of the JSON files that verbs write and read: bench, mutants and result."""

@@ -1,4 +1,4 @@
-"""bench.json: the rows of a benchmark, and what it ran on."""
+"""bench.json: the rows of a benchmark, and the machine it ran on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,39 +16,39 @@ Rounds = Annotated[list[Positive], msgspec.Meta(min_length=1)]
 
 @dataclass(frozen=True)
 class Row:
-    """One case: an implementation and form, forward or in training steps, at a batch size."""
+    """One case: an implementation and form, forward or in training steps, with a batch size."""
 
     implementation: Name
     form: Attention
     batch_size: CountFrom1
     phase: Phase
-    ms_per_sample: Positive  # milliseconds, the median over the rounds
+    ms_per_sample: Positive  # milliseconds per sample, the median over the rounds
     ms_lowest: Positive
     ms_highest: Positive
     rounds: Rounds  # milliseconds per sample, round by round
     samples_per_second: Positive
     # The speed-up over PyTorch's loop, the original's way, at batch 16 in the same phase and round;
-    # None where PyTorch is not installed.
+    # None if PyTorch is not installed.
     ratio_to_loop: Positive | None  # the median over the rounds
     ratio_rounds: Rounds | None
-    compile_seconds: float  # what the first pass took longer than the later ones
-    peak_bytes: Count | None  # added to a process at its peak; None where not measured
+    compile_seconds: float  # the extra time of the first pass
+    peak_bytes: Count | None  # added to a process at its peak; None if not measured
     operations: Count  # that a batch must take, see compare/machine.py
     bytes: Count  # that a batch must move
-    floor_ms_per_sample: Positive | None  # None on a device that was not measured
+    floor_ms_per_sample: Positive | None  # None on an unmeasured device
     times_floor: Positive | None
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a benchmark ran on: see compare/machine.py."""
+    """The machine that a benchmark ran on; see compare/machine.py."""
 
     matrix_rate: Positive  # operations per second
     copy_bandwidth: Positive  # bytes per second
     platform: str
-    cpu: str | None  # None where it is not known
+    cpu: str | None  # None if unknown
     threads: Count
-    cores_of_others: float | None  # that other programs kept busy; None where it is not known
+    cores_of_others: float | None  # kept busy by other programs; None if unknown
 
 
 @dataclass(frozen=True)
@@ -66,5 +66,5 @@ class Bench:
 
 
 def read_bench(path: Path) -> Bench:
-    """Read a bench.json; UserError says what is wrong with it."""
+    """Read a bench.json; raise UserError if it is not one."""
     return read_json(path, Bench, f"write one with `python -m compare bench --json {path}`")

@@ -1,4 +1,4 @@
-"""mutants.json: what became of every planted bug, and what room is left."""
+"""mutants.json: the results of every planted bug, and the headroom of every check."""
 
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -8,21 +8,21 @@ from shared.training.metrics import Fraction
 
 
 class FoundAccuracy(TypedDict):
-    """What mutants.json holds of a bug that was trained; see `Accuracy`."""
+    """The accuracy with and without a bug; see `Accuracy`."""
 
     right: Fraction
     wrong: Fraction
 
 
 class FoundBug(TypedDict):
-    """What mutants.json holds of a planted bug; see `Bug` and `Tried`."""
+    """The results of a planted bug; see `Bug` and `Tried`."""
 
     title: str
     package: str
     check: str
     right: str
     wrong: str
-    error_ratios: dict[str, float | None]  # None where that is no finite number
+    error_ratios: dict[str, float | None]  # None if not finite
     caught_by: list[str]
     first_intermediate: str | None
     missing: str | None
@@ -30,7 +30,7 @@ class FoundBug(TypedDict):
 
 
 class FoundHeadroom(TypedDict):
-    """What mutants.json holds of the room of a check."""
+    """The headroom of a check."""
 
     smallest: float | None
     bug: str
@@ -38,7 +38,7 @@ class FoundHeadroom(TypedDict):
 
 
 class Found(TypedDict):
-    """What a mutants.json holds."""
+    """The contents of a mutants.json."""
 
     passed: bool
     failures: list[str]
@@ -50,5 +50,5 @@ class Found(TypedDict):
 
 
 def read_mutants(path: Path) -> Found:
-    """Read a mutants.json; UserError says what is wrong with it."""
+    """Read a mutants.json; raise UserError if it is not one."""
     return read_json(path, Found, "write it with `python -m compare mutants --json`")

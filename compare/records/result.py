@@ -1,4 +1,4 @@
-"""result.json: what a run came to."""
+"""result.json: the result of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +10,18 @@ from shared.training.metrics import EpochNumbers, Fraction, Name
 
 @dataclass(frozen=True)
 class Trained:
-    """What a result.json holds of an implementation; the first three are of its training."""
+    """The results of an implementation; the first three are those of its training."""
 
-    epochs: list[EpochNumbers]  # none where it trained nothing
+    epochs: list[EpochNumbers]  # None if it was not trained
     train_seconds: float | None
     samples_per_second: float | None
     test_accuracy: Fraction
-    test_loss: float | None  # nats; None where it was NaN or infinite
+    test_loss: float | None  # nats; None if NaN or infinite
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a result.json holds of parity."""
+    """The verdict of a run."""
 
     passed: bool
     verdict: str
@@ -30,7 +30,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Result:
-    """What is read of a result.json: see docs/running.md, "The result of a run"."""
+    """The parts of a result.json that are read; see docs/running.md, "The result of a run"."""
 
     parity: Verdict
     implementations: dict[Name, Trained]
@@ -40,5 +40,5 @@ class Result:
 
 
 def read_result(path: Path) -> Result:
-    """Read the result.json of a run; UserError says what is wrong with it."""
-    return read_json(path, Result, "give that of a `python -m compare run`")
+    """Read the result.json of a run; raise UserError if it is not one."""
+    return read_json(path, Result, "give a result.json of `python -m compare run`")

@@ -1,4 +1,4 @@
-"""The contract of an implementation, and finding those that are installed or of a third party.
+"""The contract of an implementation, and loading this project's and third parties'.
 
-Start at contract.py; implementations.py loads this project's three, third_party.py those of a user.
+Start at contract.py; implementations.py loads this project's three, third_party.py the user's.
 """

@@ -1,10 +1,10 @@
-"""The contract: what a module offers to be run, judged and timed beside the others.
+"""The contract: the functions a module needs in order to be run, judged and timed.
 
-It is a module's functions, in NumPy terms; what a model is, is the module's own business.
-docs/add_a_framework.md walks through an implementation of it. Sizes are called by one name each:
-`batch` or `n` images, `steps` pixels (784), `channels` per pixel, `outputs` classes (10).
-Parameters are a dict of NumPy arrays, in the order of shared.params.PARAM_NAMES: K, Q and V
-[channels, channels], out.weight [outputs, steps * channels] and out.bias [outputs].
+All take and return NumPy arrays; the model itself may be of any type. docs/add_a_framework.md
+implements the contract step by step. Sizes have one name each: `batch` or `n` images, `steps`
+pixels (784), `channels` per pixel, `outputs` classes (10). Parameters are a dict of NumPy arrays,
+in the order of shared.params.PARAM_NAMES: K, Q and V [channels, channels], out.weight [outputs,
+steps * channels] and out.bias [outputs].
 """
 
 import inspect
@@ -28,11 +28,11 @@ FORMS: tuple[str, ...] = get_args(Attention)
 
 
 class Implementation(Protocol):
-    """What is required: the forward pass."""
+    """The required part: the forward pass."""
 
     @property
     def ATTENTION(self) -> Collection[str]:  # noqa: N802 - a constant of the module
-        """The forms of attention that it has, at least one of FORMS."""
+        """Its forms of attention, at least one of FORMS."""
 
     def from_params(
         self, params: Mapping[str, np.ndarray], attention: str, dtype: str, device: str
@@ -40,7 +40,7 @@ class Implementation(Protocol):
         """Build a model that holds a copy of `params`, rounded to `dtype`, on `device`.
 
         Raises ValueError (such as UserError) for parameters that do not fit, hold NaN or infinity,
-        or are not floating-point numbers, and for a form or device that it has not.
+        or are not floating-point numbers, and for a form or device that it does not have.
         """
 
     def to_params(self, model: Any) -> dict[str, np.ndarray]:
@@ -57,17 +57,17 @@ class Implementation(Protocol):
     ) -> Evaluation:
         """Compute the logits, the mean loss and the accuracy of all images.
 
-        `images` are float32 [n, steps, channels], or LevelImages in the form "histogram" alone;
-        `labels` are int64 [n]. At most `batch_size` images are computed at once, which changes
-        results by rounding alone. `accuracy` is "micro" or "macro", as in shared.config. The
-        logits [n, outputs] are a NumPy array of the model's dtype (float32 for bfloat16), the loss
-        is in nats. A NaN or infinite pixel makes NaN of its image's logits, and of the loss. Raises
-        ValueError for images of another shape and for labels outside 0 to outputs - 1.
+        `images` are float32 [n, steps, channels], or LevelImages for the form "histogram"; `labels`
+        are int64 [n]. At most `batch_size` images are computed at once, which affects only
+        rounding. `accuracy` is "micro" or "macro", as in shared.config. The logits [n, outputs] are
+        a NumPy array of the model's dtype (float32 for bfloat16), the loss is in nats. A NaN or
+        infinite pixel makes its image's logits and the loss NaN. Raises ValueError for images of
+        another shape and for labels outside 0 to outputs - 1.
         """
 
 
 class Trainer(Implementation, Protocol):
-    """What a module offers on top, to train as well."""
+    """The optional part: training."""
 
     def loss_and_gradients(
         self, model: Any, images: np.ndarray, labels: np.ndarray
@@ -81,39 +81,39 @@ class Trainer(Implementation, Protocol):
     def Training(  # noqa: N802 - a class of the module
         self, params: Mapping[str, np.ndarray], adam: AdamState, data: Split, config: Config
     ) -> "Training":
-        """Begin a training, or go on with one, from parameters and Adam's state.
+        """Begin or continue a training, from parameters and Adam's state.
 
-        It works on copies: changing what was given changes nothing. Of `config` count attention,
-        dtype, device, learning_rate and accuracy. Raises ValueError for labels outside 0 to
-        outputs - 1.
+        The arguments are copied: changing them later has no effect. Of `config`, the options
+        attention, dtype, device, learning_rate and accuracy are used. Raises ValueError for labels
+        outside 0 to outputs - 1.
         """
 
 
 class Training(Protocol):
-    """A training under way. Epochs, batches, checkpoints and the rest are shared.training's."""
+    """A training in progress; shared.training adds epochs, batches and checkpoints."""
 
-    model: Any  # that `evaluate` takes
+    model: Any  # as `evaluate` takes it
 
     def take_steps(self, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Take a step of Adam on every batch of sample indices, int64 [steps, batch].
 
-        Returns each batch's mean loss (nats), in the model's dtype, and its accuracy, both before
-        its step and [steps]; what is still being computed is waited for.
+        Returns the mean loss (nats) of each batch, in the model's dtype, and its accuracy, both
+        before its step: two finished arrays [steps].
         """
 
     def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
         """Copy out the parameters and Adam's state, as the constructor takes them."""
 
 
-# What a module may say of itself, and what holds where it does not: DTYPES, those it computes in
-# ("bfloat16" is known too), DEVICES, those it can use where the machine has them ("cuda" is known
-# too), and LIBRARIES, the distributions, as pip calls them, whose versions a report should give.
+# Optional constants of a module, with their defaults: DTYPES it computes in ("bfloat16" is allowed
+# too), DEVICES it can use if the machine has them ("cuda" is allowed too), and LIBRARIES, the
+# distributions, as pip names them, whose versions a report should include.
 DTYPES: tuple[str, ...] = ("float32", "float64")
 DEVICES: tuple[str, ...] = ("cpu",)
 LIBRARIES: tuple[str, ...] = ()
-# And three functions: find_device(name) raises ValueError where this machine has no such device;
-# eagerly() is a context in which what is computed has values to look at; and intermediates(model,
-# images) returns them by name; without it, compare.parity.capture looks for local variables.
+# And three optional functions: find_device(name) raises ValueError if the machine has no such
+# device; eagerly() is a context in which computed arrays have values; intermediates(model, images)
+# returns the intermediates by name. Without it, compare.parity.capture reads local variables.
 
 REQUIRED: dict[str, tuple[str, ...]] = {
     "from_params": ("params", "attention", "dtype", "device"),
@@ -131,58 +131,58 @@ HELP = "see docs/add_a_framework.md"
 
 
 def dtypes_of(implementation: Implementation) -> tuple[str, ...]:
-    """Name the dtypes that an implementation computes in."""
+    """Return the dtypes that an implementation computes in."""
     return tuple(getattr(implementation, "DTYPES", DTYPES))
 
 
 def devices_of(implementation: Implementation) -> tuple[str, ...]:
-    """Name the devices that an implementation can use, where the machine has them."""
+    """Return the devices that an implementation can use, if the machine has them."""
     return tuple(getattr(implementation, "DEVICES", DEVICES))
 
 
 def libraries_of(implementation: Implementation) -> tuple[str, ...]:
-    """Name the distributions whose versions a report should give."""
+    """Return the distributions whose versions a report should include."""
     return tuple(getattr(implementation, "LIBRARIES", LIBRARIES))
 
 
 def device_of(implementation: Implementation, device: str) -> str:
-    """Choose the device: the one asked for, or the CPU where it is the only one known."""
+    """Return the device asked for, or the CPU if the implementation has no other."""
     return device if device in devices_of(implementation) else "cpu"
 
 
 def check_device(implementation: Implementation, device: str) -> None:
-    """Raise UserError where an implementation would use a device that this machine has not."""
+    """Raise UserError if an implementation would use a device that the machine does not have."""
     find: Callable[[str], Any] = getattr(implementation, "find_device", lambda name: name)
     find(device_of(implementation, device))
 
 
 def eagerly(implementation: Implementation) -> AbstractContextManager[None]:
-    """Give the context in which what an implementation computes has values to look at."""
+    """Return the context in which the arrays that an implementation computes have values."""
     make: Callable[[], AbstractContextManager[None]]
     make = getattr(implementation, "eagerly", nullcontext)
     return make()
 
 
 def can_train(implementation: Implementation) -> bool:
-    """Tell whether an implementation trains, or is forward only like the NumPy reference."""
+    """Check whether an implementation trains; the NumPy reference is forward only."""
     return hasattr(implementation, "Training")
 
 
 def form_of(implementation: Implementation, attention: str) -> str:
-    """Choose the form: the one asked for, else "blocked" or else the first there is."""
+    """Return the form asked for, or else "blocked", or else the first one it has."""
     forms = implementation.ATTENTION
     return next(form for form in (attention, "blocked", *forms) if form in forms)
 
 
 def config_for(implementation: Implementation, config: AnyConfig) -> AnyConfig:
-    """Return a config with the form and the device that an implementation has for it."""
+    """Return the config with a form and a device that the implementation has."""
     form: Any = form_of(implementation, config.attention)
     device: Any = device_of(implementation, config.device)
     return replace(config, attention=form, device=device)
 
 
 def check_implementation(module: Any, name: str) -> None:
-    """Raise UserError that says what `module`, called `name`, lacks or has of the wrong kind."""
+    """Raise UserError if `module`, called `name`, does not meet the contract."""
     for what in ("ATTENTION", *REQUIRED):
         if not hasattr(module, what):
             raise UserError(f"{name} lacks `{what}`: {HELP}.")
@@ -218,7 +218,7 @@ def _check_call(function: Any, name: str, arguments: tuple[str, ...]) -> None:
         raise UserError(f"{name} is {function!r}, not a function {call}: {HELP}.")
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # written in C: it does not say
+    except (TypeError, ValueError):  # written in C: no signature
         return
     try:
         signature.bind(**dict.fromkeys(arguments))
@@ -231,7 +231,7 @@ def _check_call(function: Any, name: str, arguments: tuple[str, ...]) -> None:
 
 
 def is_file_of(module: Any, file: str) -> bool:
-    """Tell whether a file is a package's own, or a module's where that is no package."""
+    """Check whether a file belongs to a package, or is a module's own file."""
     own = getattr(module, "__file__", None)
     if own is None:
         return False

@@ -1,4 +1,4 @@
-"""The implementations there are, those of a third party, and which of them can be run here."""
+"""Load implementations: this project's and third parties', as far as they can run here."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ DISPLAY_NAMES = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
 
 
 def display(name: str) -> str:
-    """Return how people write the name of an implementation; a third party's stays as it is."""
+    """Return the display name of an implementation; a third party's is unchanged."""
     return DISPLAY_NAMES.get(name, name)
 
 
@@ -23,7 +23,7 @@ def load_implementations(names: Sequence[str]) -> tuple[dict[str, ModuleType], d
     """Import the implementations called `names`, in that order.
 
     Returns the packages by name and, for each that cannot be imported because a library is not
-    installed, the name of that library. Raises UserError for a name that is not known.
+    installed, the name of that library. Raises UserError for an unknown name.
     """
     found: dict[str, ModuleType] = {}
     missing: dict[str, str] = {}
@@ -39,7 +39,7 @@ def load_implementations(names: Sequence[str]) -> tuple[dict[str, ModuleType], d
 
 
 def load_third_party(modules: Sequence[str]) -> dict[str, ModuleType]:
-    """Import third-party implementations, guarded, by the last part of their modules' names."""
+    """Import third-party implementations, guarded, named by the last part of their modules."""
     found = import_third_party(modules, taken=tuple(PACKAGES))
     return {name: guard(module, name) for name, module in found.items()}
 
@@ -47,9 +47,9 @@ def load_third_party(modules: Sequence[str]) -> dict[str, ModuleType]:
 def load_present(
     names: Sequence[str], console: Console, third_party: Sequence[str] = ()
 ) -> dict[str, ModuleType]:
-    """Import the implementations called `names`, and name on the console those left out.
+    """Import the implementations called `names`, and print which are left out.
 
-    `third_party` are modules of a third party, which are added and must be there.
+    `third_party` lists modules of third parties to add; they must exist.
     """
     added = load_third_party(third_party)
     if added and not names:
@@ -63,7 +63,7 @@ def load_present(
 def keep_with_dtype(
     implementations: Mapping[str, ModuleType], dtype: str, console: Console
 ) -> dict[str, ModuleType]:
-    """Keep the implementations that compute in a dtype; name the others on the console."""
+    """Return the implementations that compute in a dtype, and print the others."""
     kept = {}
     for name, implementation in implementations.items():
         if dtype in dtypes_of(implementation):
@@ -76,7 +76,7 @@ def keep_with_dtype(
 def say_what_lacks(
     name: str, implementation: Implementation, forms: Sequence[str], dtypes: Sequence[str]
 ) -> str | None:
-    """Say which of these forms and dtypes an implementation has not; None if it has all."""
+    """Return which of these forms and dtypes an implementation lacks; None if it has all."""
     lacks = [form for form in forms if form not in implementation.ATTENTION]
     lacks += [dtype for dtype in dtypes if dtype not in dtypes_of(implementation)]
     return f"{name} has no {', '.join(lacks)}." if lacks else None

@@ -1,7 +1,7 @@
-"""Third-party implementations: imported by name, checked, and reported by name if they fail.
+"""Third-party implementations: imported by name, checked, and named in every error.
 
-What such a module raises, or gives that is not what the contract asks for, becomes one sentence
-that names the module, the function and the place. Its own UserErrors are such sentences already.
+Whatever such a module raises or returns against the contract becomes one sentence that names the
+module, the function and the place. Its own UserErrors are such sentences already.
 """
 
 import importlib
@@ -27,17 +27,17 @@ from shared.training.records import AdamState, Evaluation
 
 
 def import_third_party(modules: Sequence[str], taken: Sequence[str] = ()) -> dict[str, ModuleType]:
-    """Import third-party implementations, by the last part of their modules' names.
+    """Import third-party implementations, named by the last part of their modules.
 
-    The current directory is searched first. Raises UserError, one sentence, for a module that is
-    not found, fails, or does not meet the contract, and for a name that is `taken`.
+    The current directory is searched first. Raises UserError for a module that is not found, fails,
+    or does not meet the contract, and for a name in `taken`.
     """
     found: dict[str, ModuleType] = {}
     for module in modules:
         name = module.rpartition(".")[2]
         if name in (*taken, *found):
             raise UserError(
-                f"--implementation {module}: something is called {name} already; rename the module."
+                f"--implementation {module}: the name {name} is already taken; rename the module."
             )
         found[name] = _import_module(module)
         check_implementation(found[name], name)
@@ -45,7 +45,7 @@ def import_third_party(modules: Sequence[str], taken: Sequence[str] = ()) -> dic
 
 
 def _import_module(name: str) -> ModuleType:
-    """Import a module, and say in one sentence why if that fails."""
+    """Import a module; raise UserError with the reason if that fails."""
     if not all(part.isidentifier() for part in name.split(".")):
         raise UserError(
             f"--implementation {name} is not the name of a module: give package.module, as an "
@@ -61,18 +61,18 @@ def _import_module(name: str) -> ModuleType:
             why = f"{error.name} is not installed" if error.name else say_error(error)
             raise UserError(f"{name} could not be imported: {why}.") from error
         raise UserError(
-            f"There is no module {error.name}: --implementation takes one that Python finds, in "
-            "the current directory or where PYTHONPATH says."
+            f"There is no module {error.name}: --implementation needs one in the current "
+            "directory or on PYTHONPATH."
         ) from None
     except (Exception, SystemExit) as error:
         raise UserError(f"{name} could not be imported: {say_error(error)}.") from error
-    finally:  # what the module imports later is found there too, but hides nothing
+    finally:  # later imports of the module are found there too, without hiding other modules
         sys.path.remove(here)
         sys.path.append(here)
 
 
 def _check_not_another(name: str, here: str) -> None:
-    """Raise UserError if a module of this name is imported already, and another is meant."""
+    """Raise UserError if another module of this name is already imported."""
     package = name.partition(".")[0]
     meant = PathFinder.find_spec(package, [here])
     imported = getattr(sys.modules.get(package), "__spec__", None)
@@ -84,7 +84,7 @@ def _check_not_another(name: str, here: str) -> None:
 
 
 def say_error(error: BaseException, module: ModuleType | None = None) -> str:
-    """Say an exception in one line: its type, its message, and where in `module` it came from."""
+    """Return an exception in one line: its type, its message, and its place in `module`."""
     said = textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
     frames = traceback.extract_tb(error.__traceback__)
     own = [each for each in frames if module is None or is_file_of(module, each.filename)]
@@ -93,7 +93,7 @@ def say_error(error: BaseException, module: ModuleType | None = None) -> str:
 
 
 def guard(module: ModuleType, name: str) -> ModuleType:
-    """Copy an implementation, called `name`, with its functions watched."""
+    """Return a copy of an implementation, called `name`, whose functions are checked."""
     guarded, watch = ModuleType(module.__name__, module.__doc__), _Watch(module, name)
     vars(guarded).update(vars(module))
     for function in (
@@ -107,7 +107,7 @@ def guard(module: ModuleType, name: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model of a third-party implementation, and what was asked of it."""
+    """A model of a third-party implementation, and its requested form, dtype and device."""
 
     own: Any
     attention: str
@@ -117,7 +117,7 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Watch:
-    """The contract's functions, each of which calls the module's own."""
+    """The contract's functions, each calling the module's and checking the result."""
 
     module: Any
     name: str
@@ -177,7 +177,7 @@ class _Watch:
             return _Training(self, own, config.attention, config.dtype, len(params["out.bias"]))
 
     def _check(self, result: Any, function: str, shape: tuple[int, int], dtype: str) -> Evaluation:
-        """Give an evaluation back if it is one, with logits of this shape and dtype."""
+        """Return an evaluation if it is one, with logits of this shape and dtype."""
         if not isinstance(result, Evaluation):
             self.refuse(function, _kind(result), "an Evaluation")
         for what, value in (("loss", result.loss), ("accuracy", result.accuracy)):
@@ -194,12 +194,12 @@ class _Watch:
         return result
 
     def refuse(self, function: str, found: str, wanted: str) -> NoReturn:
-        """Raise UserError that says what a function gave, and what it must give."""
-        raise UserError(f"{self.name}.{function} gave {found}: it must be {wanted}; {HELP}.")
+        """Raise UserError for a function that returned something else than it must."""
+        raise UserError(f"{self.name}.{function} returned {found}: it must be {wanted}; {HELP}.")
 
     @contextmanager
     def reporting(self, function: str) -> Iterator[None]:
-        """Turn what is raised within the block into a sentence that names the function."""
+        """Convert exceptions within the block into a UserError that names the function."""
         try:
             yield
         except UserError:
@@ -211,7 +211,7 @@ class _Watch:
 
 @dataclass(frozen=True)
 class _Training:
-    """A training of a third-party implementation, each result of which is checked."""
+    """A training of a third-party implementation, with every result checked."""
 
     watch: _Watch
     own: Any
@@ -225,7 +225,7 @@ class _Training:
         return _Model(self.own.model, self.attention, self.dtype, self.num_outputs)
 
     def take_steps(self, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Take the steps; raise UserError unless a loss and an accuracy of each come back."""
+        """Take the steps; raise UserError unless each returns a loss and an accuracy."""
         name = "Training.take_steps"
         with self.watch.reporting(name):
             losses, accuracies = self.own.take_steps(batches)
@@ -238,7 +238,7 @@ class _Training:
         return losses, accuracies
 
     def state(self) -> tuple[dict[str, np.ndarray], AdamState]:
-        """Copy out the state; raise UserError unless its arrays are parameters' and moments'."""
+        """Return a copy of the state; raise UserError unless it holds parameters and moments."""
         name = "Training.state"
         with self.watch.reporting(name):
             params, adam = self.own.state()
@@ -247,10 +247,10 @@ class _Training:
         held = {"params": params, "first_moment": adam.first_moment}
         held["second_moment"] = adam.second_moment
         for what, arrays in held.items():
-            try:  # NaN is no fault of the implementation: whoever watches the training says so
+            try:  # NaN is not the implementation's fault; shared.training reports it
                 check_params({key: np.zeros_like(array) for key, array in arrays.items()})
             except (UserError, TypeError, AttributeError) as error:
-                raise UserError(f"{self.watch.name}.{name} gave no {what}: {error}") from error
+                raise UserError(f"{self.watch.name}.{name} returned no {what}: {error}") from error
         return params, adam
 
 

@@ -1,4 +1,4 @@
-"""The versions of Python and of the libraries, as every result states them."""
+"""The versions of Python and of the libraries, for every result."""
 
 import platform
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ LIBRARIES = ("numpy", "torch", "torchmetrics", "jax", "jaxlib", "flax", "optax",
 
 
 def library_versions(implementations: Iterable[Implementation] = ()) -> dict[str, str]:
-    """Give the versions of Python and of the libraries that are installed.
+    """Return the versions of Python and of the installed libraries.
 
-    They are those that this project uses, and those that `implementations` say they use.
+    They are those that this project uses, and those that `implementations` name.
     """
     versions = {"python": platform.python_version()}
     also = [name for each in implementations for name in libraries_of(each)]

@@ -1,1 +1,1 @@
-"""`python -m compare run`: train side by side and say whether they agree. Start at command.py."""
+"""`python -m compare run`: train side by side and judge whether all agree. Start at command.py."""

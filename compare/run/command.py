@@ -1,4 +1,4 @@
-"""`python -m compare run`: train side by side, evaluate everywhere, and say whether they agree."""
+"""`python -m compare run`: train side by side, evaluate everywhere, and judge whether all agree."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -53,18 +53,20 @@ LONG_SECONDS = 10  # a training that takes longer prints a line per epoch
 
 @dataclass(frozen=True)
 class RunConfig(Config):
-    """What a side-by-side run needs to know."""
+    """The options of `compare run`."""
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
-    """Which to run; one whose library is not installed is named and left out."""
+    """The implementations to run. Those whose library is not installed are left out."""
     implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Run this one too: the package.module of a third party. See docs/add_a_framework.md."""
+    """Run a third party's implementation too, given as package.module; see
+    docs/add_a_framework.md."""
     name: str = "compare"
-    """The run folder's name, after the time."""
+    """The run folder's name is the time followed by this text."""
     json: Path | None = None
     """Write the result to this file too."""
     verbose: bool = False
-    """Print every epoch, test and comparison as tables; report.txt in the run folder holds them."""
+    """Print every epoch, test and comparison as tables; report.txt in the run folder always has
+    them."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -74,8 +76,9 @@ def main(args: Sequence[str]) -> int:
         complete_flag(args, "--verbose"),
         prog="python -m compare run",
         description=(
-            "Trains every implementation from the same parameters on the same batches, evaluates "
-            "each on the results, and says whether they agree. Exit status 0 only if they do."
+            "Trains the implementations from the same parameters on the same batches, evaluates "
+            "each on the trained parameters of all, and judges whether they agree. Exit status 0 "
+            "only if they do."
         ),
     )
     console = make_console()
@@ -84,7 +87,7 @@ def main(args: Sequence[str]) -> int:
     if not trainers:
         raise UserError("Nothing here can train: choose pytorch or jax with --implementations.")
     data = load_config_data(config)
-    epoch_batches(len(data.train.labels), config.batch_size)  # or this is the time to say so
+    epoch_batches(len(data.train.labels), config.batch_size)  # raise now if it is not
     run = RunFolder(config, config.name)
     console.print(
         f"{len(data.train.labels):,} training images, attention {config.attention}, "
@@ -99,7 +102,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def _load(config: RunConfig, console: Console) -> dict[str, ModuleType]:
-    """Import what was asked for, and say of those of a third party what they will not do."""
+    """Import the implementations, and print what third parties' cannot do."""
     present = load_present(config.implementations, console, config.implementation)
     implementations = keep_with_dtype(present, config.dtype, console)
     for name, implementation in implementations.items():
@@ -124,7 +127,7 @@ def _compare(
     params = draw_config_params(config)
     comparable = keep_comparable(trainers, console)
     train_side_by_side(trainers, params, data, config, run, console)
-    with console.status("Testing and judging: some seconds"):
+    with console.status("Testing and judging"):
         tested = {name: run.tested_epoch(name).params for name in trainers}
         tests = evaluate_everywhere(implementations, tested, data, config)
         comparisons = [
@@ -177,7 +180,7 @@ def _compare(
 
 
 def trace_command(name: str, form: str, config: RunConfig) -> str:
-    """Return the command that shows every intermediate of an implementation."""
+    """Return the `trace` command for an implementation."""
     modules = [module for module in config.implementation if module.rpartition(".")[2] == name]
     which = f"--implementations {name}"
     if modules:
@@ -187,12 +190,12 @@ def trace_command(name: str, form: str, config: RunConfig) -> str:
 
 
 def keep_comparable(trainers: Mapping[str, ModuleType], console: Console) -> dict[str, ModuleType]:
-    """Keep those whose training can be compared in float64; say whose cannot."""
+    """Return the trainers that compute in float64, and print the others."""
     kept = {name: each for name, each in trainers.items() if "float64" in dtypes_of(each)}
     for name in trainers.keys() - kept.keys():
         console.print(f"{name} has no float64: its training is not compared.", style="yellow")
     if len(kept) == 1:
-        console.print(f"{next(iter(kept))} alone trains: its training is compared with no other.")
+        console.print(f"Only {next(iter(kept))} trains: its training is not compared with another.")
     return kept
 
 
@@ -204,7 +207,7 @@ def train_side_by_side(
     run: RunFolder,
     console: Console,
 ) -> None:
-    """Train all by turns, an epoch each, and keep every finished epoch in the run folder."""
+    """Train all in turn, an epoch each, and keep every finished epoch in the run folder."""
     starts = {name: run.start_of(name, params, data) for name in trainers}
     began = time.perf_counter()
     with training_progress(console) as progress, stopping_at_sigterm() as stop:
@@ -225,7 +228,7 @@ def train_side_by_side(
 
 
 def say_epoch(name: str, epoch: Epoch, config: Config) -> str:
-    """Return what an epoch of a long run brought, in one line of a narrow terminal."""
+    """Return the results of an epoch in one line, for long runs."""
     return (
         f"epoch {epoch.number}/{config.epochs}, {name}: training loss {epoch.train_loss:.4f}, "
         f"validation {epoch.validation.loss:.4f}, {epoch.validation.accuracy:.1%}"
@@ -235,7 +238,7 @@ def say_epoch(name: str, epoch: Epoch, config: Config) -> str:
 def find_last_epochs(
     trainers: Mapping[str, Implementation], data: Dataset, config: Config, run: RunFolder
 ) -> dict[str, Epoch]:
-    """Return every last epoch; one that an earlier run finished is validated again."""
+    """Return every last epoch; those finished before a resume are validated again."""
     last = {}
     for name, trainer in trainers.items():
         epoch = run.epochs[name][-1]
@@ -253,9 +256,9 @@ def evaluate_everywhere(
     data: Dataset,
     config: Config,
 ) -> dict[str, dict[str, Evaluation]]:
-    """Evaluate the test split: results by implementation, then by whose parameters.
+    """Evaluate the test split; return results by implementation, then by origin of parameters.
 
-    NumPy, the arbiter, evaluates in float64; all others in the run's dtype.
+    NumPy, the reference, evaluates in float64, and all others in the run's dtype.
     """
     results: dict[str, dict[str, Evaluation]] = {}
     for name, implementation in implementations.items():

@@ -1,4 +1,4 @@
-"""What a run shows at its end: the table, the verdict, the figure and the result as JSON."""
+"""The report of a run: tables, verdict, figure, and the result as JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
@@ -22,17 +22,17 @@ from shared.files import replacing, write_text
 from shared.training.metrics import epoch_numbers
 from shared.training.records import Epoch, Evaluation
 
-MANY_POINTS = 5_000  # more than so many are a picture within an SVG file, or it has tens of MB
+MANY_POINTS = 5_000  # more points are a bitmap in the SVG file, or it would have tens of MB
 
-REPORT_WIDTH = 132  # columns of report.txt
+REPORT_WIDTH = 132  # characters in a line of report.txt
 
 
 def summary_table(
     epochs: Mapping[str, Sequence[Epoch]], tests: Mapping[str, Mapping[str, Evaluation]]
 ) -> Table:
-    """Make the short table of a run: a row per implementation, tested on its own parameters.
+    """Return the short table of a run: a row per implementation, tested on its own parameters.
 
-    One that does not train is tested on the parameters of the first that does.
+    An implementation that does not train is tested on the parameters of the first that does.
     """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
     table.add_column("implementation", no_wrap=True)
@@ -56,7 +56,7 @@ def results_table(
     tests: Mapping[str, Mapping[str, Evaluation]],
     nats_per_bit: float = log(2),
 ) -> Table:
-    """Make the table of a run: a row per implementation and epoch, then one per test."""
+    """Return the long table of a run: a row per implementation and epoch, then one per test."""
     table = Table(title="Training and test (losses in nats; test loss also in bits)")
     table.add_column("implementation")
     table.add_column("epoch or parameters")
@@ -98,7 +98,7 @@ def results_table(
 
 
 def parity_table(parity: Parity) -> Table:
-    """Make the table of differences: the largest of each case, as a part of what is allowed."""
+    """Return the table of differences: the largest of each case, relative to its bound."""
     table = Table(title="Largest differences")
     table.add_column("where")
     table.add_column("quantity")
@@ -109,7 +109,7 @@ def parity_table(parity: Parity) -> Table:
         cases.setdefault(each.where.partition(",")[0], []).append(each)
     for where, comparisons in cases.items():
         each = max(comparisons, key=Comparison.badness)
-        if not each.error_ratio:  # what is either so or not, and is so
+        if not each.error_ratio:  # a yes-or-no check that passed
             continue
         style = None if each.passed else "bold red"
         ratios = f"{each.error_ratio:.2g}"
@@ -127,7 +127,7 @@ def print_report(
     tests: Mapping[str, Mapping[str, Evaluation]],
     parity: Parity,
 ) -> None:
-    """Print a line per implementation and the verdict: a screen of 80 columns holds both."""
+    """Print a line per implementation and the verdict, on one screen of 80 columns."""
     console.print(summary_table(epochs, tests))
     console.print(parity.verdict, style="bold green" if parity.passed else "bold red")
 
@@ -166,7 +166,7 @@ def result_to_json(
 def _implementation_to_json(
     epochs: Sequence[Epoch], name: str, tests: Mapping[str, Evaluation]
 ) -> dict[str, Any]:
-    """Give an implementation's epochs, and its tests: on its own parameters where it trained."""
+    """Return an implementation's epochs, and its tests, on its own parameters if it trained."""
     own = tests.get(name) or next(iter(tests.values()))
     seconds = sum(epoch.train_seconds for epoch in epochs)
     samples = sum(epoch.samples for epoch in epochs)
@@ -185,7 +185,7 @@ def _implementation_to_json(
 
 
 def save_loss_curves(folder: Path, epochs: Mapping[str, Sequence[Epoch]]) -> None:
-    """Draw the loss of every implementation, and their difference, into loss.png and loss.svg."""
+    """Draw every loss, and the differences between them, into loss.png and loss.svg."""
     figure = draw_loss_curves(epochs)
     for suffix in ("png", "svg"):
         with replacing(folder / f"loss.{suffix}") as path:
@@ -193,14 +193,14 @@ def save_loss_curves(folder: Path, epochs: Mapping[str, Sequence[Epoch]]) -> Non
 
 
 def draw_loss_curves(epochs: Mapping[str, Sequence[Epoch]]) -> Figure:
-    """Draw training and validation loss over the epochs and, below, how far apart they are."""
+    """Draw training and validation loss over the epochs and, below, the differences."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     curves = {
         name: np.concatenate([epoch.step_losses for epoch in run]).astype(np.float64)
         for name, run in epochs.items()
     }
-    # Wide lines first, so that curves which coincide can still both be seen.
+    # Wide lines first, so that both of two coinciding curves can be seen.
     for index, (name, losses) in enumerate(curves.items()):
         run, color, width = epochs[name], COLORS[index % len(COLORS)], 4 - 2.5 * min(index, 1)
         steps_per_epoch = len(run[0].step_losses)
@@ -232,13 +232,13 @@ def draw_loss_curves(epochs: Mapping[str, Sequence[Epoch]]) -> Figure:
 
 
 def _draw_differences(axes: Any, curves: Mapping[str, np.ndarray], epochs: Any) -> None:
-    """Draw the difference of every curve to the first, step by step, on a log axis."""
+    """Draw the difference of every curve from the first, step by step, on a log axis."""
     first, *others = curves
     for index, name in enumerate(others, start=1):
         size = min(len(curves[first]), len(curves[name]))
         difference = np.abs(curves[first][:size] - curves[name][:size])
         x = np.arange(1, size + 1) / len(epochs[first][0].step_losses)
-        shown = difference > 0  # equal losses have no place on a log axis
+        shown = difference > 0  # a log axis cannot show 0
         axes.plot(
             *(x[shown], difference[shown], "."),
             markersize=2,

@@ -1,1 +1,3 @@
-"""What makes pages of docs/ from hours of runs: `python -m compare.studies.results`, and so on."""
+"""Commands that write pages of docs/ from hours of runs, such as
+`python -m compare.studies.results`.
+"""

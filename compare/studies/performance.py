@@ -1,4 +1,4 @@
-"""`python -m compare.studies.performance BENCH_JSON`: docs/performance.md, from a benchmark."""
+"""`python -m compare.studies.performance BENCH_JSON`: write docs/performance.md."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +19,7 @@ from shared.files import make_folder, read_json, write_json, write_text
 from shared.training.metrics import Fraction, Name
 
 TEMPLATE = Path(__file__).with_name("performance_template.md")
-# The goals and what was aimed at: the training step, as many times as fast as the original's loop.
+# The goals for the training step: speed-up over the original's loop.
 GOALS = (
     ("jax", "histogram", 16, 60, 100),
     ("pytorch", "histogram", 16, 20, 40),
@@ -30,15 +30,15 @@ GOALS = (
 
 @dataclass(frozen=True)
 class PerformanceConfig:
-    """What writing the page needs to know."""
+    """The options of the command."""
 
     bench: Annotated[Path, tyro.conf.Positional] = Path("docs/bench.json")
-    """The result of `python -m compare bench`: a full one, not of --quick."""
+    """The result of `python -m compare bench`, without --quick."""
     whole_job: Path = Path("docs/whole_job.json")
-    """The original's whole job: the result.json of `compare run --data mnist --epochs 128`, or what
-    this command kept of one."""
+    """The original's whole job: the result.json of `compare run --data mnist --epochs 128`, or the
+    part of it that this command kept."""
     docs: Path = Path("docs")
-    """The folder to write performance.md, bench.png and bench.svg into, and what they are from."""
+    """The folder to write performance.md, bench.png, bench.svg and their data into."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class JobConfig:
 
 @dataclass(frozen=True)
 class Took:
-    """What an implementation took for the job, and came to."""
+    """The time and the result of an implementation for the job."""
 
-    train_seconds: float | None  # None where it trained nothing
+    train_seconds: float | None  # None if it was not trained
     test_accuracy: Fraction
 
 
 @dataclass(frozen=True)
 class WholeJob:
-    """What is kept of the original's whole job."""
+    """The numbers kept from the original's whole job."""
 
     config: JobConfig
     versions: dict[str, str]
@@ -70,7 +70,7 @@ class WholeJob:
 
 
 class Rows:
-    """The rows of a benchmark, found by what they measured."""
+    """The rows of a benchmark, found by their case."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows: dict[tuple[str, str, int, str], Row] = {
@@ -78,7 +78,7 @@ class Rows:
         }
 
     def find(self, name: str, form: str, batch: int = 16, phase: str = "step") -> Row:
-        """Give one row; UserError says which is missing."""
+        """Return a row; raise UserError if it is missing."""
         try:
             return self.rows[name, form, batch, phase]
         except KeyError:
@@ -88,12 +88,12 @@ class Rows:
             ) from None
 
     def ratio(self, row: Row, other: Row) -> float:
-        """Say how many times as fast `row` is as `other`: the median of the rounds' ratios."""
+        """Return the speed-up of `row` over `other`: the median of the rounds' ratios."""
         return median(b / a for a, b in zip(row.rounds, other.rounds, strict=True))
 
 
 def main(args: Sequence[str]) -> int:
-    """Write the page, its figure, and the numbers that both are made from."""
+    """Write the page, its figure, and the numbers that both come from."""
     config = parse_options(
         PerformanceConfig(),
         args,
@@ -112,7 +112,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def write_page(bench: Bench, whole_job: WholeJob) -> str:
-    """Fill the template with the numbers of a benchmark and of the original's whole job."""
+    """Return the page, with the numbers of a benchmark and of the original's whole job."""
     rows = Rows(bench.rows)
     numbers = {
         f"{prefix}{form}{'' if batch == 16 else f'_{batch}'}_{what}": value
@@ -133,7 +133,7 @@ def write_page(bench: Bench, whole_job: WholeJob) -> str:
 
 
 def say_machine(bench: Bench) -> dict[str, str]:
-    """Say what a benchmark ran on and with."""
+    """Return the machine and the versions of a benchmark as text."""
     machine, versions, channels = bench.machine, bench.versions, bench.num_channels
     busy = machine.cores_of_others
     return {
@@ -151,7 +151,7 @@ def say_machine(bench: Bench) -> dict[str, str]:
 
 def say_row(rows: Rows, row: Row) -> dict[str, str]:
     """Return a row's time, and its speed-up over its own framework's loop, or the original's."""
-    if row.form == "histogram":  # held against the original's way, as the goals are
+    if row.form == "histogram":  # compared with the original's loop, like the goals
         ratio = row.ratio_to_loop or float("nan")
     else:
         ratio = rows.ratio(row, rows.find(row.implementation, "looped", row.batch_size))
@@ -159,7 +159,7 @@ def say_row(rows: Rows, row: Row) -> dict[str, str]:
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """Make the page's table: a line per case."""
+    """Return the page's table: a row per case."""
     return table(
         ("implementation", "form", *HEADINGS),
         [(row.implementation, f"`{row.form}`", *say_cells(row)) for row in rows],
@@ -168,7 +168,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
 
 
 def goals_table(rows: Rows) -> str:
-    """Hold what was aimed at against what was measured."""
+    """Return the table of goals and measurements."""
     lines: list[tuple[object, ...]] = []
     for name, form, batch, goal, aim in GOALS:
         row = rows.find(name, form, batch)
@@ -196,14 +196,14 @@ def goals_table(rows: Rows) -> str:
 
 
 def read_whole_job(path: Path) -> WholeJob:
-    """Read what the page says of the original's whole job; UserError if there is no such thing."""
+    """Read the numbers of the original's whole job; raise UserError if the file has none."""
     job = read_json(path, WholeJob, "give the result.json of a `python -m compare run`")
     trained = {name: took for name, took in job.implementations.items() if took.train_seconds}
     return replace(job, implementations=trained)
 
 
 def say_whole_job(job: WholeJob) -> str:
-    """Say in a sentence how long the original's whole job took."""
+    """Return a sentence about the time of the original's whole job."""
     took = " and ".join(
         f"{(found.train_seconds or 0) / 60:.1f} minutes in {name} (test accuracy "
         f"{found.test_accuracy:.2%})"

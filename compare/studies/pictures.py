@@ -24,33 +24,33 @@ from shared.files import make_folder, replacing
 from shared.params import load_params
 
 SIDE = 28
-LABEL = 3  # the digit that is drawn
+LABEL = 3  # index of the digit to draw
 MARK = "#4df0ff"
 
 
 @dataclass(frozen=True)
 class PicturesConfig:
-    """What the pictures need to know."""
+    """The options of the command."""
 
     run: Annotated[Path, tyro.conf.Positional] = Path("runs/latest")
-    """The run folder whose weights are shown."""
+    """The run folder whose parameters are used."""
     implementation: str = "pytorch"
-    """Whose weights of that run to take."""
+    """The implementation whose parameters are used."""
     docs: Path | None = None
-    """Write into this folder, such as docs, and draw the figure of speed from its bench.json too;
-    without it, the pictures are written into the run folder."""
+    """The folder to write into, such as docs (default: the run folder). If it has a bench.json, the
+    figure of speed is drawn too."""
 
 
 def main(args: Sequence[str]) -> int:
-    """Write attention.png, trace.png and, where there is a bench.json, bench.png and bench.svg."""
+    """Write attention.png, trace.png and, given a bench.json, bench.png and bench.svg."""
     config = parse_options(
         PicturesConfig(),
         args,
         prog="python -m compare.studies.pictures",
         description=(
-            "Draws what a pixel attends to, the error of every step over its bound, and the speed "
-            "of every form. Nothing is timed anew: speed is drawn from bench.json. Exit status 0 "
-            "only if the trace finds every step within its bound."
+            "Draws what a pixel attends to, the error of every intermediate over its bound, and "
+            "the speed of every form, which is read from bench.json. Exit status 0 only if every "
+            "intermediate is within its bound."
         ),
     )
     console = make_console()
@@ -102,9 +102,9 @@ def draw_attention(params: Mapping[str, np.ndarray], digits: Split) -> Figure:
 
 
 def choose_pixels(pixels: np.ndarray) -> dict[str, int]:
-    """Choose a pixel of the background, one of the edge of a stroke, and one inside a stroke.
+    """Return a pixel of the background, one at the edge of a stroke, and one inside a stroke.
 
-    The background's is its first pixel inside the frame; the others are those nearest to the
+    The background pixel is the first one inside the frame; the others are those closest to the
     middle of the image with half of the ink and with all of it.
     """
     rows, columns = np.divmod(np.arange(pixels.size), SIDE)
@@ -130,7 +130,7 @@ def _show(axes: Axes, values: np.ndarray, title: str, **how: Any) -> AxesImage:
 
 
 def _outline(axes: Axes, pixels: np.ndarray) -> None:
-    """Draw the border between ink and paper along the pixels' own edges."""
+    """Draw the border between ink and paper along the edges of pixels."""
     large = np.kron(pixels.reshape(SIDE, SIDE) >= 128, np.ones((8, 8)))
     places = (np.arange(8 * SIDE) + 0.5) / 8 - 0.5
     axes.contour(places, places, large, levels=[0.5], colors="white", linewidths=0.8)

@@ -1,4 +1,4 @@
-"""`python -m compare trace`: every intermediate of every implementation and form, judged."""
+"""`python -m compare trace`: judge every intermediate of every implementation and form."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -33,17 +33,18 @@ from shared.params import initial_params, load_params
 from shared.training.progress import track_work
 
 Results = Mapping[Case, Sequence[Judged]]
-FULL_WIDTH = 132  # columns of a terminal in which every intermediate has its own
+FULL_WIDTH = 132  # characters in which every intermediate has a column
 
 
 @dataclass(frozen=True)
 class TraceConfig:
-    """What a trace needs to know."""
+    """The options of `compare trace`."""
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] = ("pytorch", "jax", "numpy")
-    """Which to trace; one whose library is not installed is named and left out."""
+    """The implementations to trace. Those whose library is not installed are left out."""
     implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Trace this one too: the package.module of a third party. See docs/add_a_framework.md."""
+    """Trace a third party's implementation too, given as package.module; see
+    docs/add_a_framework.md."""
     forms: tuple[Attention, ...] = get_args(Attention)
     """The forms of attention to trace."""
     dtypes: tuple[Literal["float32", "float64", "bfloat16"], ...] = (
@@ -51,22 +52,22 @@ class TraceConfig:
         "float64",
         "bfloat16",
     )
-    """The floating-point numbers to compute with (NumPy has no bfloat16)."""
+    """The dtypes to compute in (NumPy has no bfloat16)."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where PyTorch and JAX compute; NumPy always computes on the CPU."""
     checkpoint: Path | None = None
-    """Trained parameters, a .safetensors file; without it, parameters as training starts from."""
+    """Trained parameters, a .safetensors file (default: initial parameters)."""
     num_channels: int = 3
-    """Channels per pixel, without a checkpoint: with only one, a scale that is missing, or key and
-    query swapped, cannot be seen."""
+    """Channels per pixel, without --checkpoint. With only one, a missing scale or swapped key and
+    query would not show."""
     images: int = 3
-    """How many test digits to send through."""
+    """Number of test digits to trace."""
     seed: int = Config.seed
-    """Decides the initial parameters, without a checkpoint."""
+    """The seed of the initial parameters, without --checkpoint."""
     json: Path | None = None
-    """Write what was found to this file."""
+    """Write the result to this file."""
     figure: Path | None = None
-    """Draw it into this file (.png or .svg): a row per intermediate, a dot per case."""
+    """Draw the errors into this file (.png or .svg): a row per intermediate, a dot per case."""
 
     def __post_init__(self) -> None:
         if self.figure is not None and self.figure.suffix not in (".png", ".svg"):
@@ -82,8 +83,9 @@ def main(args: Sequence[str]) -> int:
         args,
         prog="python -m compare trace",
         description=(
-            "Sends one batch through every implementation and form and holds each intermediate "
-            "against NumPy in float64. Exit status 0 only if all are within their bounds."
+            "Runs one batch through every implementation and form of attention, and compares each "
+            "intermediate (query, scores, weights and so on) with its exact value. Exit status 0 "
+            "only if all errors are within their rounding bounds."
         ),
     )
     console = make_console()
@@ -128,7 +130,7 @@ def load_batch(config: TraceConfig) -> Batch:
 def choose_cases(
     implementations: Mapping[str, Implementation], config: TraceConfig
 ) -> Iterator[Case]:
-    """List the cases: implementation by implementation, form by form, dtype by dtype."""
+    """Return the cases, by implementation, form and dtype."""
     for name, implementation in implementations.items():
         for form in implementation.ATTENTION:
             if form in config.forms:
@@ -138,13 +140,13 @@ def choose_cases(
 
 
 def trace_table(results: Results, width: int = FULL_WIDTH) -> Table:
-    """Make the table of local error ratios: a row per case, a column per intermediate.
+    """Return the table of local error ratios: a row per case, a column per intermediate.
 
-    Where there is less room than FULL_WIDTH, only the intermediate that is worst is shown.
+    If `width` is less than FULL_WIDTH, only the worst intermediate is shown.
     """
     is_wide = width >= FULL_WIDTH
     table = Table(
-        title="Error over what rounding allows: of each intermediate by itself, and since the start"
+        title="Error over its rounding bound: of each intermediate by itself, and since the start"
     )
     for heading in ("implementation", "form", "dtype"):
         table.add_column(heading, no_wrap=True)
@@ -170,7 +172,7 @@ def trace_table(results: Results, width: int = FULL_WIDTH) -> Table:
 
 
 def _say_cell(judged: Judged | None) -> Text:
-    """Say an intermediate's own error over its bound; a dash where the form has none to see."""
+    """Return an intermediate's local error over its bound, or a dash if it cannot be seen."""
     if judged is None or judged.local is None:
         return Text("-", style="dim")
     return _say_ratio(judged.local, judged.passed)
@@ -182,7 +184,7 @@ def _say_ratio(ratio: float, passed: bool) -> Text:
 
 
 def say_first_break(results: Results) -> str | None:
-    """Say where the first wrong case first goes wrong, and how; None where all is right."""
+    """Return where the first wrong case first goes wrong, and how; None if all are right."""
     for case, judged in results.items():
         found = first_break(judged)
         if found is not None:
@@ -198,7 +200,7 @@ def say_first_break(results: Results) -> str | None:
 
 
 def say_all_hold(results: Results) -> str:
-    """Say what came closest to its bound."""
+    """Return the sentence about the intermediate that is closest to its bound."""
     case, closest = max(
         ((case, found) for case, judged in results.items() for found in judged),
         key=lambda pair: max(pair[1].carried, pair[1].local or 0),
@@ -208,17 +210,17 @@ def say_all_hold(results: Results) -> str:
     if unseen:
         return (
             f"Only logits and loss were judged in {', '.join(unseen)}: no intermediate was seen. "
-            "Functions whose names start with `attend`, `forward` and `__call__` are looked at; "
+            "Intermediates are read from functions called `attend...`, `forward` and `__call__`; "
             "see docs/add_a_framework.md."
         )
     return (
-        "Every intermediate is within what rounding allows; the closest to its limit is "
-        f"{closest.name} of {case}, at {ratio:.2g}."
+        "Every intermediate is within its rounding bound. The largest error, as a fraction of "
+        f"its bound, is {ratio:.2g}: {closest.name} of {case}."
     )
 
 
 def _has_seen(judged: Sequence[Judged]) -> bool:
-    """Tell whether anything was seen on the way to the logits."""
+    """Check whether any intermediate before the logits was seen."""
     return not {found.name for found in judged} <= {"logits", "loss"}
 
 
@@ -227,7 +229,7 @@ def to_json(
     sentence: str | None,
     implementations: Iterable[Implementation] = (),
 ) -> dict[str, Any]:
-    """Give all that was found for machines."""
+    """Return the result as JSON-compatible values."""
     return {
         "passed": sentence is None,
         "first_break": sentence,

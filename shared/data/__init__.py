@@ -1,5 +1,5 @@
-"""The digits: loaded, normalized, put into batches.
+"""The digits: loaded, normalised, split into batches.
 
-Start at load.py; sample.py and mnist.py are where they come from, batches.py decides their order,
-and levels.py holds images by their grey levels.
+Start at load.py. sample.py and mnist.py read the digits, batches.py decides their order, and
+levels.py stores images by their grey levels.
 """

@@ -1,4 +1,4 @@
-"""Which samples stand in which batch: decided here with NumPy, never inside a framework."""
+"""Draw the samples of every batch, with NumPy, never inside a framework."""
 
 from math import ceil
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from shared.arrays import to_array
 from shared.errors import UserError
 
-STEPS_AT_ONCE = 125  # between two looks at the training: divides MNIST's 3,125 batches of 16
+STEPS_AT_ONCE = 125  # in one call; divides MNIST's 3,125 batches of 16
 
 
 def epoch_batches(
@@ -16,9 +16,9 @@ def epoch_batches(
 ) -> np.ndarray:
     """Draw the batches of one epoch as indices: int64 [batches, batch_size].
 
-    With "shuffle" every sample stands in at most one batch; what does not fill a last batch is
-    left out of this epoch. With "replacement" each index is drawn anew, as many batches. The
-    order depends on `seed` and `epoch` alone, so any epoch can be drawn again.
+    With "shuffle" every sample is in at most one batch; samples that do not fill a last batch are
+    left out of this epoch. With "replacement" each index is drawn independently, for as many
+    batches. The order depends only on `seed` and `epoch`, so any epoch can be drawn again.
     """
     if not 1 <= batch_size <= num_samples:
         raise UserError(
@@ -32,7 +32,7 @@ def epoch_batches(
 
 
 def count_batches(num_samples: int, batch_size: int) -> int:
-    """Count the batches of an epoch: the last samples, too few for one, are left out."""
+    """Return the number of batches in an epoch; samples that do not fill one are left out."""
     return num_samples // batch_size
 
 
@@ -47,8 +47,8 @@ def batches_in_order(num_samples: int, batch_size: int) -> list[slice]:
 def check_rows(batches: Any, num_samples: int) -> np.ndarray:
     """Check that batches are indices of samples, [steps, batch], and return them as int64.
 
-    Raises UserError. The frameworks do not do this alike: JAX reads the last sample for an index
-    out of range, and PyTorch takes uint8 for a mask.
+    Raises UserError. The frameworks differ here: JAX reads the last sample for an index out of
+    range, and PyTorch treats uint8 as a mask.
     """
     rows = to_array(batches, "The batches")
     if rows.ndim != 2 or not rows.size or not np.issubdtype(rows.dtype, np.integer):
@@ -63,11 +63,11 @@ def check_rows(batches: Any, num_samples: int) -> np.ndarray:
 
 
 def in_parts(batches: np.ndarray, taken: int, checkpoint_every: int) -> list[np.ndarray]:
-    """Cut the batches of an epoch, but for those `taken` already, into parts.
+    """Split the batches of an epoch, without those already `taken`, into parts.
 
-    A part is trained on in one go, compiled by JAX into one loop; progress, checkpoints, and an
-    end by a signal, come between two parts. All parts are of one length but for the last, since
-    JAX compiles every length anew: the longest that STEPS_AT_ONCE and `checkpoint_every` allow.
+    A part is trained in one call, which JAX compiles into one loop; progress, checkpoints, and the
+    reaction to a signal come between parts. All parts but the last have the same length, since JAX
+    compiles each length: the longest that STEPS_AT_ONCE and `checkpoint_every` allow.
     """
     length = ceil(checkpoint_every / ceil(checkpoint_every / STEPS_AT_ONCE))
     cuts = range(taken - taken % length + length, len(batches), length)

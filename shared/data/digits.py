@@ -1,4 +1,4 @@
-"""Raw digits, as they are before any normalisation, and what must be true of them."""
+"""Raw digits, before any normalization, and their checks."""
 
 from typing import NamedTuple
 
@@ -11,14 +11,14 @@ NUM_CLASSES = 10
 
 
 class Digits(NamedTuple):
-    """Handwritten digits and what they are."""
+    """Handwritten digits and their labels."""
 
     pixels: np.ndarray  # uint8 [n, 784], grey levels 0 to 255
     labels: np.ndarray  # int64 [n], 0 to 9
 
 
 def check_digits(digits: Digits, name: str) -> None:
-    """Raise UserError, which calls the digits `name`, if they are not what Digits says."""
+    """Raise UserError unless the digits, called `name`, have the dtypes and shapes of Digits."""
     pixels, labels = digits
     if pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != NUM_PIXELS:
         raise UserError(

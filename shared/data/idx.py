@@ -1,4 +1,4 @@
-"""MNIST's four original files, in the IDX format, checked before anything is made of them.
+"""MNIST's four original files, in the IDX format, read and checked.
 
 The format is described at http://yann.lecun.com/exdb/mnist/: a big-endian magic number (two
 zeros, the type of the data, the number of axes), the length of every axis, then the data.
@@ -18,10 +18,10 @@ from shared.errors import UserError
 
 
 class Original(NamedTuple):
-    """What one of the original files must be."""
+    """The required contents of an original file."""
 
     shape: tuple[int, ...]
-    sha256: str  # of the file as it is downloaded; those TensorFlow Datasets registers
+    sha256: str  # of the compressed file, as registered by TensorFlow Datasets
 
 
 LARGEST = 4 + 4 * 3 + 60_000 * 28 * 28  # bytes, unpacked: the training images
@@ -43,7 +43,7 @@ ORIGINALS = {
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Read a gzipped IDX file of unsigned bytes; UserError says what is wrong with it."""
+    """Read a gzipped IDX file of unsigned bytes; raise UserError if it is not one."""
     try:
         with gzip.open(path) as file:
             content = file.read(LARGEST + 1)
@@ -74,7 +74,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def check_mnist_dir(folder: Path) -> None:
-    """Check that `folder` holds MNIST's four original files; UserError names what is wrong."""
+    """Raise UserError unless `folder` holds MNIST's four original files."""
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: give MNIST's four files with --mnist-dir.")
     missing = [name for name in ORIGINALS if not (folder / name).is_file()]

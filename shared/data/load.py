@@ -1,4 +1,4 @@
-"""The data as every implementation is fed it: float32 images, integer labels, three splits."""
+"""The data of every implementation: float32 images, integer labels, three splits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,9 @@ class Split:
     """One split of the data, raw and normalised."""
 
     pixels: np.ndarray  # uint8 [n, 784], grey levels 0 to 255
-    images: np.ndarray  # float32 [n, 784, channels], normalised: what a model is fed
+    images: np.ndarray  # float32 [n, 784, channels], normalised: the model's input
     labels: np.ndarray  # int64 [n], 0 to 9
-    # float32 [256, channels]: what each grey level became, where that is the same for all pixels.
+    # float32 [256, channels]: each grey level, normalised; None if that differs between pixels.
     levels: np.ndarray | None = None
 
     def first(self, count: int) -> "Split":
@@ -28,7 +28,7 @@ class Split:
         return Split(self.pixels[:count], self.images[:count], self.labels[:count], self.levels)
 
     def in_form(self, attention: str) -> np.ndarray | LevelImages:
-        """Return the images as a form of attention takes them: see shared.data.levels.in_form."""
+        """Return the images as a form of attention takes them; see shared.data.levels.in_form."""
         if attention == "histogram" and self.levels is not None:
             return level_images(self.pixels, self.levels)
         return in_form(self.images, attention)
@@ -36,7 +36,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The three splits; statistics for normalising come from the training split alone."""
+    """The three splits, normalised with the statistics of the training split."""
 
     train: Split
     validation: Split
@@ -52,7 +52,7 @@ def load_data(
 ) -> Dataset:
     """Load "sample" or "mnist", normalise it, and repeat every pixel over the channels.
 
-    Raises UserError that says what is wrong with a file, a folder or an option.
+    Raises UserError for a wrong file, folder or option.
     """
     check_choice("data", data, ("sample", "mnist"))
     digits = load_sample() if data == "sample" else load_mnist(mnist_dir)
@@ -62,7 +62,7 @@ def load_data(
 def prepare(
     digits: dict[str, Digits], *, normalization: str = "global", num_channels: int = 1
 ) -> Dataset:
-    """Normalise the raw splits, "train", "validation" and "test", by the first one's statistics."""
+    """Normalise the splits "train", "validation" and "test" with the statistics of the first."""
     if num_channels < 1:
         raise UserError(f"The number of channels is {num_channels}: give 1 or more.")
     for name, split in digits.items():

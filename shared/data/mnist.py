@@ -1,8 +1,8 @@
-"""Full MNIST through TensorFlow Datasets, kept as one file that needs neither it nor TensorFlow.
+"""Full MNIST from TensorFlow Datasets, cached in a file that NumPy reads.
 
-The first time, `tfds.builder("mnist")` downloads the four original files, or takes them from a
+The first time, `tfds.builder("mnist")` downloads the four original files, or reads them from a
 folder, and prepares them (https://www.tensorflow.org/datasets/catalog/mnist). The result is
-cached as one .npz with its checksum; from then on only NumPy reads it.
+cached as one .npz with a checksum; from then on TensorFlow is not needed.
 """
 
 import contextlib
@@ -26,21 +26,21 @@ from shared.data.idx import check_mnist_dir
 from shared.errors import UserError
 from shared.files import checksum, replacing
 
-# The original.s numbers: 5/6 of the 60,000 train, the rest validates. Its permutation came
-# from PyTorch's generator, which NumPy cannot repeat, so the two halves are not the same images.
+# The original's numbers: 5/6 of the 60,000 train, the rest validates. The original permutes them
+# with PyTorch's generator, which NumPy cannot reproduce, so the two parts have other images.
 SPLIT_SEED = 46525
 NUM_TRAIN = 50_000
 # One of the files that TFDS downloads.
 SOURCE = "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-labels-idx1-ubyte.gz"
 TFDS_SPLITS = {"train": 60_000, "test": 10_000}
-LARGEST_CACHE = 2 * 70_000 * NUM_PIXELS  # bytes, unpacked: twice what the pixels take
+LARGEST_CACHE = 2 * 70_000 * NUM_PIXELS  # bytes, uncompressed: twice the size of the pixels
 
 
 def load_mnist(mnist_dir: Path | None = None) -> dict[str, Digits]:
     """Load 50,000 / 10,000 / 10,000 digits; the first time, prepare and cache them.
 
     `mnist_dir`, or else the environment variable MNIST_DIR, is a folder with the four original
-    files; without either they are downloaded. Raises UserError that says what is wrong.
+    files; without either they are downloaded. Raises UserError if that fails.
     """
     path = cache_path()
     if not path.exists():
@@ -61,7 +61,7 @@ def cache_path() -> Path:
 
 
 def prepare_cache(path: Path, mnist_dir: Path | None = None) -> None:
-    """Prepare MNIST and write the cache; of several processes one prepares, the others wait."""
+    """Prepare MNIST and write the cache; one of several processes prepares, the others wait."""
     folder = mnist_dir or os.environ.get("MNIST_DIR")
     manual_dir = Path(folder) if folder else None
     if manual_dir is not None:
@@ -79,9 +79,9 @@ def prepare_cache(path: Path, mnist_dir: Path | None = None) -> None:
 
 
 def check_reachable(url: str = SOURCE, seconds: float = 3) -> None:
-    """Raise UserError where MNIST cannot be downloaded: TFDS would repeat it for minutes.
+    """Raise UserError if MNIST cannot be downloaded; TFDS would retry for minutes.
 
-    In a thread, since no timeout of Python's ends a look-up of a name.
+    It runs in a thread, since no timeout of Python ends a name look-up.
     """
     problems: list[str] = ["no answer"]
 
@@ -113,18 +113,18 @@ def write_cache(path: Path, original: dict[str, Digits]) -> None:
         for name, array in digits._asdict().items()
     }
     with replacing(path) as temporary:
-        # Uncompressed: 55 MB that load in a tenth of the time.
+        # Uncompressed, 55 MB: loading takes a tenth of the time.
         np.savez(temporary, sha256=np.array(checksum(arrays)), **arrays)
 
 
 def read_cache(path: Path) -> dict[str, Digits]:
-    """Read the cache; UserError if it is not, byte for byte, what was written."""
+    """Read the cache; raise UserError unless its checksum is right."""
     advice = "delete it, and it is made again"
     try:
-        if not path.is_file():  # a pipe would be waited for
-            raise ValueError("it is no regular file")
-        # Opened here, since NumPy forgets to close what it cannot read; and as what it must be,
-        # since np.load takes a single array, and a pickle, for one too.
+        if not path.is_file():  # reading a pipe would block
+            raise ValueError("it is not a regular file")
+        # Opened here, since NumPy does not close a file that it cannot read; and as a zip file,
+        # since np.load also accepts a single array or a pickle.
         with path.open("rb") as raw, NpzFile(raw, allow_pickle=False) as file:
             if sum(member.file_size for member in ZipFile(raw).infolist()) > LARGEST_CACHE:
                 raise ValueError("it holds more than MNIST has")
@@ -135,7 +135,7 @@ def read_cache(path: Path) -> dict[str, Digits]:
             split: Digits(arrays[f"{split}_pixels"], arrays[f"{split}_labels"])
             for split in TFDS_SPLITS
         }
-    except Exception as error:  # whatever a damaged archive makes zipfile and NumPy raise
+    except Exception as error:  # zipfile and NumPy raise many errors for a damaged archive
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"The MNIST cache {path} cannot be read ({reason}): {advice}.") from error
     if found != expected:
@@ -146,9 +146,9 @@ def read_cache(path: Path) -> dict[str, Digits]:
 
 
 def read_through_tfds(manual_dir: Path | None) -> dict[str, Digits]:
-    """Prepare MNIST as ArrayRecord with TensorFlow Datasets and read it all.
+    """Prepare MNIST as ArrayRecord with TensorFlow Datasets and read it.
 
-    TFDS keeps its own fixed order of the samples, not that of the original files.
+    TFDS has its own fixed order of the samples, not that of the original files.
     """
     tfds = _import_tfds()
     with tempfile.TemporaryDirectory() as data_dir:
@@ -157,9 +157,9 @@ def read_through_tfds(manual_dir: Path | None) -> dict[str, Digits]:
                 "mnist", data_dir=data_dir, file_format="array_record", try_gcs=False
             )
             config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-            with contextlib.redirect_stdout(io.StringIO()):  # it names a folder soon gone
+            with contextlib.redirect_stdout(io.StringIO()):  # its message names a temporary folder
                 builder.download_and_prepare(download_config=config)
-        except Exception as error:  # whatever TFDS raises: a failed download, a wrong checksum
+        except Exception as error:  # TFDS raises many errors: a failed download, a wrong checksum
             reason = " ".join(str(error).split())[:200]
             raise UserError(
                 f"TensorFlow Datasets could not prepare MNIST ({type(error).__name__}: {reason}): "
@@ -169,7 +169,7 @@ def read_through_tfds(manual_dir: Path | None) -> dict[str, Digits]:
 
 
 def _import_tfds() -> Any:
-    """Import TensorFlow Datasets, and TensorFlow with it, without their chatter."""
+    """Import TensorFlow Datasets, and TensorFlow with it, without their log messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import tensorflow  # noqa: F401  TFDS needs it to prepare, and says so less clearly

@@ -1,4 +1,4 @@
-"""How grey levels become the numbers a model sees: (pixel - shift) / scale, in three ways."""
+"""Normalise grey levels to the model's inputs: (pixel - shift) / scale, in three ways."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from shared.errors import UserError, check_choice
 
-ROWS_AT_ONCE = 1000  # bounds the memory: float64 intermediates of 1,000 images are 6 MB
+ROWS_AT_ONCE = 1000  # limits the memory: float64 intermediates of 1,000 images take 6 MB
 
 
 class Normalization(NamedTuple):
-    """What is taken off every pixel and what it is then divided by, in grey levels (0 to 255)."""
+    """The shift and the scale of every pixel, in grey levels (0 to 255)."""
 
     shift: np.ndarray  # float64 [1] or [784]
     scale: np.ndarray  # float64 [1] or [784]
@@ -22,24 +22,24 @@ class Normalization(NamedTuple):
 
 
 def fit_normalization(pixels: np.ndarray, kind: str) -> Normalization:
-    """Measure the statistics of training pixels, uint8 [n, 784], and of nothing else.
+    """Compute shift and scale from the statistics of training pixels, uint8 [n, 784].
 
     "global": one mean and one standard deviation for all pixels.
-    "per-pixel": each pixel's own. A pixel that never varies has no deviation to divide by; it is
-    divided by 255, so that it is 0 in training and at most 1 in size wherever it does vary.
-    "original": as the original does it: each pixel's own mean, then ONE number for all, the
-    standard deviation of the 784 variances (both with n - 1 in the denominator, as in torch).
+    "per-pixel": those of each pixel. A pixel that never varies has the deviation 0; it is divided
+    by 255 instead, so that it is 0 in training and at most 1 in size in other images.
+    "original": as in the original: each pixel's own mean, but ONE scale for all, the standard
+    deviation of the 784 variances (both with n - 1 in the denominator, as in torch).
     """
     check_choice("normalization", kind, ("global", "per-pixel", "original"))
     n = len(pixels)
     sums, squares = _power_sums(pixels)
     if kind == "global":
         count, total, total_squares = pixels.size, int(sums.sum()), int(squares.sum())
-        # Whole numbers throughout: no rounding before the division.
+        # Integers throughout: no rounding before the division.
         variance = (count * total_squares - total**2) / count**2
         scale = np.array([variance**0.5])
         if variance == 0:
-            raise UserError("Every pixel of the training split is alike: there is no scale.")
+            raise UserError("All training pixels are equal, so their scale is 0: use other images.")
         return Normalization(np.array([total / count]), scale)
     variances = (n * squares - sums**2) / n**2
     mean = sums / n
@@ -48,7 +48,7 @@ def fit_normalization(pixels: np.ndarray, kind: str) -> Normalization:
     if n < 2:
         raise UserError(f"The original's normalization needs at least 2 training images, not {n}.")
     if np.ptp(variances) == 0:
-        raise UserError("All pixels of the training split vary alike: the original's scale is 0.")
+        raise UserError("All training pixels vary alike, so the original's scale is 0: use global.")
     scale = np.std(variances * n / (n - 1) + 1e-8, ddof=1, keepdims=True)
     return Normalization(mean, scale)
 
@@ -65,7 +65,7 @@ def normalize(pixels: np.ndarray, normalization: Normalization) -> np.ndarray:
 
 
 def _power_sums(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum every pixel, and its square, over the images: int64 [784] each, exact."""
+    """Return the sums of every pixel and of its square over the images: int64 [784], exact."""
     sums = np.zeros(pixels.shape[1], dtype=np.int64)
     squares = np.zeros(pixels.shape[1], dtype=np.int64)
     for start in range(0, len(pixels), ROWS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""The digits that come with the project: 5,000 of MNIST's, in sample.npz (see SAMPLE.md)."""
+"""The digits that come with the project: 5,000 of MNIST, in sample.npz (see SAMPLE.md)."""
 
 import hashlib
 from io import BytesIO
@@ -11,13 +11,13 @@ from shared.errors import UserError
 
 SAMPLE_PATH = Path(__file__).with_name("sample.npz")
 SAMPLE_SHA256 = "acd04a817f1300edc3c3fd9b0d2f8cc29bb1c2af4836206323923992d773729c"
-# The digits come class by class in turn (0, 1, ..., 9, 0, 1, ...), so every cut at a multiple of
-# ten has equally many of each.
+# The classes alternate (0, 1, ..., 9, 0, 1, ...), so a split at a multiple of ten has equally many
+# digits of each.
 SPLITS = {"train": (0, 4000), "validation": (4000, 4500), "test": (4500, 5000)}
 
 
 def load_sample(path: Path = SAMPLE_PATH) -> dict[str, Digits]:
-    """Read the sample, once its checksum is right: 4,000 / 500 / 500 digits, classes balanced."""
+    """Read the sample and check its checksum: 4,000 / 500 / 500 digits, classes balanced."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -38,7 +38,7 @@ def load_sample(path: Path = SAMPLE_PATH) -> dict[str, Digits]:
 
 
 def order_by_turns(digits: Digits) -> Digits:
-    """Reorder digits so that the classes come by turns, each keeping its own order."""
+    """Reorder digits so that the classes alternate, keeping the order within each."""
     turns = [np.flatnonzero(digits.labels == label) for label in range(NUM_CLASSES)]
     order = np.stack(turns, axis=1).reshape(-1)
     return Digits(digits.pixels[order], digits.labels[order])

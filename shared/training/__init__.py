@@ -1,1 +1,1 @@
-"""Training, once for every framework: epochs, checkpoints, run folders, progress, processes."""
+"""Training for all frameworks: epochs, checkpoints, run folders, progress, processes."""

@@ -1,4 +1,4 @@
-"""One implementation alone, as the original has its one script: train, report per epoch, test."""
+"""Train one implementation alone, as the original script does: train, report, test."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from shared.training.watched import explaining_out_of_memory, steps_left, train_
 
 
 def load_config_data(config: Config) -> Dataset:
-    """Load the digits that a config asks for."""
+    """Load the digits for a config."""
     return load_data(
         config.data,
         normalization=config.normalization,
@@ -38,13 +38,13 @@ def load_config_data(config: Config) -> Dataset:
 
 
 def check_before_training(implementation: ModuleType, config: Config, data: Dataset) -> None:
-    """Raise UserError now, before anything is written, for what training would stumble over."""
+    """Raise UserError for problems of the training, before anything is written."""
     implementation.find_device(config.device)
     epoch_batches(len(data.train.labels), config.batch_size)
 
 
 def draw_config_params(config: Config) -> dict[str, np.ndarray]:
-    """Draw the parameters that a config's training starts from."""
+    """Draw the initial parameters for a config."""
     return initial_params(num_channels=config.num_channels, seed=config.seed)
 
 
@@ -64,7 +64,7 @@ def evaluate_params(
 def train_alone(
     implementation: ModuleType, distributed: ModuleType, name: str, args: Sequence[str]
 ) -> int:
-    """Train one implementation, print each epoch, test the parameters and keep them.
+    """Train one implementation, print each epoch, and test and keep the parameters.
 
     `distributed` is its module of that name, for a training in several processes.
     """
@@ -72,7 +72,7 @@ def train_alone(
         Config,
         args,
         prog=f"python -m {implementation.__name__}",
-        description=f"{implementation.__doc__} Trains it, reports every epoch and tests it.",
+        description=f"{implementation.__doc__} Trains it, prints every epoch, and tests it.",
     )
     process = find_process(os.environ)
     if process is None:
@@ -90,8 +90,8 @@ def _train_together(
     config: Config,
     process: Process,
 ) -> int:
-    """Train in this process among others; the first does all else that there is to do."""
-    check_share(config.batch_size, process.size)  # before any other is waited for
+    """Train in one of several processes; only the first evaluates, reports and writes."""
+    check_share(config.batch_size, process.size)  # before waiting for any other
     distributed.join(process, config.device)
     check_share(config.batch_size, distributed.count_devices(config.device))
     status = 0
@@ -105,7 +105,7 @@ def _train_together(
 
 
 def train_along(distributed: ModuleType, name: str, config: Config) -> None:
-    """Train for the first process, which evaluates for all, from where it does."""
+    """Train along with the first process, from its state; it evaluates for all."""
     data, start = load_config_data(config), None
     data = replace(data, validation=data.validation.first(1))
     if config.resume is not None:
@@ -121,12 +121,12 @@ def train_along(distributed: ModuleType, name: str, config: Config) -> None:
 def _train_and_test(
     implementation: ModuleType, trainer: ModuleType, name: str, config: Config
 ) -> int:
-    """Train by a module that can, into a new run folder, and test the parameters."""
+    """Train with the module `trainer` into a run folder, and test the parameters."""
     console = make_console()
     data = load_config_data(config)
     check_before_training(implementation, config, data)
     check_has_checkpoint(config, name)
-    run = RunFolder(config, name, latest=f"latest-{name}")  # `latest` is a comparison
+    run = RunFolder(config, name, latest=f"latest-{name}")  # `latest` is for comparisons
     try:
         with explaining_out_of_memory(config):
             _train_and_report(trainer, name, config, data, run, console)
@@ -144,7 +144,7 @@ def _test(
     run: RunFolder,
     console: Console,
 ) -> int:
-    """Test the parameters that the config asks for; return the exit status."""
+    """Test the parameters chosen by the config; return the exit status."""
     epoch = run.tested_epoch(name)
     result = evaluate_params(implementation, epoch.params, data.test, config)
     run.record_test(

@@ -1,4 +1,4 @@
-"""The loop around every training: epochs of batches, each epoch validated at its end."""
+"""The training loop: epochs of batches, with a validation after each epoch."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ from shared.training.records import Epoch, TrainingState, begin_next_epoch, begi
 
 @dataclass
 class EpochUnderWay:
-    """An epoch under way, between two of its parts: what its steps have come to so far."""
+    """An epoch in progress, between two of its parts, with the results of its steps so far."""
 
     training: Any  # an implementation's Training
     number: int
@@ -38,7 +38,7 @@ class EpochUnderWay:
         return TrainingState(params, adam, self.number, self.losses, self.accuracies, self.seconds)
 
 
-# Called after each part of an epoch with the number of its steps.
+# Called after each part of an epoch, with its number of steps.
 PartWatcher = Callable[[int, EpochUnderWay], None]
 
 
@@ -53,8 +53,8 @@ def train(
 ) -> Iterator[Epoch]:
     """Train from `params`, or continue from `start`, and yield every finished epoch.
 
-    `implementation` is a module with `Training` and `evaluate`, see compare/registry/contract.py.
-    Once the first epoch is asked for, changing `params` or `data` changes nothing.
+    `implementation` is a module with `Training` and `evaluate`; see compare/registry/contract.py.
+    Changing `params` or `data` after the first epoch was requested has no effect.
     """
     state = start or begin_training(params, config.dtype)
     training = implementation.Training(state.params, state.adam, data.train, config)

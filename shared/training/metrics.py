@@ -1,4 +1,4 @@
-"""The numbers that a run keeps: per epoch and test in metrics.jsonl, and the loss of every step."""
+"""The numbers in a run folder: epochs and tests in metrics.jsonl, and the loss of every step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ from shared.training.records import Epoch
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-# Of an implementation, as its module: it becomes part of a file's name.
+# The name of an implementation, which becomes part of file names.
 Name = Annotated[str, msgspec.Meta(pattern=r"^\w+(\.\w+)*\Z", max_length=100)]
 STEP_LOSSES = "step-losses.safetensors"
 ADVICE = "remove that line, or the run"
@@ -31,7 +31,7 @@ ADVICE = "remove that line, or the run"
 
 @dataclass(frozen=True)
 class EpochNumbers:
-    """The numbers of a finished epoch; a loss is None where it was NaN or infinite."""
+    """The numbers of a finished epoch; a loss is None if it was NaN or infinite."""
 
     epoch: CountFrom1
     train_loss: float | None  # nats per image
@@ -54,12 +54,12 @@ class EpochLine(EpochNumbers, _Line):
 
 @dataclass(frozen=True)
 class TestLine(_Line):
-    """A test of one implementation; the loss is None where it was NaN or infinite."""
+    """A test of one implementation; the loss is None if it was NaN or infinite."""
 
     test_loss: float | None  # nats per image
     test_accuracy: Fraction
-    tested_epoch: Count | None = None  # whose parameters were tested, in a run of one alone
-    params_of: Name | None = None  # likewise, in a run of several: by which implementation
+    tested_epoch: Count | None = None  # of the tested parameters, in a run of one implementation
+    params_of: Name | None = None  # the implementation that trained them, in a run of several
 
 
 def epoch_numbers(epoch: Epoch) -> dict[str, Any]:
@@ -76,9 +76,9 @@ def epoch_numbers(epoch: Epoch) -> dict[str, Any]:
 
 
 def read_metrics(path: Path, *, skip_damaged: bool = False) -> list[EpochLine | TestLine]:
-    """Read a metrics.jsonl; none where there is no such file: no epoch is finished.
+    """Read a metrics.jsonl; return nothing if there is none, since no epoch is finished.
 
-    Raises UserError for a line that cannot be read, or leaves it out with `skip_damaged`.
+    Raises UserError for a damaged line, or omits it with `skip_damaged`.
     """
     lines: list[EpochLine | TestLine] = []
     content = read_file(path, "make it readable") if path.exists() else b""
@@ -98,7 +98,7 @@ def _decode_line(text: bytes, where: str) -> EpochLine | TestLine:
 
 
 def write_metrics(path: Path, lines: Sequence[EpochLine | TestLine]) -> None:
-    """Write the lines, whole or not at all; what does not belong to a test's run is left out."""
+    """Write the lines atomically, without the fields that do not apply to a test."""
     fields = [
         {k: v for k, v in asdict(line).items() if k not in ("tested_epoch", "params_of") or v}
         for line in lines
@@ -112,7 +112,7 @@ def save_step_losses(folder: Path, losses: Mapping[str, np.ndarray]) -> None:
 
 
 def read_step_losses(folder: Path) -> dict[str, np.ndarray]:
-    """Read what `save_step_losses` wrote, in float64; nothing where there is no such file."""
+    """Read the file of `save_step_losses`, in float64; return nothing if there is none."""
     path = folder / STEP_LOSSES
     if not path.exists():
         return {}

@@ -1,4 +1,4 @@
-"""One process among those of a training: its rank, its share, and how it ends.
+"""A process of a distributed training: its rank, its share of a batch, and how it ends.
 
 `torchrun` starts the processes, in PyTorch and in JAX, and tells each its rank in environment
 variables: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
@@ -15,21 +15,21 @@ from typing import NamedTuple
 
 from shared.errors import UserError, find_ending
 
-# What the libraries that move gradients say of a process that is gone, in PyTorch and JAX alike.
+# Error messages of the communication libraries of PyTorch and JAX for a lost process.
 SIGNS_OF_LOSS = ("gloo", "nccl", "connection", "unavailable", "heartbeat")
-SECONDS_TO_MEET = 300  # from the first process that starts to the last
-SECONDS_OF_SILENCE = 60  # without a heartbeat, after which a process counts as lost
+SECONDS_TO_MEET = 300  # between the start of the first process and of the last
+SECONDS_OF_SILENCE = 60  # without a heartbeat, until a process counts as lost
 
 
 class Process(NamedTuple):
-    """A process among those of a training."""
+    """A process of a distributed training."""
 
-    rank: int  # from 0, on all machines together
+    rank: int  # from 0, over all machines
     size: int  # how many processes there are
     local_rank: int  # from 0, on this machine
     local_size: int  # how many processes there are on this machine
-    host: str  # of process 0, where all meet
-    port: int  # torchrun itself listens there, and JAX at half of it, which is 1024 or more
+    host: str  # of process 0, which all connect to
+    port: int  # torchrun listens there; JAX at half of it, at least 1024
 
     @property
     def is_first(self) -> bool:
@@ -38,9 +38,9 @@ class Process(NamedTuple):
 
 
 def find_process(environment: Mapping[str, str]) -> Process | None:
-    """Read this process's rank from its environment; None for a process on its own.
+    """Read this process's rank from its environment; return None if it runs alone.
 
-    Raises UserError where the variables make no sense.
+    Raises UserError if the variables are inconsistent.
     """
     if "RANK" not in environment and "WORLD_SIZE" not in environment:
         return None
@@ -54,14 +54,14 @@ def find_process(environment: Mapping[str, str]) -> Process | None:
     if not (is_place and 2048 <= port < 2**16 and found["MASTER_ADDR"]):
         said = ", ".join(f"{name} {value!r}" for name, value in found.items())
         raise UserError(
-            f"These variables are no rank of a process among others: {said}. Start the processes "
-            "with torchrun, which sets them, or unset RANK and WORLD_SIZE."
+            f"These variables do not describe one of several processes: {said}. Start the "
+            "processes with torchrun, which sets them, or unset RANK and WORLD_SIZE."
         )
     return Process(rank, size, local_rank, local_size, found["MASTER_ADDR"], port)
 
 
 def check_one_process(environment: Mapping[str, str], command: str) -> None:
-    """Raise UserError where a launcher started several processes of a command for one."""
+    """Raise UserError if a launcher started several processes of a command that uses one."""
     size = environment.get("WORLD_SIZE", "1")
     if size != "1":
         raise UserError(
@@ -71,9 +71,9 @@ def check_one_process(environment: Mapping[str, str], command: str) -> None:
 
 
 def check_share(batch_size: int, devices: int) -> None:
-    """Raise UserError unless so many devices can each take as many rows of every batch.
+    """Raise UserError unless the devices can share every batch evenly.
 
-    Where they could not, the mean of their means would not be the mean of the batch.
+    Otherwise the mean of the devices' means would not be the mean of the batch.
     """
     if batch_size % devices:
         raise UserError(
@@ -84,31 +84,31 @@ def check_share(batch_size: int, devices: int) -> None:
 
 @contextmanager
 def meeting(process: Process, port: int) -> Iterator[None]:
-    """Convert what is raised while the processes connect into a UserError."""
+    """Convert errors of connecting into a UserError."""
     try:
         yield
     except (RuntimeError, OSError) as error:
         why = str(error).split("\n")[0].rstrip(". ")
         raise UserError(
-            f"{say_process(process)} has not met the others at {process.host}, port {port} "
-            f"({why}): start all of them within {SECONDS_TO_MEET} seconds, or choose another "
-            "--master-port for torchrun."
+            f"{say_process(process)} could not connect to the others at {process.host}, port "
+            f"{port} ({why}): start all of them within {SECONDS_TO_MEET} seconds, or choose "
+            "another --master-port for torchrun."
         ) from error
 
 
 def try_port(port: int) -> None:
-    """Raise OSError unless this process could listen at a port: another program may do so."""
+    """Raise OSError if this process cannot listen at a port, which may be in use."""
     dual = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if dual else socket.AF_INET
     socket.create_server(("", port), family=family, dualstack_ipv6=dual).close()
 
 
 def run_or_leave(process: Process, run: Callable[[], int]) -> None:
-    """Run what a process is for; where that fails, say why and leave at once.
+    """Run a process's work; if it fails, print why and end the process at once.
 
-    An ordinary exit would wait for the others, which wait for this one in the middle of a step.
+    An ordinary exit would wait for the others, which wait for this one within a step.
     """
-    if not process.is_first:  # these may reach all: the first stops in order, and then the others
+    if not process.is_first:  # signals may reach all; the first process stops in order
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
@@ -124,13 +124,13 @@ def run_or_leave(process: Process, run: Callable[[], int]) -> None:
 
 
 def is_loss(error: BaseException) -> bool:
-    """Check whether an error means that another process cannot be reached any more."""
+    """Check whether an error means that another process is lost."""
     said = str(error).lower()
     return isinstance(error, RuntimeError | OSError) and any(sign in said for sign in SIGNS_OF_LOSS)
 
 
 def say_loss(process: Process) -> str:
-    """Return the sentence that another process is gone, and what follows."""
+    """Return the sentence that another process is lost, and the consequence."""
     return (
         f"{say_process(process)} has lost another one, which has ended or cannot be reached, so "
         "the run ends here; what process 0 finished is kept in its run folder."
@@ -138,5 +138,5 @@ def say_loss(process: Process) -> str:
 
 
 def say_process(process: Process) -> str:
-    """Return which process of how many this one is, as text."""
+    """Return the name of a process, such as "Process 1 of 4"."""
     return f"Process {process.rank} of {process.size}"

@@ -1,4 +1,4 @@
-"""Live progress of training: one bar per implementation, and nothing where there is no terminal."""
+"""Live progress of training: one bar per implementation, and nothing without a terminal."""
 
 import shlex
 import time
@@ -22,7 +22,7 @@ SECONDS_BETWEEN_UPDATES = 0.1
 
 
 def training_progress(console: Console) -> Progress:
-    """Make the display: a bar per implementation with loss, samples per second and time left."""
+    """Return the display: a bar per implementation with loss, samples per second and time left."""
     return Progress(
         TextColumn("{task.description:>8}"),
         BarColumn(bar_width=max(4, min(40, console.width - 64))),
@@ -37,9 +37,9 @@ def training_progress(console: Console) -> Progress:
 def watch_steps(
     progress: Progress, name: str, steps: int, batch_size: int
 ) -> Callable[[int, np.ndarray], None]:
-    """Add a bar of `steps` steps and return the function that training calls after each part.
+    """Add a bar of `steps` steps and return the function to call after each part of an epoch.
 
-    It is given the number of steps, and the losses of the epoch so far, whose mean is shown.
+    Its arguments are the number of steps, and the losses of the epoch so far, whose mean is shown.
     """
     task = progress.add_task(name, total=steps, status="")
     done, shown_done, shown_at = 0, 0, time.perf_counter()
@@ -61,7 +61,7 @@ def watch_steps(
 def track_work(
     work: Iterable[Item], description: str, total: int, console: Console
 ) -> Iterator[Item]:
-    """Yield each piece of work under a bar, gone at its end; none where there is no terminal."""
+    """Yield each item while a bar shows the progress; without a terminal there is no bar."""
     yield from track(
         *(work, description, total),
         console=console,
@@ -71,12 +71,12 @@ def track_work(
 
 
 def count(number: int, thing: str) -> str:
-    """Return a number and the name of what is counted, such as "1 epoch" or "3 epochs"."""
+    """Return a number with a noun, such as "1 epoch" or "3 epochs"."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def say_interrupted(console: Console, command: str, folder: Path, finished: str) -> int:
-    """Print what Ctrl-C left in a run folder and how to resume it; return the exit status."""
+    """Print what a run folder holds after Ctrl-C, and how to resume; return the exit status."""
     console.print(f"Interrupted. The finished epochs ({finished}) are kept in {folder}. Resume:")
     console.print(f"{command} --resume {shlex.quote(str(folder))}", soft_wrap=True)
     return 130

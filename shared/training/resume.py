@@ -1,4 +1,4 @@
-"""`--resume RUN`: find a run's checkpoints, the options it was started with, and its state."""
+"""`--resume RUN`: find a run's checkpoints, its options, and its state."""
 
 import os
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from shared.training.records import TrainingState
 from shared.training.states import load_state
 
 SUFFIX = "-checkpoint.safetensors"
-# What names a path or code: it is given anew, never taken from a folder that may be a stranger's.
+# Options with paths or code: they are never read from a run folder, which may be untrusted.
 GIVEN_ANEW = ("runs_dir", "json", "mnist_dir", "implementation", "verbose")
-# What may differ when a run is resumed; all else decides what is computed.
+# Options that may change when a run is resumed; all others affect what is computed.
 CHANGEABLE = {"epochs", "device", "eval_batch_size", "checkpoint_every", "resume", "resume_from"}
 CHANGEABLE |= set(GIVEN_ANEW) - {"implementation"}
 
@@ -32,12 +32,12 @@ def previous_path(newest: Path) -> Path:
 
 
 def find_folder(given: Path) -> Path:
-    """Return the run folder that is meant, past a link such as runs/latest."""
+    """Return the run folder for a path that may be a link, such as runs/latest."""
     folder = given.parent / given.readlink() if given.is_symlink() else given
     if folder.is_dir():
         return folder
     if given.is_symlink():
-        raise UserError(f"{given} points to {folder}, which is gone: name a run that is there.")
+        raise UserError(f"{given} points to {folder}, which does not exist: give an existing run.")
     raise UserError(f"There is no run folder {given}: give one to --resume, such as runs/latest.")
 
 
@@ -53,10 +53,10 @@ def saved_names(folder: Path) -> list[str]:
 def find_state(
     folder: Path, name: str, check: Callable[[TrainingState], None] = lambda state: None
 ) -> tuple[TrainingState, str | None]:
-    """Read the newest good checkpoint, and say what is wrong if it is not the newest.
+    """Read the newest valid checkpoint; also return the problem of a newer, invalid one.
 
-    `check` raises UserError for a state that is not good. Raises UserError if there is none that
-    is. What may not be read is no worse than it was: it is to be made readable.
+    `check` raises UserError for an invalid state. Raises UserError if no checkpoint is valid, and
+    if one cannot be opened, since it may be valid.
     """
     newest = checkpoint_path(folder, name)
     try:
@@ -66,7 +66,7 @@ def find_state(
         if isinstance(error.__cause__, PermissionError) or not previous.exists():
             raise
         state = _load_good(previous, check)
-        return state, f"{error} Going on from the one before it, {previous}."
+        return state, f"{error} Continuing from the one before it, {previous}."
 
 
 def _load_good(path: Path, check: Callable[[TrainingState], None]) -> TrainingState:
@@ -74,16 +74,16 @@ def _load_good(path: Path, check: Callable[[TrainingState], None]) -> TrainingSt
     try:
         check(state)
     except UserError as error:
-        raise UserError(f"The checkpoint {path} is not of this run: {error}") from error
+        raise UserError(f"The checkpoint {path} does not belong to this run: {error}") from error
     return state
 
 
 def resumed_config(config_type: type[AnyConfig], given: Path, source: str | None) -> AnyConfig:
-    """Read the options that the run in a folder was begun with; paths and code have defaults."""
+    """Read the options of the run in a folder; paths and code get their defaults."""
     folder = find_folder(given)
     names = saved_names(folder)
     if not names:
-        raise UserError(f"{folder} holds no checkpoint to go on from: start a new run.")
+        raise UserError(f"{folder} holds no checkpoint to continue from: start a new run.")
     if source is not None and source not in names:
         raise UserError(
             f"{folder} holds no checkpoint of {source}: give --resume-from {' or '.join(names)}."
@@ -95,34 +95,34 @@ def resumed_config(config_type: type[AnyConfig], given: Path, source: str | None
 
 
 def read_config(config_type: type[AnyConfig], folder: Path) -> AnyConfig:
-    """Read a run's config.json; options of another command are left out, missing ones default."""
+    """Read a run's config.json, without options of other commands; missing ones get defaults."""
     return read_json(folder / "config.json", config_type, "start a new run")
 
 
 def check_has_checkpoint(config: Config, name: str) -> None:
-    """Raise UserError if a run that is to be resumed holds no checkpoint of an implementation."""
+    """Raise UserError if the run to resume holds no checkpoint of an implementation."""
     if config.resume is None or config.resume_from is not None:
         return
     names = saved_names(find_folder(config.resume))
     if name not in names:
         raise UserError(
-            f"{config.resume} holds no checkpoint of {name}: to go on from another's, give "
+            f"{config.resume} holds no checkpoint of {name}: to continue from another's, give "
             f"--resume-from {' or '.join(names)}."
         )
 
 
 def check_unchanged(config: Config) -> None:
-    """Raise UserError for an option that a run in progress cannot change."""
+    """Raise UserError for an option that must not change on resume."""
     assert config.resume is not None
     begun = read_config(type(config), find_folder(config.resume))
     for name in (field.name for field in fields(config)):
         before, now = getattr(begun, name), getattr(config, name)
         if name not in CHANGEABLE and before != now:
-            raise UserError(bad_option(name, now, f"{before}, as the run was begun"))
+            raise UserError(bad_option(name, now, f"{before}, as in the run"))
 
 
 def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
-    """Raise UserError if a state, read from a checkpoint, is not one of this config's training."""
+    """Raise UserError if a state from a checkpoint does not fit the config."""
     steps, channels = data.train.images.shape[1:]
     batches = count_batches(len(data.train.labels), config.batch_size)
     found = (*start.params["out.weight"].shape[1:], *start.params["K"].shape)
@@ -136,15 +136,15 @@ def check_fits(start: TrainingState, data: Dataset, config: Config) -> None:
     taken = (start.epoch - 1) * batches + len(start.step_losses)
     if start.adam.step != taken or len(start.step_losses) > batches:
         raise UserError(
-            f"it stands after {start.adam.step} steps, {len(start.step_losses)} of them in epoch "
-            f"{start.epoch}; an epoch has {batches}."
+            f"it was saved after {start.adam.step} steps, {len(start.step_losses)} of them in "
+            f"epoch {start.epoch}; an epoch has {batches}."
         )
 
 
 def check_epochs(start: TrainingState, config: Config) -> None:
-    """Raise UserError if fewer epochs are asked for than are done."""
+    """Raise UserError if the config has fewer epochs than are finished."""
     if start.epoch > config.epochs + 1:
         raise UserError(
-            f"--epochs is {config.epochs}, and {start.epoch - 1} epochs are done: give at least "
-            f"{start.epoch - 1}."
+            f"--epochs is {config.epochs}, and {start.epoch - 1} epochs are finished: "
+            f"give at least {start.epoch - 1}."
         )

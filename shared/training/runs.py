@@ -48,12 +48,12 @@ from shared.training.resume import (
 )
 from shared.training.states import save_state
 
-NOT_OF_THE_RUN = ("resume", "resume_from")  # options that say how to go on with it
+NOT_OF_THE_RUN = ("resume", "resume_from")  # options that are not part of the run
 WHICH = ("best", "last")  # the epochs whose parameters are kept
 
 
 def config_to_json(config: Config) -> dict[str, Any]:
-    """Convert a config into what JSON can hold: its paths become text."""
+    """Return a config as JSON-compatible values; paths become text."""
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(config).items()
@@ -62,10 +62,10 @@ def config_to_json(config: Config) -> dict[str, Any]:
 
 
 class RunFolder:
-    """The folder of one run: every file in it is whole at any moment, and one process writes."""
+    """The folder of a run: its files are written atomically, and by one process."""
 
     def __init__(self, config: Config, name: str, latest: str = "latest") -> None:
-        """Create `<runs_dir>/<time>-<name>/`, with a link `latest`, or open the one resumed."""
+        """Create `<runs_dir>/<time>-<name>/`, with a link `latest`, or open the one to resume."""
         self.config = config
         self.epochs: dict[str, list[Epoch]] = {}
         self._lines: list[EpochLine | TestLine] = []
@@ -74,7 +74,7 @@ class RunFolder:
             self.path = _create(config.runs_dir, name, latest)
         else:
             self.path = find_folder(config.resume)
-        self._lock = _lock(self.path)  # let go of with this object, or with the process
+        self._lock = _lock(self.path)  # released with this object or the process
         if config.resume is not None:
             remove_leftovers(self.path)
             lines = read_metrics(self.metrics_path)
@@ -84,18 +84,18 @@ class RunFolder:
 
     @property
     def metrics_path(self) -> Path:
-        """Where the metrics are kept."""
+        """The path of the metrics."""
         return self.path / "metrics.jsonl"
 
     def params_path(self, name: str, which: str) -> Path:
-        """Return where the "final" or the "best" parameters of an implementation are kept."""
+        """Return the path of the "final" or the "best" parameters of an implementation."""
         return self.path / f"{name}-{which}.safetensors"
 
     def start_of(self, name: str, params: Mapping[str, np.ndarray], data: Dataset) -> TrainingState:
         """Return the state that an implementation's training starts from.
 
-        That of its checkpoint where the run is resumed, else the beginning, with `params`. Raises
-        UserError if the checkpoint is damaged or is not one of this run and its data.
+        If the run is resumed, that of its checkpoint, or else the initial state with `params`.
+        Raises UserError if the checkpoint is damaged or does not fit the run and its data.
         """
         source = self.config.resume_from or name
         start, epochs = begin_training(params, self.config.dtype), []
@@ -109,7 +109,7 @@ class RunFolder:
         self.epochs[name] = epochs
         self._lines = [line for line in self._lines if line.implementation != name]
         self._lines += [EpochLine(implementation=name, **epoch_numbers(epoch)) for epoch in epochs]
-        self._lines.sort(key=_epoch_of)  # as they came, by turns
+        self._lines.sort(key=_epoch_of)  # in turn, as they were trained
         self._write_numbers()
         self.save_state(name, start)
         if epochs:
@@ -120,14 +120,14 @@ class RunFolder:
     def record_epoch(self, name: str, epoch: Epoch) -> None:
         """Write a finished epoch: its numbers, the state after it, its parameters and the best.
 
-        Of all epochs but the best and the last the numbers alone are kept in memory.
+        Only the best and the last epoch keep their arrays in memory.
         """
         epochs = [*self.epochs[name], epoch]
         best = tested_epoch(epochs, "best")
         self.epochs[name] = [e if e is best or e is epoch else e.without_arrays() for e in epochs]
         self._lines.append(EpochLine(implementation=name, **epoch_numbers(epoch)))
         self._write_numbers()
-        # In this order: what a kill leaves out of the files below, the state still holds.
+        # In this order: if the process is killed in between, the state still holds all.
         self.save_state(name, begin_next_epoch(epoch))
         self._save_params(name, "final", epoch)
         if best is epoch:
@@ -144,17 +144,17 @@ class RunFolder:
         save_state(path, state, previous=previous_path(path))
 
     def tested_epoch(self, name: str) -> Epoch:
-        """Return the epoch whose parameters are tested; raise UserError if they are not kept."""
+        """Return the epoch to be tested; raise UserError if its parameters are not kept."""
         epoch = tested_epoch(self.epochs[name], self.config.tested_params)
         if not epoch.params:
             raise UserError(
                 f"{self.path} no longer holds {name}'s parameters of epoch {epoch.number}, which "
-                "are to be tested: train on, with more --epochs."
+                "would be tested: train longer, with more --epochs."
             )
         return epoch
 
     def _read_epochs(self, source: str, start: TrainingState, data: Dataset) -> list[Epoch]:
-        """Read the epochs that were finished when a state was saved, as far as they are kept."""
+        """Read the epochs that were finished when a state was saved."""
         batches = count_batches(len(data.train.labels), self.config.batch_size)
         lines = [
             line
@@ -192,7 +192,7 @@ class RunFolder:
         return epochs
 
     def _find_params(self, source: str, epoch: int, start: TrainingState) -> dict[str, np.ndarray]:
-        """Return the parameters at an epoch's end, or none where they are no longer kept."""
+        """Return the parameters at an epoch's end, or nothing if they are no longer kept."""
         if epoch == start.epoch - 1 and not start.step_losses.size:
             return dict(start.params)
         for path in (self.params_path(source, which) for which in ("final", "best")):
@@ -204,18 +204,18 @@ class RunFolder:
                 for held in (params, start.params)
             )
             if found != wanted:
-                raise UserError(f"{path} is not of the run's shapes and dtype: remove it.")
+                raise UserError(f"{path} does not have the run's shapes and dtype: remove it.")
             return params
         return {}
 
     def _set_aside(self, newest: Path, problem: str) -> None:
-        """Print what is wrong with the newest checkpoint; it will not replace the good one."""
+        """Print the problem of the newest checkpoint, and keep it from replacing the valid one."""
         print(problem, file=sys.stderr)
         if newest.exists():
             os.replace(newest, newest.with_name(f"{newest.stem}-damaged.safetensors"))
 
     def _write_numbers(self) -> None:
-        """Write the metrics, and the losses of the steps of all finished epochs."""
+        """Write the metrics, and the step losses of all finished epochs."""
         write_metrics(self.metrics_path, self._lines)
         losses = {
             name: np.concatenate([epoch.step_losses for epoch in epochs])
@@ -226,7 +226,7 @@ class RunFolder:
         save_step_losses(self.path, self._step_losses)
 
     def _save_params(self, name: str, which: str, epoch: Epoch) -> None:
-        """Write the "final" or the "best" parameters, where an epoch still has them."""
+        """Write the "final" or the "best" parameters, if the epoch still has them."""
         metadata = {
             "implementation": name,
             "epoch": str(epoch.number),
@@ -237,7 +237,7 @@ class RunFolder:
 
 
 def _number(loss: float | None) -> float:
-    """Read a loss of metrics.jsonl: JSON has no NaN."""
+    """Return a loss of metrics.jsonl as a float; null stands for NaN."""
     return nan if loss is None else loss
 
 
@@ -252,7 +252,7 @@ def _create(runs_dir: Path, name: str, latest: str) -> Path:
     stem, link = f"{datetime.now():%Y%m%d-%H%M%S}-{name}", runs_dir / latest
     try:
         if link.exists() and not link.is_symlink():
-            raise UserError(f"{link} is to be a link to the newest run, and is none: rename it.")
+            raise UserError(f"{link} should be a link to the newest run, but is not: rename it.")
         runs_dir.mkdir(parents=True, exist_ok=True)
         path = _create_new_folder(runs_dir, stem)
         _point(link, path.name)
@@ -265,7 +265,7 @@ def _create(runs_dir: Path, name: str, latest: str) -> Path:
 
 
 def _lock(folder: Path) -> FileLock:
-    """Lock a run folder; UserError if another process has it."""
+    """Lock a run folder; raise UserError if another process has locked it."""
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
@@ -281,7 +281,7 @@ def _lock(folder: Path) -> FileLock:
 
 
 def _create_new_folder(runs_dir: Path, stem: str) -> Path:
-    """Create a folder no other run has, also when several start within one second."""
+    """Create a new folder, also if several runs start within one second."""
     for attempt in range(1000):
         path = runs_dir / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
         try:
@@ -293,7 +293,7 @@ def _create_new_folder(runs_dir: Path, stem: str) -> Path:
 
 
 def _point(link: Path, target: str) -> None:
-    """Make a symbolic link point at `target`, without a moment in which it is gone."""
+    """Point a symbolic link at `target`, atomically."""
     temporary = link.with_name(f".{link.name}-{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)

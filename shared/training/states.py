@@ -1,7 +1,7 @@
-"""The state of a training on disk: one safetensors file with the state under way, nothing else.
+"""The state of a training in a safetensors file.
 
-The options stand in config.json, finished epochs in metrics.jsonl and the best parameters in a file
-of their own. What is read is checked against what the header says should be there.
+Options are in config.json, finished epochs in metrics.jsonl, and the best parameters in a file of
+their own. Files are checked against their header when they are read.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class _Header:
 
 
 def save_state(path: Path, state: TrainingState, *, previous: Path) -> None:
-    """Write a state to `path`, whole or not at all, and keep what was there as `previous`."""
+    """Write a state to `path`, atomically, and keep the old file as `previous`."""
     header = _Header(FORMAT, state.epoch, state.adam.step, state.seconds)
     moments = (state.params, state.adam.first_moment, state.adam.second_moment)
     arrays = {
@@ -45,7 +45,7 @@ def save_state(path: Path, state: TrainingState, *, previous: Path) -> None:
 
 
 def load_state(path: Path) -> TrainingState:
-    """Read what `save_state` wrote; raise UserError that names the file and what is wrong."""
+    """Read the file of `save_state`; raise UserError with its name if it is wrong."""
     arrays, metadata = load_arrays(path)
     try:
         header = msgspec.json.decode(metadata.get(KEY, ""), type=_Header)
@@ -54,11 +54,11 @@ def load_state(path: Path) -> TrainingState:
         return _check_state(arrays, header)
     except (UserError, msgspec.DecodeError, RecursionError) as error:
         reason = str(error).rstrip(".")
-        raise UserError(f"The checkpoint {path} is none of a training: {reason}.") from error
+        raise UserError(f"{path} is not a training checkpoint: {reason}.") from error
 
 
 def _check_state(arrays: Mapping[str, np.ndarray], header: _Header) -> TrainingState:
-    """Make a state of arrays, once they are those of one training; raise UserError if not."""
+    """Return the state made of some arrays; raise UserError if they are not one."""
     expected = {f"{kind}.{name}" for kind in KINDS for name in PARAM_NAMES} | set(STEPS)
     missing, unknown = sorted(expected - arrays.keys()), sorted(arrays.keys() - expected)
     if missing or unknown:

@@ -1,4 +1,4 @@
-"""SIGTERM asks a training to stop: it does so at the next moment that it can be resumed from."""
+"""Stop a training on SIGTERM at the next moment from which it can be resumed."""
 
 import signal
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass
 class Stop:
-    """Whether the process was asked to stop."""
+    """Records whether the process was asked to stop."""
 
     is_requested: bool = False
 
 
 @contextmanager
 def stopping_at_sigterm() -> Iterator[Stop]:
-    """Make SIGTERM, within the block, ask for a stop instead of ending the process at once."""
+    """Within the block, let SIGTERM request a stop instead of ending the process at once."""
     stop = Stop()
 
     def request(*_: object) -> None:

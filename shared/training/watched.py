@@ -1,4 +1,4 @@
-"""A training that is watched: saved as it goes, stopped when asked to or when it goes wrong."""
+"""Training with checkpoints, stopped on request or when a number is not finite."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,15 +27,15 @@ def train_watched(
     stop: Stop,
     on_steps: Callable[[int, np.ndarray], None],
 ) -> Iterator[Epoch]:
-    """Train from `start` and yield every epoch, once the run folder holds it.
+    """Train from `start` and yield every epoch after it is saved in the run folder.
 
-    Raises Stopped once a stop was asked for and the state is saved, and UserError where a loss or
-    a parameter is no longer a number.
+    Raises Stopped after a requested stop, once the state is saved, and UserError if a loss or a
+    parameter is not finite.
     """
     saved, steps_since = start, 0
 
     def on_part(steps: int, epoch: EpochUnderWay) -> None:
-        """Save the state if it is time to, or if a stop was asked for, which then comes."""
+        """Save the state if it is due, or if a stop was requested, and then stop."""
         nonlocal saved, steps_since
         on_steps(steps, epoch.losses)
         steps_since += steps
@@ -49,8 +49,8 @@ def train_watched(
     def stop_if_asked(state: TrainingState) -> None:
         if stop.is_requested:
             raise Stopped(
-                f"Stopped by SIGTERM: {name} stands after {len(state.step_losses)} steps of "
-                f"epoch {state.epoch}, and all is saved; go on with --resume {run.path}"
+                f"Stopped by SIGTERM after {len(state.step_losses)} steps of epoch "
+                f"{state.epoch} of {name}. The state is saved; continue with --resume {run.path}"
             )
 
     try:
@@ -91,19 +91,17 @@ def say_what_broke(
     data: Dataset,
     config: Config,
 ) -> str:
-    """Return a sentence: the step of the first bad loss, and the first bad parameter."""
+    """Return a sentence with the step of the first bad loss, and the first bad parameter."""
     first = find_first(implementation, before, data, config) or found.state
     step, where = len(first.step_losses), f"epoch {first.epoch}"
     names = ", ".join(not_finite(first))
     wrong = np.flatnonzero(~np.isfinite(found.state.step_losses))
     loss = f"the loss is NaN or infinite from step {wrong[0] + 1} of {where} on"
     parts = [loss] if wrong.size else []
-    parts += (
-        [f"the first of the parameters to be so, after step {step}, is {names}"] if names else []
-    )
+    parts += [f"the first such parameter, after step {step}, is {names}"] if names else []
     return (
-        f"Training is stopped: {'; '.join(parts)}. The checkpoint before it is kept; "
-        "try a lower --learning-rate, or look at the data."
+        f"Training is stopped: {'; '.join(parts)}. The last checkpoint before that is kept; "
+        "try a lower --learning-rate, or check the data."
     )
 
 
@@ -125,20 +123,20 @@ def find_first(
 
 
 def steps_left(start: TrainingState, data: Dataset, config: Config) -> int:
-    """Count the training steps that are still to take."""
+    """Return the number of training steps left."""
     batches = count_batches(len(data.train.labels), config.batch_size)
     return (config.epochs - start.epoch + 1) * batches - len(start.step_losses)
 
 
 @contextmanager
 def explaining_out_of_memory(config: Config) -> Iterator[None]:
-    """Convert a framework's out-of-memory error into a sentence for the user."""
+    """Convert a framework's out-of-memory error into a UserError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        reason = (str(error).splitlines() or ["no more is said"])[0][:200]
+        reason = (str(error).splitlines() or ["no details"])[0][:200]
         raise UserError(
             f"Out of memory on {config.device} ({reason}): give a smaller --batch-size than "
             f"{config.batch_size} or --eval-batch-size than {config.eval_batch_size}."
@@ -146,7 +144,7 @@ def explaining_out_of_memory(config: Config) -> Iterator[None]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Check for PyTorch's and JAX's out-of-memory errors, by name: neither is imported here."""
+    """Check for PyTorch's and JAX's out-of-memory errors by name, without importing either."""
     said = str(error).lower()
     return (
         isinstance(error, MemoryError)

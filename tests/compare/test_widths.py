@@ -1,4 +1,4 @@
-"""What the long tables print fits a terminal: whole numbers, whole names, no ellipsis."""
+"""The long tables fit a terminal: whole numbers, whole names, no ellipsis."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""docs/diagnose.md shows two ports and what `compare diagnose` prints: run as they stand there."""
+"""docs/diagnose.md shows two ports and the output of `compare diagnose`: both are run as shown."""
 
 import re
 import sys

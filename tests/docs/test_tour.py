@@ -1,4 +1,4 @@
-"""The notebook for learners: every cell runs as it stands."""
+"""The notebook for learners: every cell runs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ TOUR = ROOT / "docs" / "tour.ipynb"
 
 
 def test_every_cell_runs_and_shows_what_the_notebook_says(monkeypatch):
-    # A reader's kernel shares nothing that JAX compiled, and hears nothing of it.
+    # A reader's kernel has no shared compilation cache.
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
@@ -25,7 +25,7 @@ def test_every_cell_runs_and_shows_what_the_notebook_says(monkeypatch):
         resources={"metadata": {"path": str(TOUR.parent)}},
     ).execute()
     found = [shown(cell) for cell in ran.cells]
-    # Numbers differ in their last digits from one processor to the next; what there is does not.
+    # Numbers differ in their last digits between processors; the kinds of output do not.
     assert [kinds for kinds, _ in found] == [kinds for kinds, _ in kept], found
     texts = " ".join(text for _, text in found)
     assert "times what rounding allows" in texts
@@ -34,7 +34,7 @@ def test_every_cell_runs_and_shows_what_the_notebook_says(monkeypatch):
 
 
 def shown(cell) -> tuple[list[str], str]:
-    """Give what kinds of output a cell has, and what text."""
+    """Return the kinds of a cell's outputs, and their text."""
     outputs = cell.get("outputs", [])
     kinds = sorted(kind for output in outputs for kind in output.get("data", {"text": ""}))
     return kinds, "".join(output.get("text", "") for output in outputs)

@@ -1,4 +1,4 @@
-"""bfloat16, which NumPy has not: float32 holds its numbers exactly, and that is what comes out."""
+"""bfloat16, which NumPy lacks: it is returned as float32, which holds its numbers exactly."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -
 
 
 def write_bfloat16(path: Path) -> None:
-    """Write parameters as other programs do: two bytes a number."""
+    """Write parameters as other programs do, with two bytes per number."""
     upper = {name: array.view(np.uint32) >> 16 for name, array in ROUNDED.items()}
     write_file(path, "BF16", {name: bits.astype(np.uint16) for name, bits in upper.items()})
 

@@ -1,4 +1,4 @@
-"""What users hand in: taken by every implementation to the same result, or refused alike."""
+"""Inputs from users: every implementation gives the same result, or the same refusal."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from shared.data.levels import find_levels
 from shared.errors import UserError
 from shared.training.records import begin_training
 
-# Whole numbers that the smallest dtype of all holds, so that every kind stands for the same.
+# Integers that the smallest dtype holds, so that every kind has the same numbers.
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(5, size=(3, 7, 3)).astype(np.float32)
 LABELS = np.array([4, 0, 2])
@@ -27,7 +27,7 @@ ROWS = np.array([[0, 1], [2, 0]])
 
 
 def use(module: Any, images: Any, labels: Any, form: str = "vectorized") -> dict[str, bytes]:
-    """Put a batch to every function that takes one; return the bytes of all that comes of it."""
+    """Pass a batch to every function that takes one; return the bytes of all results."""
     model = module.from_params(PARAMS, form, "float32")
     result = module.evaluate(model, images, labels, batch_size=2)
     found = {"logits": result.logits, "loss": result.loss, "accuracy": result.accuracy}
@@ -47,7 +47,7 @@ def train(module: Any, images: Any, labels: Any, form: str, rows: Any = ROWS) ->
 
 
 def refusals(module: Any, images: Any, labels: Any, form: str) -> list[str]:
-    """Return what each function that takes a batch says of it."""
+    """Return the error of each function that takes a batch."""
     model = module.from_params(PARAMS, form, "float32")
     calls = [lambda: module.evaluate(model, images, labels)]
     if hasattr(module, "Training"):
@@ -146,7 +146,7 @@ def test_what_is_no_label_of_each_image_is_refused_alike(implementation, kind: s
             ({"batch_size": size}, f"The batch size is {size}: give a whole number, 1 or more")
             for size in (0, -1, 2.0, None)
         ),
-        ({"accuracy": "weighted"}, "accuracy 'weighted' is not known here: choose micro or macro"),
+        ({"accuracy": "weighted"}, "accuracy 'weighted' is unknown: choose micro or macro"),
     ],
 )
 def test_an_evaluation_that_there_is_none_of_is_refused(
@@ -192,7 +192,7 @@ def test_an_option_that_there_is_none_of_is_refused_in_python_too(name: str):
 @pytest.mark.parametrize("form", ["vectorized", "histogram"])
 @pytest.mark.parametrize("kind", ["float32", "float64", "tensor", "levels"])
 def test_a_batch_on_the_device_is_a_copy_of_what_was_given(implementation, kind: str, form: str):
-    """The memory of what was given is written over: a view or a late reader would show it."""
+    """The caller's memory is overwritten: a view or a late read would show it."""
     to_batch = import_module(f"{implementation.__name__}.convert").to_batch
     images, labels = (
         (find_levels if kind == "levels" else FLOATS[kind])(IMAGES.copy()),

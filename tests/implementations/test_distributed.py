@@ -1,4 +1,4 @@
-"""Several processes on loopback: they train as one does, and end together when one is killed."""
+"""Several processes on loopback: they train like one, and end together if one is killed."""
 
 import json
 import os
@@ -36,13 +36,13 @@ OPTIONS = ("--epochs", str(EPOCHS), "--dtype", "float64")
 TIMES = ("train_seconds", "samples_per_second")
 LOST = "has lost another one, which has ended or cannot be reached"
 SILENT = f"has shown no sign of life for {SECONDS_OF_SILENCE} seconds"
-# JAX's coordinator runs in process 0. When it is gone, a thread of JAX's aborts every process, and
-# may do so before Python has the error to report.
+# JAX's coordinator runs in process 0. If that is gone, a JAX thread aborts every process, possibly
+# before Python can report the error.
 LOST_IN_JAX = "This most likely indicates that another task died"
 
 
 def torchrun(processes: int, *args: str, cwd: Path, **env: str) -> subprocess.Popen:
-    """Start so many processes of `python -m ARGS`, or skip where there is no torchrun."""
+    """Start `processes` processes of `python -m ARGS`, or skip the test without torchrun."""
     pytest.importorskip("torch", reason="torch, and so torchrun, is not installed")
     options = ("--standalone", "--nproc-per-node", str(processes), "-m")
     left_out = ("RANK", "WORLD_SIZE", "XLA_FLAGS", "OMP_NUM_THREADS")
@@ -58,7 +58,7 @@ def torchrun(processes: int, *args: str, cwd: Path, **env: str) -> subprocess.Po
 
 
 def judge_together(name: str, processes: int, folder: Path, **env: str) -> list[list[dict]]:
-    """Run compare.parity.together in so many processes; return the comparisons of each."""
+    """Run compare.parity.together in several processes; return the comparisons of each."""
     import_or_skip(name)
     process = torchrun(
         processes,
@@ -96,7 +96,7 @@ def test_four_devices_of_one_jax_process_train_as_one(tmp_path: Path):
 
 
 def finish(process: subprocess.Popen) -> str:
-    """Wait until all have ended well; return what they printed."""
+    """Wait until all have succeeded; return their output."""
     out, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     return out
@@ -136,7 +136,7 @@ def test_torchrun_trains_as_one_process_does(whole: tuple[str, Path]):
 
 
 def wait_for_first_epoch(process: subprocess.Popen) -> None:
-    """Read what a training prints up to its first epoch's end."""
+    """Read the output of a training up to the end of its first epoch."""
     assert process.stdout is not None
     assert process.stderr is not None
     while "epoch 1/" not in process.stdout.readline():
@@ -144,7 +144,7 @@ def wait_for_first_epoch(process: subprocess.Popen) -> None:
 
 
 def find_process(launcher: int, rank: int) -> int:
-    """Find a child of the launcher by its rank."""
+    """Return the launcher's child of a rank."""
     for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
         if f"RANK={rank}\0" in "\0" + Path(f"/proc/{child}/environ").read_text():
             return int(child)
@@ -187,7 +187,7 @@ def test_a_process_that_is_killed_or_stopped_ends_the_run_with_a_sentence(
 
 
 def listen_somewhere() -> socket.socket:
-    """Listen at a port of which the double is a port too, as another program might."""
+    """Listen on a port whose double is also a port, as another program might."""
     for port in range(20_000, 30_000):
         try:
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -201,7 +201,7 @@ def listen_somewhere() -> socket.socket:
     ("batch_size", "says"),
     [
         (15, "The batch size is 15, which 2 devices cannot share evenly"),
-        (16, "Process 0 of 2 has not met the others at 127.0.0.1, port "),
+        (16, "Process 0 of 2 could not connect to the others at 127.0.0.1, port "),
     ],
     ids=["uneven share", "port in use"],
 )
@@ -239,8 +239,8 @@ def test_sigterm_to_torchrun_saves_what_any_number_of_processes_can_resume(
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     stopped = re.search(
-        rf"Stopped by SIGTERM: {name} stands after (\d+) steps of epoch ([23]), and all is saved; "
-        r"go on with --resume (\S+)\n",
+        rf"Stopped by SIGTERM after (\d+) steps of epoch ([23]) of {name}\. The state is saved; "
+        r"continue with --resume (\S+)\n",
         errors,
     )
     assert stopped, errors

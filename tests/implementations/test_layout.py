@@ -1,4 +1,4 @@
-"""The house: files that can be laid side by side, and true shape comments."""
+"""The layout: files that can be compared side by side, and true shape comments."""
 
 import ast
 import difflib
@@ -34,7 +34,7 @@ def path_of(name: str, file: str = "model") -> Path:
 
 
 def assigned_name(node: ast.AST) -> str | None:
-    """Name what `name = ...` assigns to, or nothing for any other statement."""
+    """Return the target of `name = ...`, or nothing for any other statement."""
     if isinstance(node, ast.Assign):
         target = node.targets[0]
     elif isinstance(node, ast.AnnAssign | ast.AugAssign):
@@ -84,14 +84,14 @@ def test_every_step_carries_its_shape(name: str):
 
 
 def shape_comment(line: str) -> str | None:
-    """Read the shape off a line's end: `x @ Q  # [batch, steps]` gives "batch, steps"."""
+    """Return the shape at a line's end: `x @ Q  # [batch, steps]` gives "batch, steps"."""
     code, mark, comment = line.rpartition("  # [")
     is_shape = mark and comment.endswith("]") and "]," not in comment and code.strip()
     return comment.rstrip("]") if is_shape else None
 
 
 def record_shapes(paths: Sequence[Path], call: Any) -> dict[tuple[Path, int], tuple[int, ...]]:
-    """Run `call` and note, by file and line, the shape of what is assigned or returned there."""
+    """Run `call`; return the shape of each assigned or returned array, by file and line."""
     targets = {
         (path, node.end_lineno): name
         for path in paths

@@ -1,4 +1,4 @@
-"""Images by their grey levels: what the histogram form is fed, and where it is refused."""
+"""Images by their grey levels: the inputs of the histogram form, and refused ones."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from shared.errors import UserError
 
 
 def grey_images(n: int = 5, steps: int = 11, channels: int = 3, k: int = 7) -> np.ndarray:
-    """Draw images [n, steps, channels] whose pixels are drawn from k that differ."""
+    """Draw images [n, steps, channels] whose pixels have k distinct values."""
     rng = np.random.default_rng(0)
     return rng.normal(size=(k, channels)).astype(np.float32)[rng.integers(k, size=(n, steps))]
 

@@ -1,4 +1,4 @@
-"""metrics.jsonl: what is read of its lines, and what is refused."""
+"""metrics.jsonl: its lines are read, and wrong ones are refused."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,9 @@ def test_a_line_is_an_epoch_or_a_test_and_may_hold_more(tmp_path: Path):
     path.write_text("".join(json.dumps(line | {"new": [1]}) + "\n" for line in (EPOCH, TEST)))
     assert read_metrics(path) == [EpochLine(**EPOCH), metrics.TestLine(**TEST)]
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match=r"Could not read .*folder: it is no regular file; make it"):
+    with pytest.raises(
+        UserError, match=r"Could not read .*folder: it is not a regular file; make it"
+    ):
         read_metrics(tmp_path / "folder")
 
 

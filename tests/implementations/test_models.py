@@ -21,7 +21,7 @@ def test_parameters_come_out_as_they_went_in(implementation, dtype: str):
     assert tuple(found) == PARAM_NAMES
     for name, array in params.items():
         assert found[name].dtype == dtype
-        # Laid out as a file gives them back: else a run that goes on would round otherwise.
+        # In the memory layout of a loaded file, or a resumed run would round differently.
         assert found[name].flags.c_contiguous
         np.testing.assert_array_equal(found[name], array)
 
@@ -45,7 +45,7 @@ def test_what_a_model_hands_out_is_a_copy(implementation):
 
 
 def new_model(name: str, attend: Callable) -> Any:
-    """Make a model as a user of the framework does."""
+    """Return a model built as a user of the framework would."""
     module = import_or_skip(name)
     if name == "jax":
         from flax import nnx
@@ -133,10 +133,10 @@ def test_what_is_no_dict_of_parameters_is_refused_alike(implementation, params: 
     [
         (
             {"attention": "flash"},
-            "attention 'flash' is not known here: choose looped or vectorized",
+            "attention 'flash' is unknown: choose looped or vectorized",
         ),
         *(
-            ({"dtype": dtype}, f"dtype '{dtype}' is not known here: choose float32 or float64")
+            ({"dtype": dtype}, f"dtype '{dtype}' is unknown: choose float32 or float64")
             for dtype in ("int32", "complex64", "float16", "float31")
         ),
         ({"device": "gpu"}, "'gpu'.*(choose cpu or cuda|use --device cpu)"),
@@ -150,7 +150,7 @@ def test_a_model_that_there_is_none_of_is_refused(implementation, options: dict,
 
 def test_numpy_has_no_builtin_form_and_no_gpu():
     numpy_reference = import_or_skip("numpy")
-    with pytest.raises(UserError, match="attention 'builtin' is not known here"):
+    with pytest.raises(UserError, match="attention 'builtin' is unknown"):
         numpy_reference.from_params(make_problem().params, attention="builtin")
     with pytest.raises(UserError, match="CPU alone"):
         numpy_reference.from_params(make_problem().params, device="cuda")

@@ -1,4 +1,4 @@
-"""float64 in JAX is scoped: nothing of ours changes how the rest of the process computes."""
+"""float64 in JAX is scoped: it does not change how the rest of the process computes."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PROBLEM = few_levels(make_problem(23, 7, 3, 5), 13)
 
 
 def train_in(dtype: str) -> dict[str, bytes]:
-    """Train JAX for two epochs; return the bytes of all that comes of it."""
+    """Train JAX for two epochs; return the bytes of all results."""
     config = config_of(Case("jax", "histogram", dtype), epochs=2, batch_size=5)
     *_, last = train(import_or_skip("jax"), PROBLEM.params, make_dataset(PROBLEM), config)
     arrays = {**last.params, **{f"m.{n}": a for n, a in last.adam.first_moment.items()}}

@@ -1,4 +1,4 @@
-"""What the frameworks do to a model besides running it: the hand-written forms go along.
+"""The frameworks' transformations of a model work with the handwritten forms.
 
 Each transform of each form is held against that of the vectorized form, which is plain code.
 """

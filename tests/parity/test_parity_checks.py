@@ -1,4 +1,4 @@
-"""Every check of parity, put to every implementation, form, dtype and device."""
+"""Every parity check, run on every implementation, form, dtype and device."""
 
 import pytest
 from conftest import ModelCase

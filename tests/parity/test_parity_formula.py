@@ -1,4 +1,4 @@
-"""What a run says of the form it trains: a bug that one channel hides fails the verdict."""
+"""The verdict on the form that a run trains: a bug that one channel hides fails it."""
 
 import gc
 from dataclasses import replace

@@ -31,7 +31,7 @@ def get_problem(key: str) -> Problem:
 
 @cache
 def exact(key: str, dtype: str) -> tuple[Bounded, Bounded]:
-    """Give the exact logits and the exact loss, with their bounds."""
+    """Return the exact logits and the exact loss, with their bounds."""
     problem = get_problem(key)
     logits = expect_logits(problem.params, problem.images, ARITHMETIC[dtype])
     return logits, expect_loss(logits, problem.labels, ARITHMETIC[dtype])
@@ -92,7 +92,7 @@ def test_one_table_and_a_table_each_agree_where_they_meet(implementation, channe
 
 
 def test_the_reference_is_the_formula_written_with_einsum():
-    """The arbiter itself, against the definition in another notation."""
+    """The reference itself, against the definition in another notation."""
     params, images, _ = make_problem()
     x = images.astype(np.float64)
     query, key, value = (np.einsum("bsi,ic->bsc", x, params[name]) for name in ("Q", "K", "V"))
@@ -108,7 +108,7 @@ def test_the_reference_is_the_formula_written_with_einsum():
 
 
 def test_jax_nn_attention_still_takes_its_softmax_in_float32():
-    """Why the builtin form takes Flax's call in float64; if this fails, it no longer has to."""
+    """The builtin form uses Flax's call in float64 for this reason; if this fails, it need not."""
     import_or_skip("jax")
     import jax
 

@@ -1,4 +1,4 @@
-"""The gradients that all are judged by, and those of every implementation on real digits."""
+"""The exact gradients, and those of every implementation on real digits."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""Every intermediate by itself, and the trace that names the first one which is wrong."""
+"""Every intermediate by itself, and the trace that names the first wrong one."""
 
 import json
 from functools import cache, partial
@@ -51,7 +51,7 @@ def batch_of(problem: Problem) -> Batch:
 
 
 class Exact:
-    """A batch, and the bounds of its intermediates since the start, by dtype: for all cases."""
+    """A batch, and the accumulated bounds of its intermediates by dtype, for all cases."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
@@ -60,7 +60,7 @@ class Exact:
 
 @pytest.fixture(scope="module", params=PROBLEMS)
 def expected(request: pytest.FixtureRequest) -> Exact:
-    """One problem after the other, each for all cases: they are a hundred megabytes."""
+    """One problem after another, each for all cases, since they take a hundred megabytes."""
     return Exact(batch_of(PROBLEMS[request.param]()))
 
 
@@ -135,7 +135,7 @@ def test_a_planted_bug_is_named_at_its_step_with_a_hint(name: str):
 
 
 def test_what_follows_a_nan_is_not_said_to_be_expected():
-    """A loss of logits that are NaN is NaN too, and that is no value it should have."""
+    """The loss of NaN logits is NaN too, but that is not its expected value."""
     module = import_or_skip("numpy")
     batch = batch_of(make_problem())
 
@@ -201,7 +201,7 @@ def test_nan_does_not_pass():
 
 
 def test_local_bounds_go_on_from_what_was_seen():
-    """An error put into one intermediate is carried by the local values of those behind it."""
+    """Local bounds of later intermediates start from an earlier, wrong one."""
     module = import_or_skip("numpy")
     batch = batch_of(make_problem())
     seen = capture_intermediates(
@@ -220,7 +220,7 @@ def test_the_command_says_that_all_hold_and_keeps_what_it_found(tmp_path: Path, 
     args = ["--implementations", "numpy", "--images", "1", "--num-channels", "1"]
     files = ["--json", str(tmp_path / "trace.json"), "--figure", str(tmp_path / "trace.png")]
     assert main([*args, *files]) == 0
-    assert "Every intermediate is within what rounding allows" in capsys.readouterr().out
+    assert "Every intermediate is within its rounding bound" in capsys.readouterr().out
     found = json.loads((tmp_path / "trace.json").read_text())
     assert found["passed"] is True
     assert len(found["cases"]) == 8  # four forms, two dtypes
@@ -238,7 +238,7 @@ def test_the_command_ends_with_1_where_a_step_breaks(monkeypatch, capsys):
 
 
 def test_a_product_of_tf32_is_recognised_and_is_within_the_bound_of_tf32():
-    """A float32 run whose factors a tensor core has cut to 10 bits: wrong for float32, no bug."""
+    """A float32 run with factors of 10 bits, as in a tensor core: wrong for float32, not a bug."""
     import_or_skip("jax")
     bug, broken = planted("tf32_product")
     case = Case("jax", bug.form, "float32")

@@ -1,4 +1,4 @@
-"""Whatever the numbers: images and weights that Hypothesis draws, and what NaN must do."""
+"""Any numbers: images and parameters drawn by Hypothesis, and the effect of NaN."""
 
 import numpy as np
 import pytest
@@ -47,8 +47,8 @@ def draw_problem(kind: str, pixels: float, scores: float, seed: int) -> Problem:
     return problem._replace(params=params, images=draw_images(kind, pixels, rng))
 
 
-# Scores of up to some million. From about 1e9 on, where float32's numbers are 64 apart, jitted JAX
-# gives NaN: it computes scores anew beside their maximum, rounded otherwise, and exp overflows.
+# Scores of up to some million. From about 1e9, where float32's numbers are 64 apart, jitted JAX
+# gives NaN: it computes scores twice, rounded differently from their maximum, and exp overflows.
 pixel_sizes = st.integers(-12, 1).map(lambda exponent: 10.0**exponent)
 score_sizes = st.integers(-12, 3).map(lambda exponent: 10.0**exponent)
 

@@ -1,4 +1,4 @@
-"""Training: a hundred steps of real digits together, parts, and parameters carried across."""
+"""Training: a hundred steps on real digits, training in parts, and transferred parameters."""
 
 import numpy as np
 import pytest

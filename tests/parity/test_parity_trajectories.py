@@ -1,5 +1,5 @@
-"""Is what two float32 trainings drift apart rounding or a bug? The control: one unit in the last
-place of one weight, changed within one framework. What only rounds does not drift further.
+"""A control separates rounding drift from a bug: one parameter changed by one unit in the last
+place, within one framework. Rounding alone does not cause a larger drift.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -27,7 +27,7 @@ def digits() -> Dataset:
 
 
 def losses(name: str, params: dict[str, np.ndarray], digits: Dataset) -> np.ndarray:
-    """Train in float32 and give the loss of every step, in nats."""
+    """Train in float32; return the loss of every step, in nats."""
     module = import_or_skip(name)
     with nullcontext() if name != "jax" else without_x64():
         epochs = list(train(module, params, digits, CONFIG))
@@ -35,14 +35,14 @@ def losses(name: str, params: dict[str, np.ndarray], digits: Dataset) -> np.ndar
 
 
 def without_x64() -> AbstractContextManager:
-    """Leave JAX's 64 bits off, which another test may have switched on for the whole process."""
+    """Switch off JAX's 64 bits, which another test may have switched on for the process."""
     import jax
 
     return jax.enable_x64(False)
 
 
 def gaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Give the largest difference of two trainings' losses within the first steps, by MARKS."""
+    """Return the largest difference of two trainings' losses within the first steps, by MARKS."""
     return np.array([np.abs(a - b)[:steps].max() for steps in MARKS])
 
 
@@ -65,7 +65,7 @@ def control(digits: Dataset, pytorch: np.ndarray) -> np.ndarray:
 
 
 def correct_bias(moment, decay, count):
-    """Divide by 1 - decay^count, computed without taking two nearly equal numbers off each other.
+    """Divide by 1 - decay^count, computed without subtracting two nearly equal numbers.
 
     optax computes it in float32 as it stands, off by up to 6e-8 / (1 - decay^count) relatively:
     6e-5 for Adam's second moment at the first step. PyTorch computes it in float64, and so does
@@ -93,7 +93,7 @@ def test_pytorch_and_jax_drift_no_further_than_one_ulp_of_one_weight_makes_pytor
 def test_optax_still_corrects_the_bias_in_float32_which_is_most_of_the_drift(
     digits: Dataset, pytorch: np.ndarray, control: np.ndarray
 ):
-    """Seen with optax 0.2.8. If this fails, optax has mended it: docs/parity.md says otherwise."""
+    """Seen with optax 0.2.8. If this fails, optax has fixed it: correct docs/parity.md."""
     import_or_skip("jax")
     found = gaps(losses("jax", initial_params(), digits), pytorch)
     assert found[-1] > 3 * control[-1], (found, control)

@@ -1,4 +1,4 @@
-"""The judge is code too: parity of a run must fail when anything in it is wrong."""
+"""The verdict is code too: the parity of a run must fail if anything in it is wrong."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ CONFIG = Config(epochs=1, batch_size=5)
 
 
 def altered(module, **changes):
-    """Copy an implementation, with some of its functions replaced."""
+    """Return a copy of an implementation with some functions replaced."""
     return SimpleNamespace(**(vars(module) | changes))
 
 

@@ -1,4 +1,4 @@
-"""Which split is validated, which is tested, and which epoch's parameters are: each shows."""
+"""The splits that are validated and tested, and the epoch whose parameters are tested."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The order of the samples: decided by NumPy from the seed and the epoch alone."""
+"""The order of the samples depends only on NumPy, the seed and the epoch."""
 
 import numpy as np
 import pytest
@@ -60,6 +60,6 @@ def test_a_part_ends_wherever_a_checkpoint_is_due(every: int, length: int):
     batches = epoch_batches(1234, 1)
     parts = in_parts(batches, 0, every)
     assert {len(part) for part in parts[:-1]} == {length}
-    # Whoever goes on from the end of a part takes the same parts as who never stopped.
+    # A training resumed after a part has the same parts as one that never stopped.
     again = in_parts(batches, 3 * length, every)
     assert [part.tolist() for part in again] == [part.tolist() for part in parts[3:]]

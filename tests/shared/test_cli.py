@@ -1,4 +1,4 @@
-"""The commands, run as a user runs them: in a process of their own."""
+"""The commands, run as a user does: each in a new process."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def run(*args: str, cwd: Path, **kwargs) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """Run the main job once, small, and give its folder and what it printed."""
+    """Run the main command once, small; return its folder and its output."""
     for name in ("pytorch", "jax"):
         import_or_skip(name)
     folder = tmp_path_factory.mktemp("compare")
@@ -265,7 +265,7 @@ def test_ctrl_c_keeps_what_was_finished_and_says_where(tmp_path: Path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Whoever started the tests in the background has it ignored, and all that they start too.
+        # If the tests run in the background, it is ignored, also by their child processes.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     weights = tmp_path / "runs" / "latest-pytorch" / "pytorch-final.safetensors"

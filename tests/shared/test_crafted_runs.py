@@ -1,4 +1,4 @@
-"""A run folder may be a stranger's, its checksums right and its numbers not: each is checked."""
+"""A run folder may be crafted, with right checksums and wrong numbers: all are checked."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from shared.training.records import Epoch
 from shared.training.resume import checkpoint_path
 from shared.training.states import KEY
 
-NAME = "pytorch"  # all that is checked here is shared
+NAME = "pytorch"  # only shared code is checked here
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,16 @@ HEADER = '{"format": 2, "epoch": %s, "adam_step": %s, "seconds": 0.5}'
 @pytest.mark.parametrize(
     ("header", "why"),
     [
-        (HEADER % (2, 7), "is not of this run: it stands after 7 steps, 2 of them in epoch 2"),
-        (HEADER % (10**9, 6), "is not of this run: it stands after 6 steps, 2 of them in epoch 10"),
-        (HEADER % (2, "1" * 309), "is none of a training: Expected `int` <="),
-        (HEADER % (2, "[" * 100_000), "is none of a training: "),
+        (
+            HEADER % (2, 7),
+            "does not belong to this run: it was saved after 7 steps, 2 of them in epoch 2",
+        ),
+        (
+            HEADER % (10**9, 6),
+            "does not belong to this run: it was saved after 6 steps, 2 of them in epoch 10",
+        ),
+        (HEADER % (2, "1" * 309), "is not a training checkpoint: Expected `int` <="),
+        (HEADER % (2, "[" * 100_000), "is not a training checkpoint: "),
     ],
 )
 def test_a_run_goes_on_from_the_checkpoint_before_a_crafted_one(
@@ -106,7 +112,7 @@ def spoil_losses(path: Path) -> None:
         ("metrics.jsonl", partial(edit_line, epoch=10**309), r"<= 9007.* - at `\$\.epoch`"),
         ("metrics.jsonl", partial(edit_line, epoch=2), "does not hold the numbers of all epochs"),
         (STEP_LOSSES, spoil_losses, "does not hold the losses of steps: .* must be finite"),
-        (f"{NAME}-final.safetensors", round_final, "is not of the run's shapes and dtype: remove"),
+        (f"{NAME}-final.safetensors", round_final, "does not have the run's shapes and"),
     ],
 )
 def test_what_a_folder_says_of_finished_epochs_is_checked(file: str, spoil, why: str, run: Path):

@@ -1,4 +1,4 @@
-"""The embedded sample, the three splits, and what bad data is told."""
+"""The embedded sample, the three splits, and errors for bad data."""
 
 import re
 from pathlib import Path
@@ -117,8 +117,8 @@ def test_every_pixel_is_repeated_over_the_channels(channels: int):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"data": "cifar"}, "data 'cifar' is not known here: choose sample or mnist"),
-        ({"normalization": "none"}, "normalization 'none' is not known"),
+        ({"data": "cifar"}, "data 'cifar' is unknown: choose sample or mnist"),
+        ({"normalization": "none"}, "normalization 'none' is unknown"),
         ({"num_channels": 0}, "number of channels is 0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""How a command ends: in one sentence that no terminal obeys, and with a status that says it."""
+"""The end of a command: one sentence without control characters, and the right exit status."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from shared.errors import LONGEST, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
-# In a folder of its own on PYTHONPATH: as if these libraries were not installed.
+# In a new folder on PYTHONPATH: as if these libraries were not installed.
 WITHOUT = """
 import sys
 for name in {libraries!r}:
@@ -54,7 +54,7 @@ def test_a_full_disk_for_the_output_is_one_sentence(args: list[str], tmp_path: P
             timeout=100,
         )
     assert ran.returncode == 2
-    if "--images" not in args:  # else what is wrong with the option counts
+    if "--images" not in args:  # otherwise the error is about the option
         assert ran.stderr == "error: Could not use the output: No space left on device.\n"
 
 
@@ -74,7 +74,7 @@ def test_a_library_that_is_not_installed_is_one_sentence(
 
 
 def test_a_library_that_is_missing_elsewhere_is_an_import_error(tmp_path: Path):
-    """Who imports the package can catch it, and sees a traceback where it is a bug."""
+    """A program that imports the package can catch it, and a bug has a traceback."""
     code = WITHOUT.format(libraries=["torch"]) + "import pytorch_impl"
     command_line = [sys.executable, "-c", code]
     ran = subprocess.run(command_line, cwd=tmp_path, env=ENV, capture_output=True, text=True)
@@ -84,7 +84,7 @@ def test_a_library_that_is_missing_elsewhere_is_an_import_error(tmp_path: Path):
 
 @pytest.mark.parametrize("command", ["pytorch_impl", "numpy_reference", "compare"])
 def test_ctrl_c_while_importing_leaves_no_traceback(command: str, tmp_path: Path):
-    """A numpy that is being imported for as long as one likes stands for the slow ones."""
+    """A numpy that takes long to import replaces the slow libraries."""
     (tmp_path / "numpy.py").write_text("import time\nopen('begun', 'w').close()\ntime.sleep(60)")
     process = subprocess.Popen(
         [sys.executable, "-m", command],
@@ -111,7 +111,7 @@ def test_a_name_that_is_not_in_utf8_is_refused_before_anything_is_made(tmp_path:
 
 
 def test_a_folder_in_a_place_that_may_not_be_named_is_printed(tmp_path: Path):
-    """The folder that one works in may have such a name all the same."""
+    """The current folder may have such a name."""
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     folder.mkdir()
     code = "from shared.cli import make_console, run_main\nfrom pathlib import Path\n"

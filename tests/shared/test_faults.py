@@ -1,4 +1,4 @@
-"""Faults survived: each ends in one clear sentence, and nothing is lost or half written."""
+"""Faults: each ends in one clear sentence, and nothing is lost or half written."""
 
 import os
 import re
@@ -39,7 +39,7 @@ CONFIG = Config(batch_size=5)
 
 
 def run_python(code: str, cwd: Path, **options) -> subprocess.CompletedProcess:
-    """Run a program of this project, without a framework, in a process of its own."""
+    """Run code of this project, without a framework, in a new process."""
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=cwd,
@@ -73,12 +73,12 @@ run_main(main)
 def save_in_process(
     cwd: Path, *, steps: int = 784, resume: str = "", before: str = "", **options
 ) -> subprocess.CompletedProcess:
-    """Write a checkpoint into a new run folder, or into one that is there."""
+    """Write a checkpoint into a new run folder, or into an existing one."""
     return run_python(SAVE.format(steps=steps, resume=resume, before=before), cwd, **options)
 
 
 def said(process: subprocess.CompletedProcess) -> str:
-    """Give the one sentence that a process ended with."""
+    """Return the sentence that a process ended with."""
     assert process.returncode == 2, process.stderr
     assert process.stderr.startswith("error: ")
     assert process.stderr.count("\n") == 1
@@ -89,7 +89,7 @@ def test_a_full_disk_is_a_sentence_and_the_checkpoint_before_is_whole(tmp_path: 
     assert save_in_process(tmp_path, steps=7).returncode == 0
     (run,) = tmp_path.glob("runs/*-jax")
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    limit = (50_000, 50_000)  # bytes a file may have; what is written has 94,000
+    limit = (50_000, 50_000)  # the largest file in bytes; the checkpoint has 94,000
 
     def fill() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
     for path in (tmp_path, run.parent, run):
         path.chmod(0o555)
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    # Root may write anywhere, so it becomes nobody first.
+    # Root may write anywhere, so the process first becomes nobody.
     drop = "import os\nif os.getuid() == 0: os.setuid(65534)\n"
     process = save_in_process(tmp_path, steps=7, resume="runs/latest", before=drop)
     assert re.search(r"Could not write in the run folder .*Permission denied", said(process))
@@ -159,9 +159,7 @@ def test_a_loss_that_becomes_nan_stops_training_and_says_where(
     with pytest.raises(UserError) as raised:
         finish(trainer, name, config)
     assert f"is NaN or infinite from step {first} of epoch 1 on" in str(raised.value)
-    assert re.search(
-        r"the first of the parameters to be so, after step \d, is \w", str(raised.value)
-    )
+    assert re.search(r"the first such parameter, after step \d, is \w", str(raised.value))
     assert "try a lower --learning-rate" in str(raised.value)
     (run,) = tmp_path.glob("2*")
     state = load_state(checkpoint_path(run, name))
@@ -188,11 +186,11 @@ def test_the_parameter_that_becomes_nan_first_is_named(tmp_path: Path):
     with pytest.raises(UserError) as raised:
         finish(SimpleNamespace(Training=Training), "it", make_config(tmp_path, checkpoint_every=4))
     assert "the loss is NaN or infinite from step 3 of epoch 1 on" in str(raised.value)
-    assert "the first of the parameters to be so, after step 2, is V." in str(raised.value)
+    assert "the first such parameter, after step 2, is V." in str(raised.value)
 
 
 def out_of_memory(name: str) -> Exception:
-    """Make the error that a framework itself raises when a GPU's memory is used up."""
+    """Return the error that a framework raises when a GPU is out of memory."""
     import_or_skip(name)
     if name == "pytorch":
         import torch
@@ -241,7 +239,7 @@ def test_a_run_of_one_kind_leaves_the_latest_of_another(tmp_path: Path):
 
 def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):
     (tmp_path / "latest").symlink_to("gone")
-    with pytest.raises(UserError, match=r"latest points to .*gone, which is gone: name a run"):
+    with pytest.raises(UserError, match=r"latest points to .*gone, which does not exist: give"):
         find_folder(tmp_path / "latest")
     run = RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax")
     assert find_folder(tmp_path / "latest") == run.path
@@ -250,7 +248,7 @@ def test_a_latest_that_points_to_nothing_is_named_and_replaced(tmp_path: Path):
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
 def test_a_latest_that_is_no_link_is_left_alone(make, tmp_path: Path):
     make(tmp_path / "latest")
-    with pytest.raises(UserError, match=r"latest is to be a link to .*, and is none: rename it"):
+    with pytest.raises(UserError, match=r"latest should be a link to .*, but is not: rename it"):
         RunFolder(replace(CONFIG, runs_dir=tmp_path), "jax")
     assert [path.name for path in tmp_path.iterdir()] == ["latest"]
 
@@ -258,7 +256,7 @@ def test_a_latest_that_is_no_link_is_left_alone(make, tmp_path: Path):
 def test_a_run_that_is_not_there_or_holds_nothing_is_a_sentence(tmp_path: Path):
     with pytest.raises(UserError, match="There is no run folder"):
         resumed_config(Config, tmp_path / "gone", None)
-    with pytest.raises(UserError, match="holds no checkpoint to go on from"):
+    with pytest.raises(UserError, match="holds no checkpoint to continue from"):
         resumed_config(Config, tmp_path, None)
 
 

@@ -1,4 +1,4 @@
-"""Files that are written whole, wherever they are: links, devices, folders that are not there."""
+"""Files are written atomically, also through links, to devices, and in missing folders."""
 
 import os
 import stat

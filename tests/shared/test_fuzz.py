@@ -1,4 +1,4 @@
-"""Whatever stands in a file or on the command line: a sentence for the user, or it is read."""
+"""Any file or command line is either read or refused in one sentence."""
 
 import gzip
 import io
@@ -44,7 +44,7 @@ JSON = st.recursive(
 
 
 def read_or_refuse(read, *args):
-    """Call a reader; a UserError of one line is an answer, anything else that is raised is not."""
+    """Call a reader, and accept a UserError of one line, but no other exception."""
     said = "nothing"
     try:
         return read(*args)
@@ -56,7 +56,7 @@ def read_or_refuse(read, *args):
 
 
 def damage(data: st.DataObject, content: bytes) -> bytes:
-    """Flip, cut out or put in a few bytes of a good file, or cut it short."""
+    """Flip, remove or insert a few bytes of a good file, or truncate it."""
     damaged = bytearray(content)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(damaged)))
@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_never_read_as_another(read, data: st.DataObject
 def test_any_header_of_a_checkpoint(header: object, tmp_path: Path):
     path = tmp_path / "file.safetensors"
     save_arrays(path, PARAMS, {KEY: json.dumps(header)})
-    with pytest.raises(UserError, match="is none of a training"):
+    with pytest.raises(UserError, match="is not a training checkpoint"):
         load_state(path)
 
 
@@ -238,7 +238,7 @@ def test_any_command_line(args: list[str], capsys):
     code = 2
     try:
         read_or_refuse(partial(parse_config, Config, args, prog="x", description=""))
-    except SystemExit as stopped:  # tyro has printed what is wrong
+    except SystemExit as stopped:  # tyro has printed the error
         code = stopped.code
     assert code == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A process that goes silent is named, and ends the others; one that leaves in order does not."""
+"""A process without heartbeats is named and ends the others; one that leaves in order does not."""
 
 from collections.abc import Callable
 from threading import Event
@@ -14,7 +14,7 @@ SILENCE = 0.012  # seconds: a look a millisecond
 
 
 class Counts:
-    """The numbers that all processes share: the others' follow from this process's own."""
+    """The shared numbers of all processes; those of the others follow from this process's own."""
 
     def __init__(self, others: dict[int, Callable], leaving: Event, looks: int) -> None:
         self.others, self.leaving, self.left = others, leaving, looks

@@ -1,4 +1,4 @@
-"""Full MNIST: prepared through TensorFlow Datasets, cached, and refused when damaged."""
+"""Full MNIST: prepared with TensorFlow Datasets, cached, and refused if damaged."""
 
 import gzip
 import os
@@ -46,7 +46,7 @@ def start_loading(cache: Path, folder: Path) -> subprocess.Popen:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> tuple[Path, list[list[str]]]:
-    """Let two processes prepare MNIST at once; give the cache folder and what each printed."""
+    """Let two processes prepare MNIST at once; return the cache folder and their outputs."""
     folder = mnist_dir_or_skip()
     pytest.importorskip("tensorflow_datasets", reason="tensorflow_datasets is not installed")
     cache = tmp_path_factory.mktemp("cache")
@@ -87,7 +87,7 @@ def test_the_cache_holds_the_digits_of_the_original_files(prepared, split: str, 
     found = read_cache(next(cache.rglob("mnist.npz")))[split]
     images = read_idx(folder / f"{file}-images-idx3-ubyte.gz").reshape(-1, 784)
     labels = read_idx(folder / f"{file}-labels-idx1-ubyte.gz")
-    # TFDS keeps an order of its own, so the two are compared as sets of labelled images.
+    # TFDS has its own order, so the two are compared as sets of labelled images.
     assert sorted_rows(found.pixels, found.labels) == sorted_rows(images, labels)
 
 
@@ -152,7 +152,7 @@ def test_a_flipped_bit_anywhere_in_the_cache_is_found_or_harmless(small_cache: P
 
 def test_a_cache_that_is_a_pipe_is_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "mnist.npz")
-    with pytest.raises(UserError, match=r"cannot be read \(it is no regular file\): delete it"):
+    with pytest.raises(UserError, match=r"cannot be read \(it is not a regular file\): delete it"):
         read_cache(tmp_path / "mnist.npz")
 
 

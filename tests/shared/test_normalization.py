@@ -1,4 +1,4 @@
-"""The three normalisations, each against its formula written once more, plainly."""
+"""The three normalizations, each against a plain implementation of its formula."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from shared.errors import UserError
 
 @pytest.fixture
 def pixels() -> np.ndarray:
-    """2,100 images (more than are worked on at once), of which pixel 3 never varies."""
+    """Return 2,100 images, more than are processed at once, in which pixel 3 never varies."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(256, size=(2100, 784), dtype=np.uint8)
     pixels[:, 3] = 17

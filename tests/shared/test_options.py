@@ -56,13 +56,15 @@ def test_a_verbs_help_is_wrapped_by_its_width_and_names_no_none(options_of, widt
 
 @WIDTHS
 def test_a_text_goes_on_to_the_edge(width: int, monkeypatch, capsys):
-    """The source's own line breaks are not shown."""
+    """The line breaks of the source are not shown."""
     monkeypatch.setenv("COLUMNS", str(width))
     with pytest.raises(SystemExit):
         import_module("compare.run.command").main(["--help"])
     text = capsys.readouterr().out
     words = " ".join(text.replace("│", " ").replace("|", " ").split())
-    assert "--mnist-dir PATH A folder with MNIST's four original files, for --data mnist" in words
+    assert (
+        "--mnist-dir PATH A folder with MNIST's four original files, so that --data mnist" in words
+    )
     longest = max(len(line.strip("│| ")) for line in text.splitlines() if "--" not in line)
     assert longest > 0.8 * width
 

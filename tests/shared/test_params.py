@@ -1,4 +1,4 @@
-"""Parameters on disk: whole or not there, checked when read, never unpickled."""
+"""Parameters on disk: written atomically, checked when read, never unpickled."""
 
 import pickle
 import re

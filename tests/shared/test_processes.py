@@ -1,4 +1,4 @@
-"""A process's rank and its share of batches, and how it tells a lost connection."""
+"""A process's rank and its share of batches, and the detection of a lost connection."""
 
 import pytest
 
@@ -40,7 +40,9 @@ def test_a_place_is_read_from_the_environment():
 def test_a_place_that_cannot_be_gets_one_sentence(wrong: dict):
     environment = {k: v for k, v in (ENVIRONMENT | wrong).items() if v is not None}
     (name, value), *_ = wrong.items()
-    with pytest.raises(UserError, match=f"no rank of a process.*{name} '{value or ''}'.*torchrun"):
+    with pytest.raises(
+        UserError, match=f"do not describe one of several.*{name} '{value or ''}'.*torchrun"
+    ):
         find_process(environment)
 
 
@@ -61,7 +63,9 @@ def test_a_command_for_one_process_is_refused_in_several(args: list[str], monkey
 
 def test_what_a_library_raises_while_processes_meet_is_one_sentence():
     process = find_process(ENVIRONMENT)
-    expected = r"^Process 3 of 4 has not met the others at 10\.0\.0\.1, port 14750 \(in use\): "
+    expected = (
+        r"^Process 3 of 4 could not connect to the others at 10\.0\.0\.1, port 14750 \(in use\): "
+    )
     with pytest.raises(UserError, match=expected), meeting(process, 14750):
         raise RuntimeError("in use.\nC++ stack")
     with pytest.raises(ValueError, match="a bug"), meeting(process, 14750):

@@ -1,4 +1,4 @@
-"""A training that is interrupted and resumed is, bit for bit, the one that never stopped."""
+"""An interrupted and resumed training equals, bit for bit, one that never stopped."""
 
 import json
 from dataclasses import fields, replace
@@ -68,7 +68,7 @@ def test_a_training_resumed_between_epochs_is_the_uninterrupted_one(uninterrupte
     del training
     path = run.path
     del run
-    # What a process that was killed leaves behind: half a file, one not yet written.
+    # Left behind by a killed process: half a file, and one not yet written.
     (path / f".1234-{name}-checkpoint.safetensors").write_bytes(b"half")
     (path / f"{name}-final.safetensors").unlink()
     found = finish(module, name, replace(config, resume=path))
@@ -132,7 +132,7 @@ def test_the_checkpoint_before_the_newest_is_kept(uninterrupted, tmp_path: Path)
     assert saved.adam.step == 4
     assert problem is not None
     assert str(newest) in problem
-    assert "Going on from the one before it" in problem
+    assert "Continuing from the one before it" in problem
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
@@ -175,7 +175,7 @@ def test_what_is_to_be_tested_is_not_made_up_where_it_is_no_longer_kept(
     (path / f"{name}-final.safetensors").unlink()
     run, _ = start(module, name, replace(config, resume=path, epochs=1))
     with pytest.raises(
-        UserError, match=r"no longer holds .* parameters of epoch 1, which are to be"
+        UserError, match=r"no longer holds .* parameters of epoch 1, which would be"
     ):
         run.tested_epoch(name)
 
@@ -190,7 +190,7 @@ def test_epochs_whose_numbers_are_lost_are_named(uninterrupted, tmp_path: Path):
 
 
 def test_what_a_folder_names_is_not_run_or_written(uninterrupted, tmp_path: Path):
-    """A run folder may be a stranger's: paths and code come from the command line alone."""
+    """A run folder may be untrusted: paths and code come only from the command line."""
     module, name, expected = uninterrupted
     path = interrupt(module, name, replace(expected.config, runs_dir=tmp_path), steps=6)
     config = json.loads((path / "config.json").read_text())
@@ -199,11 +199,13 @@ def test_what_a_folder_names_is_not_run_or_written(uninterrupted, tmp_path: Path
     resumed = resumed_config(RunConfig, path, None)
     assert resumed == replace(RunConfig(), **settings_of(resumed), resume=path)
     assert (resumed.implementation, resumed.json) == ((), None)
-    with pytest.raises(UserError, match=r"--implementation is \(\): give \('evil',\), as the run"):
+    with pytest.raises(
+        UserError, match=r"--implementation is \(\): give \('evil',\), as in the run"
+    ):
         check_unchanged(resumed)
 
 
 def settings_of(config: Config) -> dict:
-    """Return the settings that decide what is computed."""
+    """Return the settings that affect what is computed."""
     names = {field.name for field in fields(Config)} - {"runs_dir", "mnist_dir", "resume"}
     return {name: getattr(config, name) for name in names}

@@ -1,4 +1,4 @@
-"""The file of a training's state: what is damaged, or is none of this run, is found and named."""
+"""The file of a training's state: a damaged one, or one of another run, is refused by name."""
 
 import json
 import pickle
@@ -65,7 +65,9 @@ def test_a_checkpoint_of_other_contents_says_which(checkpoint: Path, change: dic
     arrays, metadata = load_arrays(checkpoint)
     arrays = {n: a for n, a in (arrays | change).items() if a is not None}
     save_arrays(checkpoint, arrays, metadata)  # with the right checksum
-    with pytest.raises(UserError, match=r"jax-checkpoint.* is none of a training: ") as raised:
+    with pytest.raises(
+        UserError, match=r"jax-checkpoint.* is not a training checkpoint: "
+    ) as raised:
         load_state(checkpoint)
     assert sentence in str(raised.value)
     assert len(str(raised.value)) < 1000
@@ -88,7 +90,9 @@ def test_a_checkpoint_of_other_contents_says_which(checkpoint: Path, change: dic
 def test_a_checkpoint_of_another_header_says_what_is_wrong(checkpoint: Path, header: str, why: str):
     arrays, _ = load_arrays(checkpoint)
     save_arrays(checkpoint, arrays, {KEY: header})
-    with pytest.raises(UserError, match=r"jax-checkpoint.* is none of a training: ") as raised:
+    with pytest.raises(
+        UserError, match=r"jax-checkpoint.* is not a training checkpoint: "
+    ) as raised:
         load_state(checkpoint)
     assert why in str(raised.value)
     assert str(raised.value).isprintable()
@@ -125,7 +129,7 @@ def test_a_checkpoint_without_a_checksum_is_damaged(checkpoint: Path):
 
 def test_weights_alone_are_no_training(tmp_path: Path):
     save_arrays(tmp_path / "weights.safetensors", PROBLEM.params)
-    with pytest.raises(UserError, match=r"weights\.safetensors is none of a training"):
+    with pytest.raises(UserError, match=r"weights\.safetensors is not a training checkpoint"):
         load_state(tmp_path / "weights.safetensors")
 
 
@@ -159,7 +163,7 @@ def test_every_cut_and_every_flipped_bit_of_a_checkpoint_is_found(checkpoint: Pa
 @pytest.mark.parametrize("step", [0, 3, 5, 10**9])
 def test_a_number_of_adams_steps_that_is_not_the_epochs_does_not_fit(step: int):
     state = replace(SECOND, adam=SECOND.adam._replace(step=step))
-    with pytest.raises(UserError, match=f"stands after {step} steps, 0 of them in epoch 2"):
+    with pytest.raises(UserError, match=f"saved after {step} steps, 0 of them in epoch 2"):
         check_fits(state, DATA, CONFIG)
 
 
@@ -167,7 +171,7 @@ def test_a_number_of_adams_steps_that_is_not_the_epochs_does_not_fit(step: int):
     ("change", "sentence"),
     [
         ({"dtype": "float64"}, "it is in float32, the run in float64"),
-        ({"batch_size": 4}, "stands after 4 steps, 0 of them in epoch 2; an epoch has 5"),
+        ({"batch_size": 4}, "was saved after 4 steps, 0 of them in epoch 2; an epoch has 5"),
     ],
 )
 def test_a_checkpoint_of_another_run_does_not_fit(change: dict, sentence: str):
@@ -184,5 +188,7 @@ def test_a_checkpoint_of_other_shapes_does_not_fit():
 def test_fewer_epochs_than_are_done_are_refused():
     state = replace(BEGUN, epoch=5, adam=BEGUN.adam._replace(step=16))
     check_fits(state, DATA, CONFIG)
-    with pytest.raises(UserError, match="--epochs is 3, and 4 epochs are done: give at least 4"):
+    with pytest.raises(
+        UserError, match="--epochs is 3, and 4 epochs are finished: give at least 4"
+    ):
         check_epochs(state, CONFIG)

@@ -1,4 +1,4 @@
-"""Devices: a case for a device that this machine lacks is not collected, and one line names it."""
+"""Leave out cases for devices that this machine lacks, and report them in one line."""
 
 from functools import cache
 from types import ModuleType
@@ -8,12 +8,12 @@ import pytest
 
 from compare.registry.contract import check_device, devices_of
 
-ABSENT: dict[str, set[str]] = {}  # by device: the implementations that would use it
+ABSENT: dict[str, set[str]] = {}  # by device: the implementations that could use it
 
 
 @cache
 def present_devices(name: str, module: ModuleType) -> tuple[str, ...]:
-    """Return the devices that an implementation can use on this machine; note the absent ones."""
+    """Return the devices that an implementation can use here, and record the absent ones."""
     present = []
     for device in devices_of(module):
         try:
@@ -26,14 +26,14 @@ def present_devices(name: str, module: ModuleType) -> tuple[str, ...]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send what a worker of pytest-xdist found absent to the process that reports."""
+    """Send the absent devices from a pytest-xdist worker to the reporting process."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["absent"] = {key: list(names) for key, names in ABSENT.items()}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Read what a worker found absent; one that crashed sent nothing."""
+    """Receive the absent devices from a worker; one that crashed sent nothing."""
     for device, names in getattr(node, "workeroutput", {}).get("absent", {}).items():
         ABSENT.setdefault(device, set()).update(names)
 

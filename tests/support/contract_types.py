@@ -1,4 +1,4 @@
-"""Checked by mypy, not run: the three packages meet the contract, and the check can fail."""
+"""Checked by mypy, not run: the three packages satisfy the contract, and the check can fail."""
 
 import jax_impl
 import numpy_reference
@@ -7,5 +7,5 @@ from compare.registry.contract import Implementation, Trainer
 
 TRAINERS: list[Trainer] = [pytorch_impl, jax_impl]
 FORWARD_ONLY: Implementation = numpy_reference
-# mypy says so if the next line is no error.
+# mypy reports an error if the next line is correct.
 NO_TRAINER: Trainer = numpy_reference  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""What arrays come as: kinds that stand for the same numbers, and what is no array of numbers."""
+"""Kinds of array-like values with the same numbers, and values that are not arrays of numbers."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A real browser for the tests of the page: Debian's Chromium, driven by Playwright."""
+"""A browser for the tests of the page: Debian's Chromium, driven by Playwright."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from shared.data.load import Dataset
 
 
 class Watched:
-    """A page in the browser, with all that it says and asks for written down."""
+    """A page in the browser, with a record of its messages, errors and requests."""
 
     def __init__(self, browser: Any, path: Path, width: int = 1600, **options: Any) -> None:
         self.context = browser.new_context(
@@ -32,7 +32,7 @@ class Watched:
 
     def _let_pass(self, route: Any) -> None:
         url = route.request.url
-        if not url.startswith("data:"):  # what the page itself holds
+        if not url.startswith("data:"):  # data of the page itself
             self.requests.append(url)
         if url == self.address or url.startswith("data:"):
             route.continue_()
@@ -40,7 +40,7 @@ class Watched:
             route.abort()
 
     def close(self) -> None:
-        """Close it, and hold it to its silence."""
+        """Close it, and assert that there were no messages, errors or requests."""
         self.context.close()
         assert self.said == []
         assert self.requests == [self.address]
@@ -48,10 +48,10 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, or skip the tests by the name of what is missing."""
+    """Start Chromium, or skip the tests and name what is missing."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if (chromium := shutil.which("chromium")) is None:
-        pytest.skip("there is no chromium here: apt-get install chromium")
+        pytest.skip("needs chromium: apt-get install chromium")
     with playwright.sync_playwright() as started:
         opened = started.chromium.launch(executable_path=chromium)
         yield opened
@@ -60,7 +60,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Dataset]:
-    """A page with every section, of weights of three channels, traced in all three."""
+    """A page with every section, with parameters of three channels, traced in all three."""
     folder = tmp_path_factory.mktemp("page")
     run, data = make_run(folder / "run", num_channels=3)
     implementations = {name: import_or_skip(name) for name in PACKAGES}
@@ -70,7 +70,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Dataset]:
 
 @pytest.fixture
 def watched(browser: Any, full: tuple[Path, Dataset]) -> Iterator[Watched]:
-    """The page with every section, 1,600 pixels wide; at the end it must have been silent."""
+    """The page with every section, 1,600 pixels wide, without messages, errors or requests."""
     opened = Watched(browser, full[0] / "page.html")
     yield opened
     opened.close()

@@ -1,4 +1,4 @@
-"""Run folders for the tests of the page: small, and with any parameters one likes."""
+"""Small run folders with chosen parameters, for the tests of the page."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ HOSTILE = "</script><script>document.title = 'taken'</script><img src=x onerror=
 
 
 def draw_params(channels: int, seed: int, dtype: str = "float32") -> dict[str, np.ndarray]:
-    """Draw asymmetric parameters, of a size at which no probability is all but 0 or 1."""
+    """Draw asymmetric parameters, small enough that no probability is close to 0 or 1."""
     rng = np.random.default_rng(seed)
     size = {"out.weight": 0.02, "out.bias": 0.1}
     return {
@@ -36,7 +36,7 @@ def draw_params(channels: int, seed: int, dtype: str = "float32") -> dict[str, n
 
 
 def make_epochs(*train_losses: float) -> list[dict[str, float]]:
-    """Make the epochs of a result.json, with these training losses."""
+    """Return the epochs of a result.json with these training losses."""
     return [
         {
             "epoch": number,
@@ -52,7 +52,7 @@ def make_epochs(*train_losses: float) -> list[dict[str, float]]:
 
 
 def make_result(config: Mapping[str, object]) -> dict:
-    """Make a result.json as `compare run` writes it, with invented numbers."""
+    """Return a result.json as `compare run` writes it, with invented numbers."""
     trained = {"train_seconds": 0.2, "samples_per_second": 1e4}
     tested = {"test_accuracy": 0.875, "test_loss": 0.4}
     return {
@@ -73,7 +73,7 @@ def make_result(config: Mapping[str, object]) -> dict:
 
 
 def make_run(folder: Path, **config: object) -> tuple[Path, Dataset]:
-    """Write a run folder with drawn weights, and give it with the data of its config."""
+    """Write a run folder with drawn parameters; return it with the data of its config."""
     settings = CONFIG | config
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(make_result(settings)))
@@ -112,7 +112,7 @@ MUTANTS = {
         },
         "not_trained": {
             **BUG,
-            "title": "A bug whose accuracy nobody measured",
+            "title": "A bug without a measured accuracy",
             "right": "a",
             "wrong": "b",
             "error_ratios": {},

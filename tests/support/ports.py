@@ -1,4 +1,4 @@
-"""What the bench of `compare diagnose` is made of: ports, right ones and with a planted bug."""
+"""The ports of the `compare diagnose` bench: right ones, and ones with a planted bug."""
 
 import importlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Arrays = tuple[np.ndarray, ...]
 
 @dataclass(frozen=True)
 class Port:
-    """Two programs and what there is to say of them: a verdict, and any one word of the place."""
+    """Two programs with the expected verdict, and words of which one must be in the place."""
 
     name: str
     left: Callable[[], Callable]
@@ -27,7 +27,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Bug:
-    """A change of the right side, by the name that its factory takes."""
+    """A change of the right side, named as its factory expects."""
 
     name: str
     place: tuple[str, ...]
@@ -35,7 +35,7 @@ class Bug:
 
 
 def families() -> dict[str, tuple[Port, ...]]:
-    """Import the bench, a file for each family."""
+    """Import the bench, one file per family."""
     names = sorted(path.stem for path in FOLDER.glob("*.py"))
     package = "tests.compare.diagnose.ports"
     return {name: importlib.import_module(f"{package}.{name}").PORTS for name in names}
@@ -48,7 +48,7 @@ def ports(
     inputs: Callable[[np.random.Generator], Arrays],
     *bugs: Bug,
 ) -> tuple[Port, ...]:
-    """Return a right pair, and the same pair with each of the bugs planted in its right side."""
+    """Return a correct pair, and the same pair with each bug planted in its right side."""
     planted = (
         Port(f"{name}: {bug.name}", left, partial(right, bug.name), inputs, bug.verdict, bug.place)
         for bug in bugs
@@ -57,12 +57,12 @@ def ports(
 
 
 def normal(*shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
-    """Return what draws inputs of a normal distribution, one for each shape."""
+    """Return a function that draws normal inputs, one for each shape."""
     return lambda rng: tuple(rng.normal(size=shape).astype(np.float32) for shape in shapes)
 
 
 def draw(seed: int, *shape: int, scale: float | None = None) -> np.ndarray:
-    """Draw weights in float32, the same for the same seed and shape."""
+    """Draw float32 parameters, the same for the same seed and shape."""
     if scale is None:
         scale = shape[-1] ** -0.5 if len(shape) > 1 else 0.3
     numbers = scale * np.random.default_rng([seed, *shape]).normal(size=shape)
@@ -70,7 +70,7 @@ def draw(seed: int, *shape: int, scale: float | None = None) -> np.ndarray:
 
 
 def load(module, **arrays: np.ndarray):
-    """Put arrays into a module of PyTorch's by the names of its state dict; `__` is a dot."""
+    """Load arrays into a PyTorch module by the names of its state dict; `__` is a dot."""
     import torch
 
     state = {name.replace("__", "."): torch.from_numpy(a) for name, a in arrays.items()}

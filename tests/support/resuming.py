@@ -1,4 +1,4 @@
-"""Trainings that are stopped and resumed: what several test files share of them."""
+"""Helpers of the tests that stop and resume trainings."""
 
 import json
 from dataclasses import replace
@@ -25,7 +25,7 @@ TIMES = ("train_seconds", "samples_per_second")
 
 
 def make_config(tmp_path: Path, **options) -> Config:
-    """Four steps an epoch, in two parts."""
+    """Return a config with four steps per epoch, in two parts."""
     config = Config(
         epochs=3, batch_size=5, attention="builtin", checkpoint_every=2, runs_dir=tmp_path
     )
@@ -33,7 +33,7 @@ def make_config(tmp_path: Path, **options) -> Config:
 
 
 def start(module: ModuleType, name: str, config: Config, stop_after: int = -1):
-    """Start a training; SIGTERM comes after so many of its steps. Give its folder and epochs."""
+    """Train, with SIGTERM after `stop_after` steps; return the folder and the epochs."""
     run, stop = RunFolder(config, name), Stop()
     taken = 0
 
@@ -47,9 +47,9 @@ def start(module: ModuleType, name: str, config: Config, stop_after: int = -1):
 
 
 def interrupt(module: ModuleType, name: str, config: Config, steps: int) -> Path:
-    """Train so many steps, stop, and let go of the folder."""
+    """Train `steps` steps, stop, and release the folder."""
     run, training = start(module, name, config, stop_after=steps)
-    with pytest.raises(Stopped, match=r"all is saved; go on with --resume"):
+    with pytest.raises(Stopped, match=r"The state is saved; continue with --resume"):
         list(training)
     return run.path
 
@@ -77,7 +77,7 @@ def assert_same_epochs(found: list[Epoch], expected: list[Epoch]) -> None:
         assert a.validation.accuracy == b.validation.accuracy
         np.testing.assert_array_equal(a.step_losses, b.step_losses)
         assert a.adam.step == b.adam.step
-        # Of an epoch that an earlier process finished the parameters alone are kept, if any.
+        # Of epochs finished by an earlier process, at most the parameters are kept.
         if a.validation.logits.size and b.validation.logits.size:
             np.testing.assert_array_equal(a.validation.logits, b.validation.logits)
             assert_same_state(begin_next_epoch(a), begin_next_epoch(b))

@@ -1,7 +1,7 @@
-"""Third-party implementations, `pytest --implementation package.module`, as the tests take them.
+"""Third-party implementations for the tests: `pytest --implementation package.module`.
 
-Tests of this project's own implementations leave out what those have defaults for, and ask for
-forms and dtypes that they have. Here those defaults are given, and what is lacking skips the test.
+Tests of this project's implementations omit arguments with defaults, and use forms and dtypes that
+these have. Here the defaults are added, and tests of missing forms and dtypes are skipped.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from shared.errors import UserError
 
 
 def load(modules: Sequence[str], taken: Sequence[str]) -> dict[str, ModuleType]:
-    """Import implementations by name; what is wrong with one ends pytest, in one sentence."""
+    """Import implementations by name; if one is wrong, end pytest with one sentence."""
     try:
         found = import_third_party(modules, taken)
     except UserError as error:
@@ -28,7 +28,7 @@ def load(modules: Sequence[str], taken: Sequence[str]) -> dict[str, ModuleType]:
 
 
 def adapt(module: ModuleType, name: str) -> ModuleType:
-    """Copy an implementation, with defaults for its arguments and a skip for what it lacks."""
+    """Return a copy of an implementation with default arguments, and skips for what it lacks."""
     adapted, own = ModuleType(module.__name__, module.__doc__), vars(module)
     vars(adapted).update(own)
 
@@ -58,7 +58,7 @@ def adapt(module: ModuleType, name: str) -> ModuleType:
 
 
 def describe(implementations: dict[str, ModuleType]) -> list[str]:
-    """Say what is judged, and what is not there to be judged."""
+    """Return lines about the judged implementations, and about the forms and dtypes they lack."""
     lines = []
     for name, module in implementations.items():
         forms, dtypes = list(module.ATTENTION), dtypes_of(module)

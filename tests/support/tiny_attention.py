@@ -1,4 +1,4 @@
-"""The third-party implementation of the tests: forward only, in NumPy, as small as it can be."""
+"""The smallest third-party implementation, for the tests: forward only, in NumPy."""
 
 import numpy as np
 

@@ -1,1 +1,1 @@
-"""The usual suspects of a port, and the patterns they leave."""
+"""Recognise known bugs of ports by the patterns they leave."""

@@ -1,4 +1,4 @@
-"""What layers make of an array, computed in float64: the usual suspects by their formulas."""
+"""Formulas of common layers, computed in float64 from an array."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ import numpy as np
 from compare.look.values import apart
 
 EXPLAINED = 1e-8  # relative: far below float32's rounding
-MOST_ROWS = 256  # of an array, that a fit looks at
+MOST_ROWS = 256  # numbers of an array that a fit uses
 EPSILONS = (0.0, 1e-12, 1e-8, 1e-6, 1e-5, 1e-3)
 DOCS = "docs/divergences.md#"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A formula by its name, what it gives, and the entry of docs/divergences.md that fits."""
+    """A formula: its name, its result, and the entry of docs/divergences.md about it."""
 
     name: str
     value: np.ndarray
@@ -24,12 +24,12 @@ class Candidate:
 
 
 def explains(candidate: Candidate, y: np.ndarray) -> bool:
-    """Tell whether a candidate gives an array, to float64's rounding."""
+    """Check whether a candidate's result is an array, to float64's rounding."""
     return candidate.value.shape == y.shape and apart(candidate.value, y) < EXPLAINED
 
 
 def shaped(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return an array in a shape, its axes moved or reshaped; None if it does not fit."""
+    """Return an array with its axes moved or reshaped to a shape; None if it does not fit."""
     if x.shape == shape:
         return x
     if sorted(x.shape) == sorted(shape) and len(set(shape)) == len(shape):
@@ -38,7 +38,7 @@ def shaped(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def formulas(x: np.ndarray) -> Iterator[Candidate]:
-    """Yield what layers without parameters make of an array."""
+    """Yield the results of layers without parameters on an array."""
     with np.errstate(all="ignore"):
         sigmoid = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
         tanh_gelu = 0.5 * x * (1 + np.tanh(sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
@@ -71,7 +71,7 @@ def _normal_cdf(x: np.ndarray) -> np.ndarray:
 
 
 def norms(x: np.ndarray) -> Iterator[Candidate]:
-    """Yield normalisations of an array, before a scale and a bias per channel."""
+    """Yield normalizations of an array, without scale and bias."""
     layer = "layernorm-adds-1e-5-to-the-variance-in-pytorch-1e-6-in-flax"
     batch = "batchnorms-momentum-m-in-pytorch-is-1---m-in-flax"
     every = tuple(range(x.ndim))
@@ -96,7 +96,7 @@ def norms(x: np.ndarray) -> Iterator[Candidate]:
 
 
 def affine_scale(n: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-    """Return the scale per channel if `y` is a scale and a bias per channel away from `n`."""
+    """Return the scale per channel if `y` is `n` with a scale and a bias per channel."""
     if n.shape != y.shape:
         return None
     rows, its = n.reshape(-1, n.shape[-1])[:MOST_ROWS], y.reshape(-1, y.shape[-1])[:MOST_ROWS]

@@ -1,4 +1,4 @@
-"""What a wrong array looks like beside the right one: a factor, a mask, another order."""
+"""Patterns of a wrong array compared with the right one: a factor, a mask, another order."""
 
 from collections.abc import Sequence
 from math import isclose
@@ -13,10 +13,10 @@ Arrays = Sequence[np.ndarray]
 
 
 def recognise_mask(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) -> str | None:
-    """Recognise a mask of the other polarity, or one that is shifted."""
+    """Recognise a mask that is inverted, shifted, or missing on one side."""
     entry = f"({DOCS}true-keeps-in-one-call-and-masks-out-in-the-other)"
     if all((y == np.round(y)).all() and y.max() > 1 for y in (a, b) if y.size):
-        return None  # of an index 0 is no mask
+        return None  # an index of 0 is not a mask
     for read in (lambda y: y == 0, lambda y: ~np.isfinite(y) | (y < -1e4)):
         ours, theirs = read(a), read(b)
         if (not ours.any() and not theirs.any()) or ours.all() or theirs.all():
@@ -27,12 +27,12 @@ def recognise_mask(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) -
             which = names[0] if ours.any() else names[1]
             return f"only {which} masks: is a mask forgotten, or of the wrong dtype?"
         if not (ours & theirs).any() or np.array_equal(ours, ~theirs):
-            return f"what one side masks the other keeps: the mask means the opposite {entry}"
+            return f"one side masks what the other keeps: the mask has the opposite meaning {entry}"
         if a.ndim >= 2 and a.shape[-1] > 1:
             for which, more, less in ((names[0], theirs, ours), (names[1], ours, theirs)):
                 if np.array_equal(more[..., 1:] & more[..., 1:], less[..., :-1]):
                     return f"the mask of {which} is one position off"
-        return "the two mask other positions"
+        return "the two mask different positions"
     return None
 
 
@@ -71,7 +71,7 @@ def recognise_smoothing(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Nam
 
 
 def recognise_factor(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) -> str | None:
-    """Recognise a constant factor, and name what it is."""
+    """Recognise a constant factor, and suggest its origin."""
     factor = find_factor(a, b)
     if factor is None:
         return None
@@ -84,7 +84,7 @@ def recognise_factor(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names)
 
 
 def find_factor(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Return the one number that `a` has to be multiplied by to give `b`; None if there is none."""
+    """Return the number that turns `a` into `b` by multiplication; None if there is none."""
     finite = np.isfinite(a) & np.isfinite(b)
     x, y = a[finite], b[finite]
     if not x.size or not (x**2).sum():
@@ -101,7 +101,7 @@ def find_factor(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def name_factor(factor: float, arrays: Arrays) -> str:
-    """Return a factor, and what it is of the sizes that are about: 0.5 = 1 / sqrt(4)."""
+    """Return a factor as text, with its formula by a size of the arrays: 0.5 = 1 / sqrt(4)."""
     sizes = {n for array in arrays for n in array.shape if n > 1}
     sizes |= {int(array.size) for array in arrays if 1 < array.size < 10**6}
     known: dict[str, float] = {}
@@ -113,7 +113,7 @@ def name_factor(factor: float, arrays: Arrays) -> str:
 
 
 def recognise_order(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) -> str | None:
-    """Recognise the same numbers in another order, and rotations of halves or of pairs."""
+    """Recognise the same numbers in another order, and rotary embeddings of halves or pairs."""
     if a.size < 2:
         return None
     if apart(np.sort(a, axis=None), np.sort(b, axis=None)) < EXPLAINED:
@@ -135,7 +135,7 @@ def recognise_order(a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names) 
 
 
 def _rotation(x: np.ndarray, y: np.ndarray) -> str | None:
-    """Return which channels a rotation turns together, by the lengths that it keeps."""
+    """Return which channels a rotation pairs, found by the lengths that it preserves."""
     half = x.shape[-1] // 2
     for name, split in (
         ("halves", lambda z: z[..., :half] ** 2 + z[..., half:] ** 2),

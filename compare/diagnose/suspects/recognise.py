@@ -1,7 +1,7 @@
-"""The usual suspects: what a port is known to get wrong, tried on the input that both sides share.
+"""Recognise known bugs of ports: try each on an input that both sides share.
 
-Each candidate is computed in float64 from an array that both programs have, and held against what
-each of them made of it. A suspect is named only if it explains a side to float64's rounding.
+Each candidate is computed in float64 from an array that both programs have, and compared with what
+each of them computed from it. It is reported only if it explains a side to float64's rounding.
 """
 
 from collections.abc import Sequence
@@ -36,18 +36,18 @@ from compare.look.match import Match, aligned
 from compare.look.values import Value, apart
 from compare.parity.hints import find_hint
 
-MOST_PARENTS = 6  # arrays in common that are tried as the input
+MOST_PARENTS = 6  # the number of common arrays that are tried as the input
 
 
 def explain(parting: Parting, matches: Sequence[Match], left: Any, right: Any) -> list[str]:
-    """Return what the first arrays that part look like; nothing where no suspect fits."""
+    """Return explanations of the first arrays that part; none if no known bug fits."""
     if parting.left is None or parting.right is None:
         return []
     a = parting.left.array
     b = aligned(a, parting.right.array)
-    if b is None or apart(a, b) < EXPLAINED:  # less than a suspect is held to
+    if b is None or apart(a, b) < EXPLAINED:  # less than the precision that a candidate must reach
         return []
-    if apart(a, b) < 10 * EXPLAINED:  # any suspect would explain both sides
+    if apart(a, b) < 10 * EXPLAINED:  # any candidate would explain both sides
         return []
     names = left.side.name, right.side.name
     shared = _shared_inputs(parting, matches)
@@ -70,7 +70,7 @@ def explain(parting: Parting, matches: Sequence[Match], left: Any, right: Any) -
 
 
 def _shared_inputs(parting: Parting, matches: Sequence[Match]) -> list[np.ndarray]:
-    """Return the nearest arrays in common that what parts was computed from."""
+    """Return the nearest common arrays that the parting arrays were computed from."""
     by_id = {id(match.left): match for match in matches if match.is_solid}
     found: list[np.ndarray] = []
     waiting: list[Value] = [parting.left] if parting.left else []
@@ -93,7 +93,7 @@ def _shared_inputs(parting: Parting, matches: Sequence[Match]) -> list[np.ndarra
 def _recognise_formula(
     a: np.ndarray, b: np.ndarray, shared: Arrays, names: Names, parting: Parting
 ) -> str | None:
-    """Recognise an elementwise function, a softmax, or a normalisation on either side."""
+    """Recognise an elementwise function, a softmax, or a normalization on either side."""
     for array in shared:
         x = shaped(array, a.shape)
         if x is None or not np.isfinite(x).all():
@@ -120,7 +120,7 @@ def _recognise_formula(
 
 
 def _recognise_extra(parting: Parting, x: np.ndarray, names: Names) -> str | None:
-    """Recognise what only one side does with an array that both have: a scale, a layer."""
+    """Recognise a scale or a layer that only one side applies to an array both have."""
     for which, value in zip(names, (parting.left, parting.right), strict=True):
         if value is None:
             continue
@@ -144,10 +144,10 @@ def _link(said: str, *fits: Candidate) -> str:
 
 
 def _recognise_norms(a: np.ndarray, b: np.ndarray, x: np.ndarray, names: Names) -> str | None:
-    """Recognise a normalisation behind a scale and a bias per channel, on both sides."""
+    """Recognise normalizations with scale and bias per channel on both sides."""
     if a.ndim < 2:
         return None
-    has_rows = a.size // a.shape[-1] > 2  # as many as a scale and a bias have unknowns, and one
+    has_rows = a.size // a.shape[-1] > 2  # more rows than the unknowns: scale, bias
     fits: list[tuple[Candidate, np.ndarray] | None] = [None, None]
     for candidate in norms(x):
         for side, y in enumerate((a, b)):
@@ -169,7 +169,7 @@ def _recognise_norms(a: np.ndarray, b: np.ndarray, x: np.ndarray, names: Names) 
 
 
 def explain_noise(value: Value, observed: Any) -> str | None:
-    """Return why a side loses precision in float32 in an array, if a suspect fits."""
+    """Return why a side loses precision in float32 in an array, if a known cause fits."""
     twin = observed.float32.look.twin_of(value)
     for parent in sorted(value.parents, key=lambda parent: -parent.order):
         its = observed.float32.look.twin_of(parent)
@@ -179,11 +179,11 @@ def explain_noise(value: Value, observed: Any) -> str | None:
         if x is None or x.ndim < 1:
             continue
         mean = x.mean(axis=-1, keepdims=True)
-        # E[x²] - E[x]² cancels if the mean is large against the deviation.
+        # E[x²] - E[x]² cancels if the mean is much larger than the deviation.
         if np.abs(mean).max() > 10 * x.std(axis=-1).max() > 0:
             return (
                 "the mean is far larger than the deviation; Flax computes the variance as "
-                "E[x²] - E[x]² unless it is told use_fast_variance=False "
+                "E[x²] - E[x]² unless given use_fast_variance=False "
                 f"({DOCS}flax-computes-the-variance-of-layernorm-as-ex---ex)"
             )
     return None

@@ -2,7 +2,7 @@
 
 const CELL = 16; // of the large picture, in canvas pixels
 
-// Everything shown is made from these: what was chosen, and what follows from it.
+// Everything shown follows from these.
 function makeAttentionState(model) {
   return { model, digit: 0, checkpoint: 0, channel: 0, pixel: 14 * SIDE + 14, isPinned: false };
 }
@@ -15,12 +15,12 @@ function computeAttention(state) {
   const projected = projectKinds(params, kinds);
   const rows = kinds.inputs.map((_, kind) => attendFrom(params, kinds, projected, kind));
   const attended = attendedOf(model, params, levels);
-  // One scale for all pixels of a digit, so that colours can be compared as one moves.
+  // One scale for all pixels of a digit, so that colours stay comparable.
   const highest = Math.max(...rows.map(({ weights }) => Math.max(...weights)));
   return { levels, params, kinds, rows, attended, highest };
 }
 
-// The scores and weights of the pixel that is looked from, [784] each.
+// The scores and weights of the chosen pixel, [784] each.
 function lookFrom(state, computed) {
   return attentionOf(state.model, computed.params, computed.levels, state.pixel);
 }
@@ -33,7 +33,7 @@ function paintHeat(canvas, state, computed, { weights }) {
     context.fillStyle = `rgb(${colorAt(HEAT, weights[pixel] / computed.highest).join(" ")})`;
     context.fillRect((pixel % SIDE) * CELL, Math.floor(pixel / SIDE) * CELL, CELL, CELL);
   }
-  // Twice, so that the outline is seen on dark and on bright.
+  // Twice, so that the outline is visible on dark and on bright.
   context.lineCap = "round";
   for (const [width, color] of [[4, "rgb(0 0 0 / 45%)"], [2, "rgb(255 255 255 / 90%)"]]) {
     context.lineWidth = width;
@@ -73,7 +73,7 @@ function describePixel(state, computed) {
   return `${start} It gives ${more} pixel ${say(times, 2)} times the weight of ${less} one.`;
 }
 
-// The weight of one pixel of every grey level, times 784: 1 if all pixels counted alike.
+// The weight of one pixel of every grey level, times 784: 1 for equal weights.
 function weightsByLevel(state, computed) {
   const { model } = state;
   const { weights } = lookFrom(state, computed);

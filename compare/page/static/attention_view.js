@@ -40,7 +40,7 @@ function startAttention(data) {
   return { model, state };
 }
 
-// Where to look from first: in the middle of a stroke there is most to see.
+// The first chosen pixel: in the middle of a stroke.
 function brightestPixel(levels) {
   return levels.indexOf(Math.max(...levels));
 }
@@ -142,7 +142,7 @@ function showAttention(view, state, computed, { isNew, isSpoken }) {
   paintHeat(view.heat, state, computed, row);
   const sentence = describePixel(state, computed);
   view.say("sentence", sentence);
-  view.say("pin", state.isPinned ? "Pinned: click it again, or press Escape, to let go." : "");
+  view.say("pin", state.isPinned ? "Pinned: click it again or press Escape to unpin it." : "");
   if (isSpoken) view.say("spoken", sentence);
   view.say("score", `${say(rangeOf(row.scores).low)} to ${say(rangeOf(row.scores).high)}`);
   const { low, high } = rangeOf(row.weights);

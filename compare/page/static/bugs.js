@@ -1,8 +1,8 @@
-// Break it: switch on a planted bug, and see accuracy hold while parity does not.
+// Break it: switch on a planted bug, and see that accuracy holds but parity fails.
 
 function startBugs(data) {
   const section = document.getElementById("break");
-  const honest = { name: "", title: "The code as it is", accuracy: null };
+  const honest = { name: "", title: "The correct code", accuracy: null };
   const choices = [...section.querySelectorAll("input[name=bug]")];
   const byName = new Map(data.bugs.map((bug) => [bug.name, bug]));
   const isNarrow = matchMedia("(max-width: 62rem)"); // one column: see parts.css
@@ -23,7 +23,7 @@ function startBugs(data) {
   update();
 }
 
-// In one column the result stands below the choice that it belongs to.
+// In one column, the result is shown below its choice.
 function placeResult(section, label, isNarrow) {
   const result = section.querySelector(".card");
   if (isNarrow) label.after(result);
@@ -47,19 +47,19 @@ function showBug(section, data, bug) {
     "verdict",
     caught
       ? `Parity fails: ${caught} of ${checks.length} checks.${named}`
-      : "Parity holds: every error is within what rounding allows.",
+      : "Parity holds: every error is within its rounding bound.",
   );
   section.querySelector("[data-of-bug=verdict]").classList.toggle("failed", caught > 0);
 }
 
-// What the check of the intermediates does not see, a trace can: it also tries enormous scores.
+// A trace also tries enormous scores, which the check of the intermediates does not.
 function traceOf(bug) {
-  if (bug.caught_by.includes("intermediates")) return "The first intermediate that a trace finds wrong";
-  return "With ordinary scores every intermediate holds; with enormous ones the first that a trace finds wrong";
+  if (bug.caught_by.includes("intermediates")) return "The first wrong intermediate in a trace";
+  return "Every intermediate passes with ordinary scores; the first wrong one in a trace with enormous scores";
 }
 
 function showAccuracy(section, data, bug) {
-  // Without a bug there is one accuracy; every measured bug was held against the same one.
+  // All bugs were compared with the same accuracy without a bug.
   const right = (bug.accuracy ?? data.bugs[0].accuracy).right;
   const wrong = bug.accuracy?.wrong ?? right;
   for (const [name, value] of Object.entries({ right, wrong })) {
@@ -69,7 +69,7 @@ function showAccuracy(section, data, bug) {
   }
   const points = 100 * (wrong - right);
   const moved = `${points >= 0 ? "+" : "−"}${Math.abs(points).toFixed(2)} points`;
-  section.querySelector("[data-of-bug=moved]").textContent = bug.accuracy ? moved : "no bug is on";
+  section.querySelector("[data-of-bug=moved]").textContent = bug.accuracy ? moved : "no bug is switched on";
 }
 
 function checkOf(bug, check, ratio) {

@@ -1,8 +1,8 @@
-// Charts by uPlot, in the page's own colours and letters, drawn anew when the theme changes.
+// Charts by uPlot, in the page's colours and font, drawn again when the theme changes.
 
 const charts = [];
 
-// The colour that a custom property has now, which uPlot's canvas cannot look up by itself.
+// The current colour of a custom property, which uPlot's canvas cannot look up.
 function colorOf(name) {
   const probe = element("span", { style: `color: ${name}; display: none` });
   document.body.append(probe);
@@ -15,7 +15,7 @@ function withAlpha(color, alpha) {
   return color.replace(/^rgb\((.*)\)$/, `rgba($1, ${alpha})`);
 }
 
-// `make(colors)` gives uPlot's own series, scales and axes; `label` says it all in words.
+// `make(colors)` returns uPlot's series, scales and axes; `label` describes the chart in words.
 function addChart(place, { label, height, data, make, legend = true }) {
   const chart = { place, label, height, data, make, legend, plot: null };
   charts.push(chart);
@@ -98,5 +98,5 @@ function redrawCharts() {
   charts.forEach(drawChart);
 }
 
-// The letters come with the page, but a canvas does not wait for them.
+// A canvas does not wait for the page's fonts.
 document.fonts.load("12px Inter").then(redrawCharts);

@@ -1,4 +1,4 @@
-// Draw: a canvas of 28 by 28, and the model's ten probabilities as one draws.
+// Draw: a canvas of 28 by 28, and the model's ten probabilities after every stroke.
 
 const DRAW_CELL = 12;
 const BRUSH = 1.15; // radius of full ink in pixels; ink fades out over the next one
@@ -27,7 +27,7 @@ function addLine(levels, from, to) {
   }
 }
 
-// Moved by whole pixels so that the centre of its ink is the centre of the image, as MNIST's is.
+// Moved by whole pixels so that the centre of its ink is the centre of the image, as in MNIST.
 function center(levels) {
   let [ink, x, y] = [0, 0, 0];
   levels.forEach((level, pixel) => {
@@ -149,7 +149,7 @@ function drawWithKeys(canvas, drawing, update) {
   });
 }
 
-// A digit in cells, large enough to mark one of them.
+// A digit drawn with large cells, one of which can be marked.
 function paintCells(canvas, levels) {
   canvas.width = SIDE * DRAW_CELL;
   canvas.height = SIDE * DRAW_CELL;

@@ -1,6 +1,6 @@
 // Pictures of numbers: a matrix as coloured cells, on a canvas.
 
-// From dark to light, so that more is brighter in both themes.
+// From dark to light, so that larger is brighter in both themes.
 const HEAT = ["#10162b", "#35296b", "#87377d", "#d8525f", "#f79a4b", "#fdf0b5"].map(readColor);
 const GREY = ["#000000", "#ffffff"].map(readColor);
 
@@ -43,7 +43,7 @@ function paintDigit(canvas, levels) {
   paintMatrix(canvas, levels, SIDE, SIDE, { ramp: GREY, low: 0, high: 255 });
 }
 
-// A picture as Python made it: bytes, 0 to 255, of [rows, columns].
+// A picture encoded by Python: bytes, 0 to 255, of [rows, columns].
 function paintPicture(canvas, picture) {
   const [rows, columns] = picture.shape;
   paintMatrix(canvas, decode(picture), rows, columns, { low: 0, high: 255 });
@@ -90,7 +90,7 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// The implementations that have an accent in base.css, and how people write them.
+// The implementations with a colour in base.css, and their display names.
 const NAMES = readData("names");
 
 function nameOf(implementation) {

@@ -1,4 +1,4 @@
-// The flow: one pixel's way through the model, from its query to the ten logits.
+// The flow: one pixel through the model, from its query to the ten logits.
 
 function startFlow(model) {
   const section = document.getElementById("flow");
@@ -40,7 +40,7 @@ function startFlow(model) {
   update();
 }
 
-// Every number on the way, for the chosen pixel and for the pixel whose key fits it best.
+// All numbers of the flow, for the chosen pixel and for the pixel whose key fits it best.
 function computeFlow(model, { digit, pixel, output }) {
   const { params, name } = model.checkpoints[0];
   const { levels } = model.digits[digit];

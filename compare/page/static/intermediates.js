@@ -1,4 +1,4 @@
-// Code: choose a intermediate, and see its line in every implementation and what it really computed.
+// Code: choose an intermediate, and see its line in every implementation and its values.
 
 function startIntermediates(data) {
   const section = document.getElementById("code");
@@ -19,7 +19,7 @@ function startIntermediates(data) {
       views.value = "intermediates";
       showView("intermediates");
     }
-    // In the whole file a intermediate stands in several forms: that of the plain formula is the one traced.
+    // The files have an intermediate in several forms; the traced one is that of `attend`.
     const shown = [...table.querySelectorAll(`tr[data-intermediate="${name}"]:not([hidden])`)];
     for (const row of table.querySelectorAll("tr.chosen")) row.classList.remove("chosen");
     shown[0].classList.add("chosen");
@@ -59,18 +59,18 @@ function showIntermediate(section, intermediate) {
 }
 
 const TEXTS_OF = {
-  query: "What each pixel asks for: its grey level times Q.",
-  key: "What each pixel offers: its grey level times K.",
-  value: "What each pixel hands over: its grey level times V.",
-  scores: "How well each query fits each key: a row for each asking pixel, a column for each other.",
+  query: "What each pixel looks for: its normalised grey level times Q.",
+  key: "What each pixel offers: its normalised grey level times K.",
+  value: "What each pixel passes on: its normalised grey level times V.",
+  scores: "How well each query fits each key: a row for each query, a column for each key.",
   weights: "The scores of a row through softmax: positive, and their sum is 1.",
-  attended: "The mean of all values, by the weights of each pixel's row: an image again.",
+  attended: "The mean of all values, weighted by the weights of each pixel's row: an image again.",
   logits: "One number for each digit: a linear layer reads the attended image.",
-  loss: "How surprising the true digit is, in nats: minus the log of its probability.",
+  loss: "Minus the log of the true digit's probability, in nats: small if the model is sure and right.",
 };
 
 function legendOf({ picture, values }) {
-  if (!picture) return values.length > 1 ? "a bar for each digit, to the right of the line if positive" : "none: one number";
+  if (!picture) return values.length > 1 ? "a bar for each digit, to the right of the line if positive" : "none: a single number";
   const [rows, columns] = picture.shape;
   const axes = rows === columns && rows > SIDE ? "a row for each query, a column for each key" : "one image for each channel";
   return `${axes}; the darkest is the smallest value, the brightest the largest`;
@@ -130,8 +130,8 @@ function errorRow(name, dtype, { local, carried, passed }) {
     track.append(dot);
   }
   track.style.setProperty("--accent", accentOf(name));
-  const said = ratio === 0 ? "no error" : ratio === null ? "beyond measure" : say(ratio, 2);
-  const verdict = passed ? said : `${said}: too far`;
+  const said = ratio === 0 ? "no error" : ratio === null ? "not finite" : say(ratio, 2);
+  const verdict = passed ? said : `${said}: exceeds the bound`;
   return element(
     "tr",
     {},

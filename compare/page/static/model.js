@@ -1,11 +1,11 @@
-// The model once more, in the page: the same intermediates by the same names, in JavaScript's float64.
-// Pixels of one kind have the same query, key and value. With one normalisation for all pixels a
-// kind is a grey level (the histogram form); else every pixel is a kind of its own.
+// The model in JavaScript, in float64, with the same intermediates under the same names.
+// Pixels of one kind have the same query, key and value. With one normalization for all pixels a
+// kind is a grey level (the histogram form); otherwise every pixel is its own kind.
 
 const PIXELS = 784;
 const SIDE = 28;
 
-// An array as Python wrote it: its little-endian bytes in base64, and its dtype.
+// An array encoded by Python: its little-endian bytes in base64, and its dtype.
 function decode(encoded) {
   const bytes = Uint8Array.from(atob(encoded.data), (character) => character.charCodeAt(0));
   if (encoded.dtype === "uint8") return bytes;
@@ -45,14 +45,14 @@ function readParams(encoded) {
   };
 }
 
-// What a grey level is to the model at a pixel: float32, as shared/data/normalization.py rounds it.
+// The model's input for a grey level at a pixel, in float32 as shared/data/normalization.py rounds.
 function normalize(model, level, pixel) {
   const shift = model.shift[model.shift.length === 1 ? 0 : pixel];
   const scale = model.scale[model.scale.length === 1 ? 0 : pixel];
   return Math.fround((level - shift) / scale);
 }
 
-// The kinds of pixels in an image: the input of each kind, how many there are, and who is which.
+// The kinds of pixels in an image: the input and the count of each kind, and the kind of each pixel.
 function findKinds(model, levels) {
   const inputs = [];
   const counts = [];
@@ -71,7 +71,7 @@ function findKinds(model, levels) {
   return { inputs, counts, kindOf };
 }
 
-// input @ matrix, where all channels of the input are alike: [channels]
+// input @ matrix, where all channels of the input are equal: [channels]
 function project(input, matrix, channels) {
   const projected = new Float64Array(channels);
   for (let row = 0; row < channels; row++) {
@@ -88,7 +88,7 @@ function dot(a, b) {
   return sum;
 }
 
-// softmax(scores) where a score counts several times: the weight of ONE pixel of each kind.
+// softmax(scores) with counted scores: the weight of ONE pixel of each kind.
 function softmax(scores, counts) {
   const largest = Math.max(...scores);
   const exponentials = scores.map((score) => Math.exp(score - largest));
@@ -96,7 +96,7 @@ function softmax(scores, counts) {
   return exponentials.map((exponential) => exponential / total);
 }
 
-// All that one query needs from an image: its keys and values, by kind.
+// The keys and values of an image, by kind.
 function projectKinds(params, kinds) {
   const by = (matrix) => kinds.inputs.map((input) => project(input, matrix, params.channels));
   return { query: by(params.Q), key: by(params.K), value: by(params.V) };
@@ -123,7 +123,7 @@ function attend(params, kinds, projected) {
   });
 }
 
-// What a pixel sees: scores and weights of all pixels, [784] each.
+// The scores and weights of one pixel for all pixels, [784] each.
 function attentionOf(model, params, levels, pixel) {
   const kinds = findKinds(model, levels);
   const row = attendFrom(params, kinds, projectKinds(params, kinds), kinds.kindOf[pixel]);

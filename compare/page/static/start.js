@@ -1,10 +1,10 @@
-// Everything begins here: read the data, start each section that there is, and the theme's switch.
+// The entry point: read the data, start each section that exists, and the theme's switch.
 
 function readData(name) {
   return JSON.parse(document.getElementById(`data-${name}`).textContent, withoutPrototype);
 }
 
-// A name from a file may be one that every object has, such as "constructor": these have none.
+// A name from a file may be one that every object has, such as "constructor"; these objects have none.
 function withoutPrototype(_, value) {
   const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
   return isObject ? Object.assign(Object.create(null), value) : value;
@@ -21,7 +21,7 @@ function startTheme() {
     try {
       localStorage.setItem("theme", root.dataset.theme);
     } catch {
-      // Kept for this visit alone.
+      // Kept for this visit only.
     }
     show();
     redrawCharts();
@@ -43,7 +43,7 @@ for (const [name, start] of Object.entries({
   if (data !== null) start(data);
 }
 
-// For whoever opens the console, and for the tests: the model as the page computes it.
+// For the browser's console, and for the tests: the page's model.
 globalThis.sideBySide = Object.freeze({
   attention: () => {
     const { model, state } = attention;

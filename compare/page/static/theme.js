@@ -1,4 +1,4 @@
-// Before anything is drawn: light or dark, as the reader chose here before or as the system says.
+// Before anything is drawn: light or dark, as chosen here before, or as the system says.
 (() => {
   "use strict";
   let chosen = null;

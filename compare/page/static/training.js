@@ -1,4 +1,4 @@
-// Training: the implementations' curves over each other, and how far apart they are.
+// Training: the curves of all implementations, and their differences.
 
 function startTraining(data) {
   const section = document.getElementById("training");
@@ -8,7 +8,7 @@ function startTraining(data) {
   addDifferenceChart(section.querySelector(".difference-chart"), data, names);
 }
 
-// The first line is wide, so that one that coincides with it can still be seen on it.
+// The first line is wide, so that a coinciding one is visible on it.
 const widthOf = (index) => (index === 0 ? 5 : 1.75);
 const dotOf = (index) => (index === 0 ? 13 : 6);
 
@@ -20,7 +20,7 @@ function dotsOf(name, index, label) {
 }
 
 const EPOCH_AXIS = { label: "epoch", size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] };
-// With room at both ends, so that no dot is cut in half.
+// With room at both ends, so that dots are not cut.
 const epochScale = {
   time: false,
   range: (_, low, high) => [low - 0.03 * (high - low) - 0.02, high + 0.03 * (high - low) + 0.02],
@@ -82,7 +82,7 @@ function addAccuracyChart(place, data, names) {
   });
 }
 
-// From every other implementation to the first: of each step, or where those are not kept, epoch.
+// Of every other implementation from the first: of each step or, if those are not kept, epoch.
 function addDifferenceChart(place, data, names) {
   const [first, ...others] = names;
   if (!others.length) {
@@ -92,12 +92,12 @@ function addDifferenceChart(place, data, names) {
   const apart = (name) =>
     data.epochs[name].train_loss.map((loss, i) => Math.abs(loss - data.epochs[first].train_loss[i]));
   const measured = others.map((name) => data.steps?.differences[name] ?? apart(name));
-  // A difference of nothing has no place on a log axis.
+  // A log axis cannot show 0.
   const shown = measured.map((values) => values.map((value) => (value > 0 ? value : null)));
   const largest = measured.map((values) => Math.max(...values));
   const said = others.map((name, i) => `${nameOf(name)} ${say(largest[i])}`).join(", ");
   if (largest.every((value) => value === 0)) {
-    place.replaceChildren(element("p", {}, "There is none: the losses are the same, bit for bit."));
+    place.replaceChildren(element("p", {}, "No difference: the losses are the same, bit for bit."));
     return;
   }
   addChart(place, {

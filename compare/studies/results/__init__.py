@@ -19,15 +19,15 @@ from shared.training.metrics import read_step_losses
 
 
 def main(args: Sequence[str]) -> int:
-    """Run what is not finished yet; write the page, its figures and its numbers."""
+    """Run what is not finished; write the page, its figures and its numbers."""
     config = parse_options(
         ResultsConfig(),
         complete_flag(args, "--page-only"),
         prog="python -m compare.studies.results",
         description=(
             "Trains both presets in both frameworks, the original's first epochs with several "
-            "seeds, and one quirk at a time, and writes docs/results.md. Hours on two cores; what "
-            "is finished is not run again, and what was stopped goes on."
+            "seeds, and one quirk at a time, and writes docs/results.md. This takes hours on two "
+            "cores. Finished runs are not run again, and stopped ones continue."
         ),
     )
     console = make_console()
@@ -48,7 +48,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def follow_all(plan: Sequence[Planned], config: ResultsConfig) -> dict[str, Any]:
-    """Say how far PyTorch and JAX stay together, and JAX and JAX with one number nudged."""
+    """Return the differences of PyTorch and JAX, and of JAX and JAX with one number changed."""
     followed = {}
     for planned in plan:
         folder = planned.find_run(config.runs)
@@ -68,7 +68,7 @@ def follow_all(plan: Sequence[Planned], config: ResultsConfig) -> dict[str, Any]
 def write_results(
     results: dict[str, Any], plan: Sequence[Planned], config: ResultsConfig
 ) -> list[Path]:
-    """Write the page and all that it shows; say what was written."""
+    """Write the page and its figures and numbers; return the paths written."""
     make_folder(config.docs)
     figures = {"curves": draw_curves(results["runs"])}
     if results["trajectories"]:
@@ -87,7 +87,7 @@ def write_results(
 
 
 def find_weights(plan: Sequence[Planned], config: ResultsConfig) -> Path | None:
-    """Find the best parameters that PyTorch trained with the default preset, of the first seed."""
+    """Return the best parameters that PyTorch trained with the default preset and first seed."""
     for planned in plan:
         folder = planned.find_run(config.runs)
         if planned.part == "default" and folder is not None:

@@ -1,4 +1,4 @@
-"""What the runs are held against: one ulp of chaos, no attention at all, one call for all images.
+"""The controls of the runs: one ulp of change, no attention, one call for all images.
 
 Each is measured once, and kept beside the runs.
 """
@@ -26,14 +26,14 @@ T = TypeVar("T")
 
 
 def nudge(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Copy parameters as float32, the first number of K larger by one unit in the last place."""
+    """Return a copy in float32, with the first number of K larger by one unit in the last place."""
     nudged = {name: np.array(array, np.float32) for name, array in params.items()}
     nudged["K"].flat[0] = np.nextafter(nudged["K"].flat[0], np.float32(np.inf))
     return nudged
 
 
 def nudged_losses(config: ResultsConfig) -> np.ndarray:
-    """Train JAX in float32 from the nudged start: the loss of every step, [steps].
+    """Train JAX in float32 from the nudged start; return the loss of every step, [steps].
 
     @@ in the default preset's run of seed 0.
     """
@@ -50,7 +50,7 @@ def nudged_losses(config: ResultsConfig) -> np.ndarray:
 
 
 def measure_controls(config: ResultsConfig) -> dict[str, Any]:
-    """Measure, or read where it was kept, what needs no run: see the functions below."""
+    """Return the controls that need no run, measured or read from where they are kept."""
     linear, name = dict[str, dict[str, float]], f"linear_{config.data}"
     return {
         "linear": _kept(config, name, linear, lambda: linear_classifiers(load(config))),
@@ -67,7 +67,7 @@ def _kept(config: ResultsConfig, name: str, kind: type[T], measure: Callable[[],
 
 
 def evaluation_memory() -> dict[str, float]:
-    """Measure the MiB that evaluating 10,000 images adds, in batches and in one call."""
+    """Measure the memory, in MiB, that evaluating 10,000 images adds, batched and in one call."""
     sizes = {"batches": Config.eval_batch_size, "one_call": MEMORY_IMAGES}
     return {
         name: measure_evaluation("pytorch", MEMORY_FORM, MEMORY_IMAGES, batch_size=size) / 2**20
@@ -80,14 +80,14 @@ def linear_classifiers(
 ) -> dict[str, dict[str, float]]:
     """Train the last layer alone, in PyTorch, at several learning rates.
 
-    The images go into it as they are; batches, start and choice of parameters are the default
-    preset's. Gives, by rate, the epoch that is best in validation, its validation and test loss
-    (nats), and its test accuracy.
+    Its inputs are the images; batches, start and choice of parameters are the default preset's.
+    Returns, by rate, the epoch that is best in validation, its validation and test loss (nats),
+    and its test accuracy.
     """
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads that wait for one another cost more than so small a product
+    torch.set_num_threads(1)  # for so small a product, threads cost more time than they save
     try:
         epochs = {str(rate): list(_train_linear(data, rate, num_epochs)) for rate in rates}
     finally:
@@ -128,11 +128,11 @@ def _train_linear(data: Dataset, rate: float, num_epochs: int) -> Iterator[dict[
 
 
 def remap(levels: np.ndarray, counts: np.ndarray, params: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Say what attention makes of every grey level in one image, at one channel: float64 [levels].
+    """Return the attended value of every grey level in an image of one channel: float64 [levels].
 
-    `levels` [levels] are the numbers that grey levels become, `counts` [levels] how many pixels of
-    the image have each. A pixel x attends to pixel y with weight exp(k q x y) / sum, so it becomes
-    v times a mean of all pixels, in which the brighter count for more the larger k q x is.
+    `levels` [levels] are the normalised grey levels, `counts` [levels] the number of pixels that
+    have each. A pixel x attends to pixel y with weight exp(k q x y) / sum, so its attended value is
+    v times a mean of all pixels, in which brighter ones count more the larger k q x is.
     """
     k, q, v = (params[name].astype(np.float64).item() for name in "KQV")
     scores = k * q * np.outer(levels, levels)

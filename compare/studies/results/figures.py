@@ -1,4 +1,4 @@
-"""The figures of docs/results.md: curves, two trainings that part, what becomes of grey."""
+"""The figures of docs/results.md: curves, differences of trainings, attention as a curve."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ DIGITS_SHOWN = 6
 
 
 def draw_curves(runs: Sequence[Record]) -> Figure:
-    """Draw validation loss and accuracy over the epochs, a row for each preset that was run."""
+    """Draw validation loss and accuracy over the epochs, with a row for each preset."""
     parts = [part for part in TITLES if select(runs, part)]
     figure = Figure(figsize=(10, 3.4 * max(1, len(parts))), layout="constrained")
     grid = figure.subplots(max(1, len(parts)), len(PANELS), squeeze=False)
@@ -37,7 +37,7 @@ def draw_curves(runs: Sequence[Record]) -> Figure:
 
 
 def _draw_runs(axes: Axes, runs: Sequence[Record], quantity: str, factor: float) -> None:
-    # PyTorch's line is wide and JAX's narrow: where they coincide, both can be seen.
+    # PyTorch's line is wide and JAX's narrow, so that both are visible where they coincide.
     for name, color, width in zip(ORIGINAL_FORMS, COLORS, (3.0, 1.0), strict=False):
         found = [run["implementations"][name] for run in runs if name in run["implementations"]]
         for one in found:
@@ -54,14 +54,14 @@ def _draw_runs(axes: Axes, runs: Sequence[Record], quantity: str, factor: float)
 
 
 def draw_trajectories(followed: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Draw how far apart two trainings are over the steps, as `follow` says it, pair by pair."""
+    """Draw the differences from `follow` over the steps, for each pair of trainings."""
     figure = Figure(figsize=(8, 4.6), layout="constrained")
     axes = figure.subplots()
     for (label, found), color in zip(followed.items(), COLORS, strict=False):
         steps = np.array(found["step"])
         for kind, width in (("largest", 0.8), ("median", 2.0)):
             values = np.array(found[kind])
-            shown = values > 0  # what is equal has no place on a log axis
+            shown = values > 0  # a log axis cannot show 0
             axes.plot(
                 *(steps[shown], values[shown]),
                 color=color,
@@ -79,7 +79,7 @@ def draw_trajectories(followed: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def draw_remap(data: Dataset, params: Mapping[str, np.ndarray]) -> Figure:
-    """Draw what attention makes of every grey level, for one test image of each of some classes."""
+    """Draw the attended value of every grey level, for one test image of each of some classes."""
     assert data.test.levels is not None, "the default preset's normalization has levels"
     levels = data.test.levels[:, 0].astype(np.float64)
     figure = Figure(figsize=(8, 4.2), layout="constrained")

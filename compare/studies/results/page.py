@@ -1,4 +1,4 @@
-"""docs/results.md, from the numbers in docs/results.json."""
+"""Write docs/results.md from the numbers in docs/results.json."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ NOT_YET = "*Not run yet.*"
 
 
 def write_page(results: Mapping[str, Any]) -> str:
-    """Fill the template; a part that was not run says so."""
+    """Return the page; parts that were not run say so."""
     runs, planned, settings = results["runs"], results["planned"], results["settings"]
     default, original = done(select(runs, "default")), done(select(runs, "original"))
     first = [done(select(runs, "first", name)) for name in ORIGINAL_FORMS]
@@ -71,7 +71,7 @@ def _say_state(planned: list[str], runs: list[dict[str, Any]]) -> str:
 
 
 def _say_original(finished: list[dict[str, Any]], runs: list[dict[str, Any]]) -> str:
-    """Show the original preset's finished runs, and say of those under way how far they are."""
+    """Return the text about the original preset's runs, finished and unfinished."""
     said = []
     for run in select(runs, "original"):
         for name, one in {} if run["finished"] else run["implementations"].items():
@@ -135,7 +135,7 @@ def _say_trajectories(followed: Mapping[str, Any]) -> str:
 
 
 def _say_rates(runs: list[dict[str, Any]], linear: Mapping[str, Any]) -> str:
-    """Hold the model against its last layer alone."""
+    """Return the comparison of the model with its last layer alone."""
     if not done(select(runs, "rates")):
         return NOT_YET
     attention, alone = best_rates(runs, linear)

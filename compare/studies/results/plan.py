@@ -1,4 +1,4 @@
-"""What is run for docs/results.md: every training is a command that a reader can type."""
+"""The runs for docs/results.md: every training is a command that a reader can type."""
 
 import os
 import subprocess
@@ -20,14 +20,14 @@ from shared.training.metrics import TestLine, read_metrics
 
 Part = Literal["default", "float64", "first", "rates", "ablations", "original"]
 PARTS: tuple[Part, ...] = get_args(Part)
-# The fastest form that is exact for the original's normalization, which "histogram" is not: see
+# The fastest form that supports the original's normalization, which "histogram" does not; see
 # docs/performance.md.
 ORIGINAL_FORMS = {"pytorch": "builtin", "jax": "blocked"}
 BOTH = ("compare", "run")
-FIRST_EPOCHS = 3  # so many the original's own numbers are known of
-RATES = (0.003, 0.001, 0.0003, 0.0001)  # the default's, and smaller ones
+FIRST_EPOCHS = 3  # the original's own numbers are known for these
+RATES = (0.003, 0.001, 0.0003, 0.0001)  # the default rate and smaller ones
 RATE_EPOCHS = 20
-# One quirk each, by what turns it on; nothing else differs from the default.
+# One quirk each, with the options that turn it on; all else is the default.
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "none": (),
     "the original's normalization": ("--normalization", "original", "--attention", "builtin"),
@@ -43,30 +43,30 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class ResultsConfig:
-    """What docs/results.md is made from."""
+    """The options of the command."""
 
     parts: tuple[Part, ...] = PARTS
-    """Which parts to run: the default preset, the same in float64, the original's first epochs,
+    """The parts to run: the default preset, the same in float64, the original's first epochs,
     other learning rates, one quirk at a time, and the original preset."""
     data: Literal["sample", "mnist"] = "mnist"
     """The digits; "sample" to try the command out."""
     mnist_dir: Path | None = None
     """A folder with MNIST's four original files, as for `compare run`."""
     epochs: int = PRESETS["original"].epochs
-    """How long the two presets train."""
+    """Number of epochs of the two presets."""
     seeds: int = 3
-    """How many seeds: 0, 1, 2, ...; for its first epochs, also the original preset's own."""
+    """Number of seeds: 0, 1, 2, ...; the original's first epochs also use its own seed."""
     ablation_epochs: int = 5
-    """How long to train with one quirk at a time, and in float64."""
+    """Number of epochs with one quirk at a time, and in float64."""
     runs: Path = Path("runs/results")
-    """Where the runs are kept: what is finished there is not run again, and what was stopped goes
-    on from its last checkpoint."""
+    """The folder of the runs: finished ones are not run again, and stopped ones continue from their
+    last checkpoint."""
     docs: Path = Path("docs")
     """The folder to write results.md, its figures and its numbers into."""
     jobs: int = 0
-    """Trainings at once; 0 takes one for each core."""
+    """Number of trainings at once; 0 means one per core."""
     page_only: bool = False
-    """Run nothing: write the page from the runs that are there, finished or not."""
+    """Run nothing: write the page from the existing runs, finished or not."""
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("ablation_epochs", 1), ("seeds", 2), ("jobs", 0)):
@@ -75,10 +75,10 @@ class ResultsConfig:
 
 @dataclass(frozen=True)
 class Planned:
-    """One training to run: the part of the page it is for, and the command."""
+    """A planned training: the part of the page that it is for, and its command."""
 
     part: Part
-    module: tuple[str, ...]  # what comes after `python -m`
+    module: tuple[str, ...]  # the arguments after `python -m`
     options: tuple[str, ...]
     label: str = ""  # within its part
 
@@ -88,26 +88,26 @@ class Planned:
         return " ".join(("python -m", *self.module, *self.options))
 
     def option(self, name: str) -> str:
-        """Give the value of an option of the command."""
+        """Return the value of an option of the command."""
         return self.options[self.options.index(name) + 1]
 
     @property
     def seed(self) -> int:
-        """The seed that decides the first parameters and the batches."""
+        """The seed of the initial parameters and the batches."""
         return int(self.option("--seed"))
 
     def home(self, runs: Path) -> Path:
-        """Name the folder that its run folder lies in: one for every command."""
+        """Return the folder of its run folder, one per command."""
         words = (word.removeprefix("--") for word in (*self.module, *self.options))
         return runs / "_".join(words)
 
     def find_run(self, runs: Path) -> Path | None:
-        """Find its run folder, if it was ever begun."""
+        """Return its run folder, or None if it was never started."""
         found = sorted(path.parent for path in self.home(runs).glob("[0-9]*-*/config.json"))
         return found[-1] if found else None
 
     def is_finished(self, folder: Path | None) -> bool:
-        """Say whether its run in a folder, if there is one, came to its end: all was tested."""
+        """Check whether its run in a folder, if there is one, is finished and tested."""
         if folder is None:
             return False
         if self.module == BOTH:
@@ -117,7 +117,7 @@ class Planned:
 
 
 def make_plan(config: ResultsConfig) -> list[Planned]:
-    """List all trainings of the parts that are asked for, the short ones first."""
+    """Return all trainings of the parts asked for, the short ones first."""
     seeds = range(config.seeds)
     data = ("--data", config.data)
 
@@ -162,30 +162,30 @@ def make_plan(config: ResultsConfig) -> list[Planned]:
 
 
 def run_plan(plan: Sequence[Planned], config: ResultsConfig, console: Console) -> None:
-    """Run what is not finished yet, several at once, each in a process of its own.
+    """Run what is not finished, several at once, each in a new process.
 
-    Raises UserError if one fails; what is finished stays, and the next call goes on from there.
+    Raises UserError if one fails; finished runs are kept, and the next call continues from there.
     """
     missing = [one for one in plan if not one.is_finished(one.find_run(config.runs))]
     jobs = config.jobs or num_threads()
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(_run, planned, config, jobs): planned for planned in missing}
-        console.print(f"{len(running)} of {len(plan)} runs are to be made, {jobs} at once.")
+        console.print(f"{len(running)} of {len(plan)} runs to do, {jobs} at once.")
         try:
             for number, future in enumerate(as_completed(running), start=1):
                 minutes = future.result() / 60
                 done = f"[{number} of {len(running)}] {running[future].command}"
                 console.print(f"{done}: {minutes:.1f} min", markup=False)
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # those that run end first, or by the same Ctrl-C
+            pool.shutdown(cancel_futures=True)  # the running ones end first, or by the same Ctrl-C
             raise
 
 
 def _run(planned: Planned, config: ResultsConfig, jobs: int) -> float:
-    """Run, or go on with, one training on its share of the cores; give the seconds it took.
+    """Run or continue one training on its share of the cores; return the seconds it took.
 
-    Each has few numbers to compute in a step: two on a core each are sooner done than one after
-    the other on both. What it prints is kept in output.txt beside its run folder.
+    A step has so little to compute that two trainings on one core each are faster than one after
+    the other on both. The output is kept in output.txt beside the run folder.
     """
     home, folder = planned.home(config.runs), planned.find_run(config.runs)
     make_folder(home)
@@ -205,10 +205,10 @@ def _run(planned: Planned, config: ResultsConfig, jobs: int) -> float:
             stdout=output,
             stderr=output,
         ).returncode
-    # Exit status 1 of `compare run` says that parity failed, which the page then says.
+    # Exit status 1 of `compare run` means that parity failed; the page reports this.
     if status not in (0, 1) or not planned.is_finished(planned.find_run(config.runs)):
         raise UserError(
-            f"`{planned.command}` ended with status {status}: {output.name} holds what it said. "
-            "Give the same command again to go on."
+            f"`{planned.command}` ended with status {status}: its output is in {output.name}. "
+            "Run this command again to continue."
         )
     return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What docs/results.json keeps of the runs: their numbers, without their parameters."""
+"""The records of the runs in docs/results.json: their numbers, without parameters."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -24,17 +24,17 @@ Record = dict[str, Any]  # see `read_run`
 
 
 def read_run(planned: Planned, runs: Path) -> Record | None:
-    """Read a run, finished or not; nothing if it was never begun.
+    """Read a run, finished or not; return None if it was never started.
 
-    Of each implementation there are its `epochs`, a list by each of NUMBERS (losses in nats,
-    accuracies 0 to 1), and `test`, of the parameters that its config asks for, once it is finished.
+    Each implementation has its `epochs`, a list for each of NUMBERS (losses in nats, accuracies 0
+    to 1), and, once it is finished, `test`, of the parameters that its config asks for.
     """
     folder = planned.find_run(runs)
     if folder is None:
         return None
     config, lines = read_config(folder), read_metrics(folder / "metrics.jsonl")
     if not lines:
-        return None  # stopped before its first epoch was over
+        return None  # stopped within its first epoch
     finished = planned.is_finished(folder)
     record = {
         "part": planned.part,
@@ -52,7 +52,7 @@ def read_run(planned: Planned, runs: Path) -> Record | None:
 
 
 def read_config(folder: Path) -> Config:
-    """Read the options that a run was begun with."""
+    """Read the options that a run was started with."""
     return read_json(folder / "config.json", Config, "remove the run to have it run again")
 
 
@@ -70,12 +70,12 @@ def _read_implementations(lines: Iterable[EpochLine | TestLine]) -> dict[str, An
                 "loss": nan if line.test_loss is None else line.test_loss,
                 "accuracy": line.test_accuracy,
             }
-    # NumPy, the arbiter, trains nothing.
+    # NumPy, the reference, does not train.
     return {name: one for name, one in found.items() if one["epochs"]["train_loss"]}
 
 
 def add_tests_of_both(record: Record, planned: Planned, config: ResultsConfig) -> None:
-    """Test the best and the last parameters of a finished run, each by who trained them."""
+    """Test the best and the last parameters of a finished run, with their own framework."""
     folder = planned.find_run(config.runs)
     assert folder is not None, "it was read"
     trained = read_config(folder)
@@ -87,9 +87,9 @@ def add_tests_of_both(record: Record, planned: Planned, config: ResultsConfig) -
         }
 
 
-@lru_cache(maxsize=1)  # a plan's runs with one normalization follow one another, mostly
+@lru_cache(maxsize=1)  # runs with the same normalization mostly follow each other
 def load(config: ResultsConfig, normalization: str = Config.normalization) -> Dataset:
-    """Load the digits as a run saw them; without more said, as the default preset does."""
+    """Load the digits as a run does, by default with the default preset's normalization."""
     return load_data(config.data, normalization=normalization, mnist_dir=config.mnist_dir)
 
 
@@ -105,7 +105,7 @@ def _test(name: str, weights: Path, data: Dataset, config: Config) -> dict[str, 
 
 
 def read_runs(plan: Sequence[Planned], config: ResultsConfig) -> list[Record]:
-    """Read all runs of a plan that were begun; test both parameters of the two presets' runs."""
+    """Read all started runs of a plan; test the best and last parameters of the two presets."""
     records = []
     for planned in plan:
         record = read_run(planned, config.runs)
@@ -118,7 +118,7 @@ def read_runs(plan: Sequence[Planned], config: ResultsConfig) -> list[Record]:
 
 
 def gather(plan: Sequence[Planned], config: ResultsConfig) -> dict[str, Any]:
-    """Gather the numbers of all runs, and what they ran with."""
+    """Return the numbers of all runs, with the machine and the versions."""
     return {
         "data": config.data,
         "planned": [planned.command for planned in plan],

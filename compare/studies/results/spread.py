@@ -1,4 +1,4 @@
-"""Means and spreads over seeds, and whether one more run would look like them."""
+"""Means and spreads over seeds, and prediction intervals for one more run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ WINDOWS = 60  # of the steps, evenly spaced on a log axis
 
 @dataclass(frozen=True)
 class Spread:
-    """What several seeds gave of one quantity: at least two numbers."""
+    """The values of a quantity with several seeds, at least two."""
 
     values: tuple[float, ...]
 
@@ -30,10 +30,10 @@ class Spread:
         return stdev(self.values)
 
     def prediction(self) -> tuple[float, float]:
-        """Give the interval that one more run lies in, 95 times of 100, if runs are normal.
+        """The interval that contains one more run with probability 95 %, if runs are normal.
 
         It is mean +- t * deviation * sqrt(1 + 1/n), with the quantile t of Student's distribution
-        with n - 1 degrees of freedom: see the "prediction interval" of any textbook, such as
+        with n - 1 degrees of freedom; see "prediction interval" in any textbook, such as
         Hahn and Meeker, Statistical Intervals (1991), section 4.7.
         """
         count = len(self.values)
@@ -41,18 +41,18 @@ class Spread:
         return self.mean - half, self.mean + half
 
     def holds(self, value: float) -> bool:
-        """Say whether `value` could be one more of these runs."""
+        """Check whether `value` is inside the prediction interval."""
         low, high = self.prediction()
         return low <= value <= high
 
 
 @cache
 def student_quantile(freedom: int) -> float:
-    """Compute the t that Student's variable, up or down, stays within with CONFIDENCE.
+    """Compute the t with P(|T| <= t) = CONFIDENCE, where T has Student's distribution.
 
-    For whole degrees of freedom that probability is a finite sum in theta, whose tangent is
-    t / sqrt(freedom): Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3
-    and 26.7.4.
+    For whole degrees of freedom that probability is a finite sum in theta, where tan(theta) = t /
+    sqrt(freedom): Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and
+    26.7.4.
     """
     is_odd = freedom % 2
 
@@ -72,15 +72,15 @@ def student_quantile(freedom: int) -> float:
 
 
 def differences(values: Sequence[float], others: Sequence[float]) -> Spread:
-    """Give the spread of the differences, seed by seed: what differs by seed alone cancels."""
+    """Return the spread of the differences per seed, in which effects of the seed alone cancel."""
     return Spread(tuple(a - b for a, b in zip(values, others, strict=True)))
 
 
 def follow(a: np.ndarray, b: np.ndarray) -> dict[str, list[Any]]:
-    """Say how far apart two trainings are over their steps, by the relative difference of losses.
+    """Return the relative difference of two trainings' losses over the steps.
 
-    Steps are gathered in windows that widen with their number: of each, the last step, and the
-    median and the largest difference |a - b| / |a|.
+    Steps are grouped in windows that grow with their number; each has its last step, and the median
+    and the largest difference |a - b| / |a|.
     """
     size = min(len(a), len(b))
     a, b = a[:size].astype(np.float64), b[:size].astype(np.float64)

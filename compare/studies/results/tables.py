@@ -9,8 +9,8 @@ from compare.studies.results.plan import ABLATIONS, FIRST_EPOCHS, ORIGINAL_FORMS
 from compare.studies.results.records import Record
 from compare.studies.results.spread import Spread, differences
 
-# What the original printed on full MNIST, measured once by running it as it is, with its own
-# split: losses in its bits (nats / 0.693), accuracies in percent.
+# The original's output on full MNIST, measured once by running it unchanged, with its own split:
+# losses in its bits (nats / 0.693), accuracies in percent.
 SCRIPT_EPOCHS = {
     "train_loss": (2.410, 0.525, 0.479),
     "train_accuracy": (37.3, 87.4, 88.7),
@@ -22,17 +22,17 @@ NAMES = {"train": "training", "val": "validation"}
 
 
 def select(runs: Iterable[Record], part: str, label: str | None = None) -> list[Record]:
-    """Choose the runs of a part, and of a label within it."""
+    """Return the runs of a part, and of a label within it."""
     return [run for run in runs if run["part"] == part and label in (None, run["label"])]
 
 
 def done(runs: Iterable[Record]) -> list[Record]:
-    """Choose the runs that came to their end."""
+    """Return the finished runs."""
     return [run for run in runs if run["finished"]]
 
 
 def say(values: Sequence[float], form: Callable[[float], str]) -> str:
-    """Say the mean and the standard deviation of several values, or the only one."""
+    """Return the mean and the standard deviation of several values as text, or a single value."""
     if len(values) == 1:
         return form(values[0])
     spread = Spread(tuple(values))
@@ -40,17 +40,17 @@ def say(values: Sequence[float], form: Callable[[float], str]) -> str:
 
 
 def nats(value: float) -> str:
-    """Say a loss."""
+    """Return a loss as text."""
     return f"{value:.4f}"
 
 
 def percent(value: float) -> str:
-    """Say an accuracy, 0 to 1."""
+    """Return an accuracy, 0 to 1, as text."""
     return f"{value:.2%}".replace("%", " %")
 
 
 def preset_table(runs: Sequence[Record]) -> str:
-    """Make the table of a preset's trainings: a row per framework and choice of parameters."""
+    """Return the table of a preset's trainings: a row per framework and choice of parameters."""
     rows = []
     for name in ORIGINAL_FORMS:
         found = [run["implementations"][name] for run in runs if name in run["implementations"]]
@@ -72,10 +72,10 @@ def preset_table(runs: Sequence[Record]) -> str:
 
 
 def first_epochs(runs: Sequence[Record]) -> list[tuple[str, float, dict[str, Spread]]]:
-    """Hold what the original measured against our runs of its preset, quantity by quantity.
+    """Compare the original's measurements with runs of its preset, quantity by quantity.
 
-    Gives, of each: its name, the script's value, and the spread of ours by framework, all in bits
-    (of 0.693 nats) and percent.
+    Returns, for each, its name, the original's value, and the spread of the runs by framework, all
+    in bits (of 0.693 nats) and percent.
     """
     found = {name: done(select(runs, "first", name)) for name in ORIGINAL_FORMS}
 
@@ -111,7 +111,7 @@ def first_epochs(runs: Sequence[Record]) -> list[tuple[str, float, dict[str, Spr
 
 
 def first_table(runs: Sequence[Record]) -> str:
-    """Make the table of the original's first epochs."""
+    """Return the table of the original's first epochs."""
     rows = []
     for label, value, spreads in first_epochs(runs):
         is_loss = label.endswith("loss")
@@ -122,7 +122,7 @@ def first_table(runs: Sequence[Record]) -> str:
         cells = [f"{label} ({'bits' if is_loss else '%'})", form(value)]
         for spread in spreads.values():
             low, high = spread.prediction()
-            low, high = max(low, 0), high if is_loss else min(high, 100)  # what there can be
+            low, high = max(low, 0), high if is_loss else min(high, 100)  # possible values only
             inside = "inside" if spread.holds(value) else "**outside**"
             cells += [say(spread.values, form), f"{form(low)} to {form(high)}: {inside}"]
         rows.append(cells)
@@ -133,7 +133,7 @@ def first_table(runs: Sequence[Record]) -> str:
 
 
 def ablations_table(runs: Sequence[Record]) -> str:
-    """Say what each quirk changes, seed by seed, against the default without any."""
+    """Return the table of what each quirk changes against the default, seed by seed."""
     plain = done(select(runs, "ablations", "none"))
     rows = []
     for quirk, options in ABLATIONS.items():
@@ -162,7 +162,7 @@ def ablations_table(runs: Sequence[Record]) -> str:
 
 
 def rates_table(runs: Sequence[Record], linear: Mapping[str, Mapping[str, float]]) -> str:
-    """Hold the model against its last layer alone, at several learning rates."""
+    """Return the table of the model and its last layer alone, at several learning rates."""
     rows = []
     for run in done(select(runs, "rates")):
         (one,) = run["implementations"].values()
@@ -180,7 +180,7 @@ def rates_table(runs: Sequence[Record], linear: Mapping[str, Mapping[str, float]
 def best_rates(
     runs: Sequence[Record], linear: Mapping[str, Mapping[str, float]]
 ) -> tuple[float, float]:
-    """Give the test accuracy with attention and without, each at its best rate in validation."""
+    """Return the test accuracy with attention and without, each at its best rate in validation."""
 
     def val_loss(run: Record) -> float:
         (one,) = run["implementations"].values()
@@ -192,7 +192,7 @@ def best_rates(
 
 
 def commands_table(planned: Sequence[str], runs: Sequence[Record]) -> str:
-    """List every command, and how far it came."""
+    """Return the table of every command and its progress."""
     by_command = {run["command"]: run for run in runs}
     rows = []
     for command in planned:

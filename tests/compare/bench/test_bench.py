@@ -1,4 +1,4 @@
-"""The benchmark: what it counts, what it makes of its rounds, and what it writes."""
+"""The benchmark: its counts, its summary of the rounds, and its files."""
 
 import os
 import subprocess
@@ -143,7 +143,7 @@ def test_quick_needs_no_value():
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory) -> tuple[Path, str]:
-    """Run a tiny benchmark and give its folder and what it printed."""
+    """Run a tiny benchmark; return its folder and its output."""
     for name in ("pytorch", "jax"):
         import_or_skip(name)
     folder = tmp_path_factory.mktemp("bench")

@@ -1,4 +1,4 @@
-"""bench.json: what is read back as it was written, and what is refused."""
+"""bench.json: it is read back as it was written, and wrong files are refused."""
 
 import json
 from dataclasses import asdict

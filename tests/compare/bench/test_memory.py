@@ -1,4 +1,4 @@
-"""Memory: evaluating many images, at the default settings, needs no more than a batch does."""
+"""Memory: evaluating many images, at the default settings, needs no more than one batch."""
 
 import subprocess
 import sys

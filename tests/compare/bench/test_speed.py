@@ -1,4 +1,4 @@
-"""What speed is compared with: no form of ours may cost more than the plain lines it stands for."""
+"""Speed: no form may be slower than a plain implementation of the same computation."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ ROUNDS = 9
 
 
 def plain_steps(form: str) -> Callable[[], None]:
-    """Write a training step down plainly, and give a function that takes some steps.
+    """Return a function that takes training steps of a plain implementation.
 
     "looped" is the original's step: a softmax for each sample. "builtin" calls PyTorch directly.
     """
@@ -62,7 +62,7 @@ def plain_steps(form: str) -> Callable[[], None]:
 
 
 def our_steps(form: str) -> Callable[[], object]:
-    """Give a function that takes the same steps with a form of ours."""
+    """Return a function that takes the same steps with this project's form."""
     pytorch_impl = import_or_skip("pytorch")
     import torch
 
@@ -80,7 +80,7 @@ def problem():
 
 
 def measure_ratio(form: str) -> float:
-    """Time both by turns; the median of our time divided by that of the plain lines."""
+    """Time both in turn; return the median ratio of this form to the plain implementation."""
     runs = (our_steps(form), plain_steps(form))
     times: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
@@ -96,7 +96,7 @@ def measure_ratio(form: str) -> float:
 def test_a_step_costs_what_its_plain_lines_cost(form: str, allowed: float):
     """The loop that all is compared with is the original's; the built-in call has nothing added."""
     import_or_skip("pytorch")
-    # A machine that does other work at times says little once; it does not say so four times.
+    # Other work on the machine can disturb one measurement, but not four.
     ratios: list[float] = []
     while len(ratios) < 4 and min(ratios, default=2) > allowed:
         ratios.append(measure_ratio(form))

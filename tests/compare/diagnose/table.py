@@ -24,7 +24,7 @@ def judge(port: Port) -> tuple[bool, bool]:
     inputs = port.inputs(np.random.default_rng(0))
     try:
         report = diagnose(port.left(), port.right(), *inputs)
-    except Exception as error:  # a port that cannot be run is judged wrong, and the next is tried
+    except Exception as error:  # a port that cannot be run counts as wrong
         print(f"{port.name}: expected {port.verdict}, raised {error!r}\n", file=sys.stderr)
         return False, False
     placed = not port.place or any(word in report.place for word in port.place)
@@ -36,7 +36,7 @@ def judge(port: Port) -> tuple[bool, bool]:
 
 
 def rows() -> list[tuple[str, int, int, int, int, int, float]]:
-    """Diagnose all, and count by family."""
+    """Diagnose all ports, and count the results by family."""
     found = []
     for name, ports in families().items():
         start = time.perf_counter()

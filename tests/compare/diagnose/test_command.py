@@ -138,8 +138,8 @@ def test_a_bug_is_shown_with_both_places_its_numbers_and_what_it_looks_like(fold
 
 
 WRONG = {
-    "no_file": (("gone.py:make", "mine.py:make"), "'gone.py:make' names no program: give file.py"),
-    "no_colon": (("mine.py", "mine.py:make"), "'mine.py' names no program: give file.py:function"),
+    "no_file": (("gone.py:make", "mine.py:make"), "'gone.py:make' is not a program: give file.py"),
+    "no_colon": (("mine.py", "mine.py:make"), "'mine.py' is not a program: give file.py:function"),
     "no_function": (("mine.py:gone", "mine.py:make"), "mine.py defines no 'gone': give file.py"),
     "arguments": (("mine.py:needs", "mine.py:make"), "mine.py:needs takes arguments: give a func"),
     "no_maker": (("mine.py:not_callable", "mine.py:make"), "mine.py:not_callable is a int: give"),
@@ -151,13 +151,13 @@ WRONG = {
     "wrong_input": (("--input", "gone.npz"), "There is no file gone.npz"),
     "not_npz": (("--input", "text.npz"), "Could not read text.npz: "),
     "text": (("--input", "mine.py"), "mine.py: give a .npz or a .safetensors file."),
-    "no_arrays": (("--input", "empty.npz"), "empty.npz holds no arrays."),
+    "no_arrays": (("--input", "empty.npz"), "empty.npz holds no arrays: give"),
     "no_bytes": (("--input", "bytes.npz"), "Could not read bytes.npz: "),
     "pickled": (("--input", "pickled.npz"), "Could not read pickled.npz: "),
     "words": (("--input", "words.npz"), "The input 'x' has dtype <U3: give numbers."),
     "not_safetensors": (("--input", "text.safetensors"), "Could not read text.safetensors: "),
     "a_folder": (("--input", "folder.npz"), "Could not read folder.npz: "),
-    "look": (("--look", "no.such.library"), "--look no.such.library: no module of this name is"),
+    "look": (("--look", "no.such.library"), "--look no.such.library is not an installed module"),
     "json": (("--json", "gone/r.json"), "Could not write gone/r.json: there is no folder gone."),
     "html": (("--html", "gone/r.html"), "Could not write gone/r.html: there is no folder gone."),
     "no_params": (
@@ -235,7 +235,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(folder, o
 
 def test_gradients_is_a_flag_and_numpy_has_none(folder, capsys):
     assert run("mine.py:make", "mine.py:make_port", "--gradients", "--input", "batch.npz") == 0
-    assert "Gradient: not compared: left is of NumPy" in capsys.readouterr().out
+    assert "Gradient: not compared: left is in NumPy" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])

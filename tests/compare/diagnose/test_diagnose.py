@@ -1,4 +1,4 @@
-"""What `diagnose` finds between two programs, and what it says that it cannot tell."""
+"""The findings of `diagnose` about two programs, and the cases that it cannot decide."""
 
 import importlib
 from collections.abc import Callable

@@ -29,7 +29,7 @@ def of_right(values):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a bug, in whose names and source text HTML stands."""
+    """The page of a bug whose names and source text contain HTML."""
     path = tmp_path_factory.mktemp("page") / "r.html"
     write_page(path, diagnose(of_left, of_right, X, names=NAMES), NAMES)
     return path

@@ -1,4 +1,4 @@
-"""Modules of both frameworks: their parameters, their gradients, what lies behind the first bug."""
+"""Modules of both frameworks: parameters, gradients, and bugs behind the first."""
 
 import flax.linen
 import jax
@@ -127,7 +127,7 @@ GRADIENTS = {
         "same function",
         "by 1",
     ),
-    "numpy": (doubled, in_numpy, "same function", "not compared: right is of NumPy"),
+    "numpy": (doubled, in_numpy, "same function", "not compared: right is in NumPy"),
 }
 
 

@@ -1,7 +1,7 @@
-"""The planted bugs of our own forward pass, found without the names of the contract.
+"""The planted bugs of the forward pass, found without the names of the contract.
 
-PyTorch's model is made of the source that a bug is planted in, JAX's of the clean one. `diagnose`
-knows neither `attend` nor `scores`: it sees two programs.
+PyTorch's model comes from the source with the bug, JAX's from the clean one. `diagnose` knows
+neither `attend` nor `scores`: it sees two programs.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,16 +22,16 @@ jax_impl = pytest.importorskip("jax_impl")
 PROBLEM = few_levels(make_problem(batch=2, steps=7, channels=3, outputs=5), num_levels=4)
 SCORES = 12.0  # K and Q times as large: scores of some hundred
 OF_PYTORCH = {bug.name: bug for bug in BUGS if bug.package == "pytorch_impl"}
-# What is no bug of the forward pass: gradients, training, its numbers, what shares memory.
+# Not bugs of the forward pass: gradients, training, reported numbers, shared memory.
 ELSEWHERE = (
     *("gradients", "adam", "loss", "repeat", "resume", "accuracy", "parameters", "copies"),
     *("data", "digits"),
 )
 FORWARD = [name for name, bug in OF_PYTORCH.items() if bug.check not in ELSEWHERE]
-# These act on numbers of a kind of their own, and are right on all others.
+# These affect only numbers of some kind.
 ON_LARGE_SCORES = ("softmax_without_the_shift",)
 ON_NAN = ("nan_made_zero",)
-# What these do has a verdict of its own.
+# These have their own verdicts.
 OF_ANOTHER_KIND = {
     "float32_inside": "float32 within float64",
     "features_channel_first": "other order",
@@ -113,7 +113,7 @@ def test_a_bug_that_hides_nan_is_found_on_nan(name: str):
 
 
 def test_every_bug_of_the_forward_pass_is_in_one_of_the_tables():
-    """What is left out trains, measures or copies: the forward pass of one model is clean."""
+    """The bugs left out are in training, measuring or copying."""
     left_out = {name: bug.check for name, bug in OF_PYTORCH.items() if name not in FORWARD}
     assert set(left_out.values()) <= set(ELSEWHERE)
     assert len(FORWARD) >= 15

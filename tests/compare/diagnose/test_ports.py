@@ -1,4 +1,4 @@
-"""The bench of `compare diagnose`: right ports are right, and each bug is found where it is."""
+"""The bench of `compare diagnose`: correct ports pass, and each bug is found in its place."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,12 +28,12 @@ KINDS: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
     "near 1000": lambda rng, array: 1000 + array,
     "outliers": outliers,
 }
-# What is the same function for moderate numbers alone.
+# These are the same function only for moderate numbers.
 MODERATE = {
     "threads/jax 22101, a gradient": "log(1 - tanh(x)^2) is infinite from 19 on",
     "compiled/while loop": "a series of 40 terms",
 }
-# What is judged wrong so far, and why: whoever mends one removes its line.
+# Known wrong verdicts, with the reasons: remove the line when one is fixed.
 LIMITS = {
     "embedding/sinusoids, one-hot: counted from 1": "the frequencies come from two formulas",
     "mlp/three layers, NumPy looped: square kernel not transposed": "placed at the stack",

@@ -1,4 +1,4 @@
-"""Nothing of the user's is changed by `diagnose`, whether it ends well or by an exception."""
+"""`diagnose` changes nothing of the user's, whether it succeeds or raises."""
 
 import hashlib
 import pickle
@@ -64,7 +64,7 @@ def digest(*arrays: Any) -> str:
 
 
 def state_of(model: Torch, port: Any, x: np.ndarray) -> dict[str, Any]:
-    """Return all that a diagnosis could change, so that it can be compared with itself."""
+    """Return all state that a diagnosis could change."""
     found = {
         "x64": jax.config.jax_enable_x64,
         "disable_jit": jax.config.jax_disable_jit,

@@ -1,4 +1,4 @@
-"""The alignment: what stands beside what, what differs only in a name, which parts are shown."""
+"""The alignment: which lines share a row, which differ only in a name, which parts are shown."""
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
@@ -22,7 +22,7 @@ from compare.parity.intermediates import INTERMEDIATES
 from compare.registry.implementations import PACKAGES
 from shared.errors import UserError
 
-# With the least number of landmarks that every two implementations have in common there.
+# With the least number of landmarks that each pair of implementations shares.
 FILES = {
     "model.py": 17,
     "forms.py": 25,
@@ -35,7 +35,7 @@ FILES = {
 
 
 def groups() -> list[tuple[str, tuple[str, ...]]]:
-    """Every file with every two, and all three, of the implementations that have it."""
+    """Return every file with each pair, and all three, of the implementations that have it."""
     found = []
     for file in FILES:
         names = [name for name in PACKAGES if file in files_of(name)]
@@ -50,7 +50,7 @@ def made(name: str, text: str) -> Source:
 
 
 def landmarks(source: Source) -> dict[str, int]:
-    """Find the line of every landmark."""
+    """Return the line of every landmark."""
     return {p.landmark: n for n, p in find_locations(source.text).items() if p.landmark}
 
 
@@ -160,7 +160,7 @@ def test_a_line_stands_beside_lines_of_its_own_function_alone():
         ("y = f(tensor, variable)", "y = f(array, array)", "different"),
         ("y = f(x, dim=-1)", "y = f(x, axis=-2)", "different"),
         ("y = f(x, dim=-1)", "y = f(x, axis=+1)", "different"),
-        ("y = min(x)", "y = max(x)", "different"),  # Python's own names are nobody's to choose
+        ("y = min(x)", "y = max(x)", "different"),  # Python's own names cannot be chosen
         ("y = 'float32'", "y = 'float64'", "different"),
         ("y = 1  # [batch, steps]", "y = 1  # [batch, channels]", "different"),
         ("y = torch.stack(x)", "y = torch.cat(x)", "different"),
@@ -172,7 +172,7 @@ def test_what_differs_only_in_a_name(one: str, other: str, kind: str):
     start = "import torch\nimport numpy as np\nimport jax.numpy as jnp\nK = Q = a = b = 0\n"
     rows = align([made("pytorch", start + one + "\n"), made("jax", start + other + "\n")])
     assert rows[-1].kind == kind
-    # Read the other way round it is the same.
+    # The order of the two does not matter.
     rows = align([made("jax", start + other + "\n"), made("pytorch", start + one + "\n")])
     assert rows[-1].kind == kind
 

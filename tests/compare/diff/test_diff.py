@@ -102,7 +102,7 @@ def test_as_many_columns_as_fit_and_a_word_on_how_to_see_the_rest(
 
 
 def in_terminal(width: int, *args: str, **env: str) -> str:
-    """Run the command in a terminal of that width and give what it would show, codes and all."""
+    """Run the command in a terminal of that width; return its output with all escape codes."""
     main_end, terminal = pty.openpty()
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     plain = {key: value for key, value in ENV.items() if key not in ("COLUMNS", "NO_COLOR")}
@@ -195,9 +195,9 @@ sys.exit(f"imported: {imported}" if imported else status)
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (("--file", "x.py"), "error: file 'x.py' is not known here: choose blocks.py or"),
-        (("--file", "../setup.py"), "error: file '../setup.py' is not known here: choose"),
-        (("--file", "eager.py"), "error: Only jax_impl/eager.py is there: nothing can be laid"),
+        (("--file", "x.py"), "error: file 'x.py' is unknown: choose blocks.py or"),
+        (("--file", "../setup.py"), "error: file '../setup.py' is unknown: choose"),
+        (("--file", "eager.py"), "error: Only jax_impl/eager.py has it: there is nothing"),
         (
             ("--form", "vectorized", "--file", "train.py"),
             "no form 'vectorized': --form is for model.py and forms.py.",

@@ -1,4 +1,4 @@
-"""The divergences are still there, and docs/divergences.md says what is there."""
+"""The divergences still exist, and docs/divergences.md describes them."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def _each_divergence_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def without_numbers(text: str) -> str:
-    """Leave out what another machine, or another version, measures otherwise."""
+    """Return a text without numbers that differ between machines or versions."""
     return re.sub(r"[-+]?\d[\d,.]*(e[-+]?\d+)?", "#", text)
 
 
@@ -288,6 +288,6 @@ def test_a_page_of_what_is_no_longer_so_is_not_written(monkeypatch):
     gone = replace(DIVERGENCES[0], expect=lambda found: False)
     monkeypatch.setattr(divergences, "SUBJECTS", {"Attention": (gone,)})
     with pytest.raises(
-        UserError, match=r"no longer part as 'softmax_axis' says, PyTorch gives 0\.5"
+        UserError, match=r"no longer differ as 'softmax_axis' states, PyTorch gives 0\.5"
     ):
         write_page()

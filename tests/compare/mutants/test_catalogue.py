@@ -1,6 +1,6 @@
-"""The catalogue of planted bugs: whole entries, true proofs, and planting that harms nothing.
+"""The catalogue of planted bugs: complete entries, true proofs, and planting without side effects.
 
-That each is caught is what `make mutants` shows, and test_mutants.py for some.
+`make mutants` shows that each is caught; test_mutants.py does for some.
 """
 
 import subprocess
@@ -36,7 +36,7 @@ def by_name(bugs: Any) -> Any:
 
 
 def import_real(bug: Bug) -> ModuleType:
-    """Import what a bug is planted in, or skip by the name of the library that is missing."""
+    """Import the package of a bug, or skip the test and name the missing library."""
     if bug.package == "shared":
         return import_module("shared." + bug.file.removesuffix(".py").replace("/", "."))
     if bug.package == "compare":
@@ -51,7 +51,7 @@ def see_evaluation(module: Any, form: str, problem: Problem) -> Seen:
 
 
 def differ(one: Seen, other: Seen, relative: float = 1e-10) -> bool:
-    """Tell whether anything differs by more than `relative`, in its shape, or in being NaN."""
+    """Check whether anything differs by more than `relative`, in its shape, or in being NaN."""
     return one.keys() != other.keys() or any(
         one[name].shape != other[name].shape
         or not np.allclose(one[name], other[name], rtol=relative, atol=relative, equal_nan=True)
@@ -104,7 +104,7 @@ def test_what_is_said_to_be_small_is_no_error_of_an_ordinary_forward_pass(bug: B
 @pytest.mark.filterwarnings("ignore")
 @by_name([bug for bug in BUGS if bug.ported])
 def test_frameworks_that_share_a_bug_agree_so_that_only_a_check_can_tell(bug: Bug):
-    """In its training, its evaluation and its accuracy each is what the other is, both wrong."""
+    """Both give the same wrong training, evaluation and accuracy."""
     places = [place for place in bug.everywhere() if place.package != "numpy_reference"]
     problem = few_levels(make_problem(17), 13)
     # A last batch that is short, and steps after which other classes are guessed.

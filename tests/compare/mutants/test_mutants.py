@@ -1,4 +1,4 @@
-"""The planted bugs are caught, and whoever says so can tell when one is not."""
+"""The planted bugs are caught, and the report shows when one is not."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from shared.data.load import Dataset, load_data
 from shared.files import write_json
 
 ROOT = Path(__file__).resolve().parents[3]
-# What needs no framework is planted here; `make mutants` plants all.
+# Bugs without a framework are planted here; `make mutants` plants all.
 QUICK = [
     bug
     for bug in BUGS
@@ -40,7 +40,7 @@ QUICK = [
 SCALE = next(bug for bug in BUGS if bug.name == "scale_of_the_steps")
 
 
-@pytest.mark.filterwarnings("ignore")  # what is wrong warns as well
+@pytest.mark.filterwarnings("ignore")  # wrong code also warns
 @pytest.mark.parametrize("bug", QUICK, ids=lambda bug: bug.name)
 def test_a_planted_bug_is_caught(bug: Bug):
     assert find_failures([bug], [try_bug(bug)]) == []
@@ -82,8 +82,8 @@ def test_a_bug_that_is_not_caught_is_told_of():
 
 def test_a_false_alarm_is_told_of():
     assert say_false_alarms({"intermediates": 0.9, "logits": math.nan, "loss": 1.1}) == [
-        "Correct code does not meet the check logits: nan of its bound.",
-        "Correct code does not meet the check loss: 1.1 of its bound.",
+        "Correct code fails the check logits: nan times its bound.",
+        "Correct code fails the check loss: 1.1 times its bound.",
     ]
 
 
@@ -139,7 +139,7 @@ def test_what_a_process_of_the_pool_compiles_another_finds(tmp_path):
 
 
 def test_an_unknown_bug_is_one_sentence():
-    with pytest.raises(ValueError, match="bug 'no_such' is not known here"):
+    with pytest.raises(ValueError, match="bug 'no_such' is unknown"):
         main(["--bugs", "no_such"])
 
 

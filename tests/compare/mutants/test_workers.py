@@ -1,4 +1,4 @@
-"""What runs alone has nobody beside it, and whoever runs beside others need not wait."""
+"""A test that runs alone has no other beside it, and other tests need not wait."""
 
 import threading
 from pathlib import Path
@@ -8,7 +8,7 @@ from workers import turn
 
 
 def begin(folder: Path, *, alone: bool) -> tuple[threading.Thread, threading.Event]:
-    """Take a turn in a thread, as another worker does; an event says when it is there."""
+    """Take a turn in a thread, like another worker; return an event that is set when it runs."""
     is_there = threading.Event()
 
     def take() -> None:

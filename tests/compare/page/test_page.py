@@ -1,4 +1,4 @@
-"""The page of a run: what goes into it, what is escaped, and what is refused."""
+"""The page of a run: its contents, its escaping, and refused inputs."""
 
 import hashlib
 import html
@@ -34,7 +34,7 @@ def test_the_page_is_one_file_below_5_mb_that_names_no_other(tmp_path: Path):
     assert page == run / "page.html"
     text = page.read_text()
     assert len(text.encode()) < 5_000_000
-    # What a browser would fetch by itself; links that a reader may follow are no such thing.
+    # What a browser would fetch by itself; links for the reader do not count.
     assert not re.findall(r"\b(?:src|srcset|poster)=[\"'](?!data:)", text)
     assert not re.findall(r"<link\b(?![^>]*href=\"data:,\")", text)
     assert not re.findall(r"url\((?!data:)|@import", text)

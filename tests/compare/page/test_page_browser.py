@@ -1,4 +1,4 @@
-"""The page in a real browser: every section renders and answers, and nothing leaves the page."""
+"""The page in a real browser: every section renders and reacts, and nothing is requested."""
 
 import json
 from itertools import pairwise
@@ -114,7 +114,7 @@ def test_a_bug_that_is_switched_on_turns_parity_red_and_leaves_accuracy(watched:
     red = page.locator("#break .check.failed .check-name").all_inner_texts()
     assert red == bug["caught_by"]
     assert page.locator("[data-of-bug=verdict]").inner_text() == (
-        "Parity fails: 2 of 3 checks. The first intermediate that a trace finds wrong: weights."
+        "Parity fails: 2 of 3 checks. The first wrong intermediate in a trace: weights."
     )
     assert page.locator("[data-of-bug=moved]").inner_text() == "\N{MINUS SIGN}0.20 points"
     assert page.locator("[data-accuracy=wrong] .number").inner_text() == "89.40 %"
@@ -133,8 +133,8 @@ def test_what_only_enormous_scores_show_is_said_so(browser: Any, tmp_path: Path)
     opened = Watched(browser, write_page(run, data, {}, docs=docs))
     opened.page.locator("input[name=bug]").nth(1).check()
     verdict = opened.page.locator("[data-of-bug=verdict]").inner_text()
-    assert "With ordinary scores every intermediate holds; with enormous ones" in verdict
-    assert "2 bugs are planted in all; the 1 with which" in " ".join(
+    assert "Every intermediate passes with ordinary scores; the first wrong one" in verdict
+    assert "2 bugs were planted in all; the 1 with which" in " ".join(
         opened.page.locator("#break .lead").inner_text().split()
     )
     opened.close()
@@ -205,7 +205,7 @@ def test_texts_of_a_run_are_shown_and_never_run(browser: Any, tmp_path: Path):
 
 
 def test_a_run_from_before_and_of_a_third_party_is_shown_too(browser: Any, tmp_path: Path):
-    """No losses of steps were kept, and one implementation is none that the page knows."""
+    """The run has no step losses, and one implementation is unknown to the page."""
     run, data = make_run(tmp_path / "run")
     (run / STEP_LOSSES).unlink()
     text = (run / "result.json").read_text()

@@ -22,7 +22,7 @@ from shared.params import load_params
 
 
 def exact_weights(params: dict[str, np.ndarray], image: np.ndarray) -> Any:
-    """Give NumPy's weights in float64 and how far rounding may move them: [784, 784] each."""
+    """Return NumPy's weights in float64 and their rounding bounds: [784, 784] each."""
     batch = Batch({name: array.astype(np.float64) for name, array in params.items()}, image, [])
     found = bound_intermediates(batch, "float64")["weights"]
     return found.value[0], found.bound[0]
@@ -72,7 +72,7 @@ def move_to(page: Any, pixel: int) -> None:
 
 
 def assert_colours_follow(page: Any, weights: np.ndarray) -> None:
-    """Hold the heat map's colours against the weights: brighter is more, alike is the same."""
+    """Check the heat map's colours against the weights: brighter is more, equal is equal."""
     colours = page.evaluate("""() => {
         const copy = new OffscreenCanvas(28 * 16, 28 * 16);
         const context = copy.getContext("2d", { willReadFrequently: true });
@@ -144,13 +144,13 @@ def test_a_drawn_stroke_gives_numpys_probabilities(browser: Any, tmp_path: Path,
 
 
 def centre_of_ink(page: Any) -> np.ndarray:
-    """Find row and column of the centre of what the model sees, in pixels from 0."""
+    """Return row and column of the centre of the model's input, in pixels from 0."""
     ink = np.array(page.evaluate("sideBySide.drawing().levels"), dtype=float).reshape(28, 28)
     return np.array([(ink.sum(axis=1 - axis) @ np.arange(28)) / ink.sum() for axis in (0, 1)])
 
 
 def assert_probabilities(page: Any, params: dict[str, np.ndarray], data: Dataset) -> None:
-    """Hold the page's probabilities against NumPy's, in float64 and in float32."""
+    """Check the page's probabilities against NumPy's, in float64 and in float32."""
     found = page.evaluate("sideBySide.drawing()")
     levels = np.array(found["levels"], dtype=np.uint8)[None]
     assert 20 < np.count_nonzero(levels) < 300, "no stroke was drawn"

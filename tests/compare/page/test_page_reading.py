@@ -1,4 +1,4 @@
-"""What the page reads of a run folder: nobody vouches for it, so it is checked, and refused."""
+"""The page's reading of a run folder, which may be untrusted: it is checked, and refused."""
 
 import json
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_a_truncated_or_other_result_is_one_sentence(edit, wrong: str, tmp_path:
     run, _ = make_run(tmp_path / "run")
     path = run / "result.json"
     path.write_text(edit(path.read_text()))
-    said = f"result.json cannot be read: .*{wrong}.*; give that of a `python -m compare run`"
+    said = f"result.json cannot be read: .*{wrong}.*; give a result.json of `python -m compare run`"
     with pytest.raises(UserError, match=said) as error:
         read_run(run)
     assert str(error.value).isprintable()
@@ -99,7 +99,7 @@ def test_weights_of_another_run_are_refused(tmp_path: Path):
 
 def test_too_many_channels_for_a_page_is_one_sentence(tmp_path: Path):
     run, data = make_run(tmp_path / "run", num_channels=90)
-    with pytest.raises(UserError, match="90 channels are too many"):
+    with pytest.raises(UserError, match="with 90 channels, take"):
         write_page(run, data, {})
     assert not (run / "page.html").exists()
 

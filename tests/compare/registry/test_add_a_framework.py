@@ -1,4 +1,4 @@
-"""docs/add_a_framework.md, executed as it is written: its code, its commands, and its failures."""
+"""docs/add_a_framework.md, executed as written: its code, its commands, and its failures."""
 
 import os
 import re
@@ -21,7 +21,7 @@ SHELL = f'set -eu; REPO="{ROOT}"; python() {{ "{sys.executable}" "$@"; }}; '
 
 
 def blocks(language: str) -> list[str]:
-    """Find the blocks of a language, in order."""
+    """Return the code blocks of a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -43,7 +43,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess:
 
 
 def run_all(commands: list[str], folder: Path) -> dict[str, subprocess.CompletedProcess]:
-    """Run lines two at a time; give what became of each by its command, such as "trace"."""
+    """Run lines two at a time; return the result of each by its command, such as "trace"."""
     names = [re.search(r"-m (?:compare )?(\w+)", line)[1] for line in commands]
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(names, pool.map(lambda line: run(line, folder), commands), strict=True))
@@ -77,7 +77,7 @@ def test_a_command_of_the_page_succeeds(results, name: str):
 def test_every_step_of_the_example_is_seen_and_right(results):
     out = results["trace"].stdout
     assert "mlx_attention has no looped, blocked, builtin, bfloat16." in out
-    assert "Every intermediate is within what rounding allows" in out
+    assert "Every intermediate is within its rounding bound" in out
     rows = [line for line in out.splitlines() if "│ vectorized" in line]
     assert len(rows) == 2
     assert not any(re.search(r"│\s+-\s+│", row) for row in rows), "an intermediate was not seen"
@@ -119,7 +119,7 @@ SCALE, EXP = " / math.sqrt(len(K))", "    return mx.power("
 
 
 def said_on_the_page(starts_with: str) -> str:
-    """Find a sentence in a block of the page, and leave out its numbers."""
+    """Return a sentence in a block of the page, without its numbers."""
     (block,) = (text for text in blocks("") if text.startswith(starts_with))
     return without_numbers(block)
 
@@ -151,7 +151,7 @@ def test_without_its_scale_every_judge_refuses_it_at_the_step_that_is_wrong(tmp_
 
 
 def test_the_exponential_of_float32_is_found_in_float64_alone(tmp_path_factory):
-    """If this fails, MLX has mended mx.exp, and the page has to say so."""
+    """If this fails, MLX has fixed mx.exp, and the page has to be changed."""
     assert FORWARD.count(EXP) == 1
     source = FORWARD.replace(EXP, "    return mx.exp(x)\n" + EXP)
     process = run(COMMANDS[0], in_a_folder(tmp_path_factory, source))

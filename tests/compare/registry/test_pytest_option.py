@@ -1,4 +1,4 @@
-"""`pytest --implementation package.module`: the parity tests, put to an implementation alone."""
+"""`pytest --implementation package.module`: run the parity tests on one implementation."""
 
 import subprocess
 from pathlib import Path

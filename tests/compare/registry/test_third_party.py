@@ -26,7 +26,7 @@ def test_trace_judges_every_intermediate_of_it_and_says_what_it_has_not(make_tin
     assert trace_tiny(name, "--json", "trace.json", "--figure", "trace.png") == 0
     out = capsys.readouterr().out
     assert f"{name} has no looped, blocked, builtin, histogram, bfloat16." in out
-    assert "Every intermediate is within what rounding allows" in out
+    assert "Every intermediate is within its rounding bound" in out
     found = json.loads(Path("trace.json").read_text())
     assert [case["dtype"] for case in found["cases"]] == ["float32", "float64"]
     for case in found["cases"]:
@@ -37,7 +37,7 @@ def test_trace_judges_every_intermediate_of_it_and_says_what_it_has_not(make_tin
 
 
 def test_trace_finds_intermediates_by_their_numbers(make_tiny):
-    """The functions are called otherwise than `attend...`."""
+    """The functions have other names than `attend...`."""
     name = make_tiny(("def forward(", "def mix("), ("[forward(", "[mix("))
     assert trace_tiny(name, "--json", "trace.json") == 0
     for case in json.loads(Path("trace.json").read_text())["cases"]:
@@ -45,7 +45,7 @@ def test_trace_finds_intermediates_by_their_numbers(make_tiny):
 
 
 def test_trace_says_that_it_saw_nothing_on_the_way(make_tiny, capsys):
-    """The implementation gives no intermediates: logits and loss are judged alone."""
+    """The implementation shows no intermediates: only logits and loss are judged."""
     name = make_tiny(also="def intermediates(model, images):\n    return {}\n")
     assert trace_tiny(name) == 0
     out = capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_a_run_evaluates_and_judges_it_but_trains_it_not(make_tiny, capsys):
     out = capsys.readouterr().out
     assert f"{name} has no histogram: it runs vectorized instead." in out
     assert f"{name} is forward only: it is evaluated and judged, not trained." in out
-    assert "pytorch alone trains: its training is compared with no other." in out
+    assert "Only pytorch trains: its training is not compared with another." in out
     result = json.loads(Path("out.json").read_text())
     found = result["implementations"]
     assert found[name]["epochs"] == []
@@ -116,8 +116,8 @@ def test_a_benchmark_times_and_weighs_it(make_tiny, capsys):
     ("given", "sentence"),
     [
         ("'query': images @ model['Q'] + 1", None),
-        ("'keys': images", "The function intermediates gave 'keys' of shape"),
-        ("'key': images[0]", r"The function intermediates gave 'key' of shape \(784, 3\)"),
+        ("'keys': images", "The function intermediates returned 'keys' of shape"),
+        ("'key': images[0]", r"The function intermediates returned 'key' of shape \(784, 3\)"),
     ],
 )
 def test_intermediates_that_it_gives_itself_are_judged(
@@ -133,7 +133,7 @@ def test_intermediates_that_it_gives_itself_are_judged(
 
 
 def test_nothing_is_known_of_a_model_but_that_it_can_be_evaluated():
-    """A dict does as a model, and its intermediates are seen."""
+    """A dict can be a model, and its intermediates are seen."""
     problem = make_problem()
     model = tiny_attention.from_params(problem.params, "vectorized", "float64", "cpu")
     seen = capture_intermediates(tiny_attention, model, problem.images)

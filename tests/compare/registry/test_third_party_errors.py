@@ -1,4 +1,4 @@
-"""What is wrong with a third-party implementation is said in one sentence, by name."""
+"""Errors of a third-party implementation are one sentence, with its name."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,10 +74,10 @@ def test_what_is_optional_has_to_be_of_its_kind(make_tiny, also: str, sentence: 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("no_such_module", "There is no module no_such_module: --implementation takes one"),
+        ("no_such_module", "There is no module no_such_module: --implementation needs one"),
         ("compare.no_such", "There is no module compare.no_such"),
         ("my/module", "--implementation my/module is not the name of a module"),
-        ("numpy", "something is called numpy already"),
+        ("numpy", "the name numpy is already taken"),
         ("compare", "compare lacks `ATTENTION`"),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_name_that_is_of_no_use_is_refused(name: str, sentence: str):
 
 def test_two_of_one_name_are_refused(make_tiny):
     name = make_tiny()
-    with pytest.raises(UserError, match=f"something is called {name} already"):
+    with pytest.raises(UserError, match=f"the name {name} is already taken"):
         trace_tiny(name, "--implementation", name)
 
 
@@ -112,9 +112,17 @@ def test_a_function_that_raises_is_named_with_its_place(make_tiny, function: str
 
 
 RETURNS = {
-    "no_evaluation": ("return Evaluation(", "return (", "gave a tuple: it must be an Evaluation"),
-    "loss": ("float(losses.mean())", "None", "gave nothing as loss: it must be a float"),
-    "list": (", logits)", ", logits.tolist())", "gave a list as logits: it must be a NumPy array"),
+    "no_evaluation": (
+        "return Evaluation(",
+        "return (",
+        "returned a tuple: it must be an Evaluation",
+    ),
+    "loss": ("float(losses.mean())", "None", "returned nothing as loss: it must be a float"),
+    "list": (
+        ", logits)",
+        ", logits.tolist())",
+        "returned a list as logits: it must be a",
+    ),
     "dtype": (
         ", logits)",
         ", logits.astype('f2'))",
@@ -132,7 +140,7 @@ def test_a_result_of_another_kind_is_refused(make_tiny, wrong: str):
 
 
 class TinyTraining:
-    """A training that takes no step, with the results of a real one."""
+    """A training that takes no steps, with results like those of a real one."""
 
     def __init__(self, params, adam, data, config):
         self.model = tiny_attention.from_params(params, "vectorized", config.dtype, "cpu")
@@ -148,7 +156,7 @@ class TinyTraining:
 
 
 def trained(**changes) -> list[Epoch]:
-    """Train a guarded implementation whose training has some of its methods changed."""
+    """Train a guarded implementation in which some methods of the training are changed."""
     training = type("Training", (TinyTraining,), changes)
     module = guard(SimpleNamespace(**vars(tiny_attention) | {"Training": training}), "it")
     problem = make_problem()
@@ -167,26 +175,34 @@ ONES = np.ones(1, "float32")
 @pytest.mark.parametrize(
     ("method", "result", "sentence"),
     [
-        ("take_steps", (None, ONES), r"take_steps gave nothing of shape \(\) as losses"),
+        ("take_steps", (None, ONES), r"take_steps returned nothing of shape \(\) as losses"),
         (
             "take_steps",
             (ONES[:0], ONES),
             r"a ndarray of shape \(0,\) as losses: .* of shape \(1,\)",
         ),
-        ("take_steps", (ONES, [1.0]), r"gave a list of shape \(1,\) as accuracies"),
+        ("take_steps", (ONES, [1.0]), r"returned a list of shape \(1,\) as accuracies"),
         (
             "take_steps",
             (ONES.astype("f8"), ONES),
-            "gave losses of dtype float64: .* of dtype float32",
+            "returned losses of dtype float64: .* of dtype float32",
         ),
         ("take_steps", 1, r"it.Training.take_steps raised TypeError: cannot unpack"),
         (
             "state",
             ({}, AdamState(1, {}, {})),
-            "Training.state gave no params: The parameters must be",
+            "Training.state returned no params: The parameters must be",
         ),
-        ("state", (make_problem().params, None), "gave nothing as adam: it must be an AdamState"),
-        ("state", (make_problem().params, AdamState(1, {}, {})), "gave no first_moment: The param"),
+        (
+            "state",
+            (make_problem().params, None),
+            "returned nothing as adam: it must be an",
+        ),
+        (
+            "state",
+            (make_problem().params, AdamState(1, {}, {})),
+            "returned no first_moment: The",
+        ),
     ],
 )
 def test_a_result_of_training_of_another_kind_is_refused(method: str, result, sentence: str):

@@ -1,6 +1,6 @@
-"""A third-party implementation is saved within an epoch, and goes on.
+"""A third-party training is saved within an epoch, and continues.
 
-PyTorch's own stands for a third-party one here: what is asked is what `guard` lets pass.
+PyTorch's implementation, guarded, takes the place of a third party's here.
 """
 
 from dataclasses import replace
@@ -47,6 +47,6 @@ def test_what_is_no_state_is_refused(tmp_path: Path):
 
     module = guard(SimpleNamespace(**(vars(pytorch) | {"Training": Training})), "it")
     with pytest.raises(
-        UserError, match=r"it\.Training\.state gave a str as adam: it must be an Adam"
+        UserError, match=r"it\.Training\.state returned a str as adam: it must be an Adam"
     ):
         finish(module, "it", make_config(tmp_path))

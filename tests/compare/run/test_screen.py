@@ -1,4 +1,4 @@
-"""What a run prints fits a terminal: whole numbers, whole words, one screen."""
+"""The output of a run fits a terminal: whole numbers, whole words, one screen."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page of performance: made from the numbers beside it, and from nothing else."""
+"""docs/performance.md comes only from the numbers beside it."""
 
 import json
 import re
@@ -73,6 +73,6 @@ def test_what_is_no_result_of_a_run_is_refused(text: str, tmp_path: Path):
 
 
 def test_every_number_of_the_template_is_filled_in():
-    """A name that no number has would raise; here, that the lessons do speak of numbers."""
+    """An unknown name would raise; this checks that the lessons contain numbers."""
     names = set(re.findall(r"\$(\w+)", TEMPLATE.read_text()))
     assert {"vectorized_ms", "blocked_ratio", "jax_histogram_256_ratio", "goals"} <= names

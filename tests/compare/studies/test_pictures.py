@@ -1,4 +1,4 @@
-"""The pictures of the docs: what they show is the run's, and they are small."""
+"""The pictures of the docs show the run's numbers, and are small."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command that makes docs/results.md: its plan, its numbers, and the page that says them."""
+"""The command that writes docs/results.md: its plan, its numbers, and the page."""
 
 import json
 import subprocess
@@ -173,7 +173,7 @@ def test_the_page_in_docs_is_made_from_the_numbers_beside_it():
     numbers = json.loads((DOCS / "results.json").read_text())
     assert (DOCS / "results.md").read_text() == write_page(numbers)
     assert {run["command"] for run in numbers["runs"]} <= set(numbers["planned"])
-    # What its prose says of the frameworks and of the quirks that change no weight.
+    # What the text says about the frameworks and about quirks that change no parameter.
     largest = {label: max(found["largest"]) for label, found in numbers["trajectories"].items()}
     assert largest["PyTorch and JAX, float64"] < 1e-9
     (nudged,) = (value for label, value in largest.items() if "one ulp" in label)
