@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: help compare diff page bench mutants results test parity ports soak lint format clean
+.PHONY: help compare diff page site bench mutants results test parity ports soak lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,12 @@ diff: $(VENV)/run.done ## show the code side by side, the same step on one row (
 
 page: $(VENV)/run.done ## write one HTML file that shows a run (ARGS="runs/latest")
 	@$(BIN)/python -m compare page $(ARGS)
+
+site: $(VENV)/site.done ## build the web site in site/: README, docs, the page of the newest run, a search
+	@if [ -e runs/latest ]; then $(BIN)/python -m compare page; else $(BIN)/python -m compare run; fi
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file docs/site/mkdocs.yml
+	@rm -rf site && mv build/site site
+	@echo "Site: site/. Look at it: $(BIN)/python -m http.server --directory site"
 
 bench: $(VENV)/run.done ## time every form of every implementation (ARGS="--quick" for less than a minute)
 	@$(BIN)/python -m compare bench $(ARGS)
@@ -60,6 +66,11 @@ $(VENV)/run.done: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with NumPy, PyTorch and JAX: a few minutes, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) --editable '.[pytorch,jax]'
+	@touch $@
+
+# For the web site, in addition: MkDocs, its theme, and nbconvert for the notebook.
+$(VENV)/site.done: $(VENV)/run.done
+	@$(PIP) --editable '.[pytorch,jax,site]'
 	@touch $@
 
 # For the tests, in addition: pytest, ruff, mypy, import-linter, and TensorFlow Datasets for full MNIST.

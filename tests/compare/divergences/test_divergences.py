@@ -191,7 +191,7 @@ def test_the_indexes_hold_every_divergence_and_every_symptom():
         link = f"]({anchor_of(divergence.title)})"
         # By subject, by each of its symptoms, and by its calls.
         assert index.count(link) >= 2 + len(divergence.symptoms), divergence.name
-        assert all(f"- **{symptom}**\n" in index for symptom in divergence.symptoms)
+        assert all(f"\n### {symptom}\n" in index for symptom in divergence.symptoms)
 
 
 def test_every_link_within_the_page_and_the_project_resolves():
