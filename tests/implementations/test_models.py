@@ -152,11 +152,11 @@ def test_numpy_has_no_builtin_form_and_no_gpu():
     numpy_reference = import_or_skip("numpy")
     with pytest.raises(UserError, match="attention 'builtin' is unknown"):
         numpy_reference.from_params(make_problem().params, attention="builtin")
-    with pytest.raises(UserError, match="CPU alone"):
+    with pytest.raises(UserError, match="only on the CPU"):
         numpy_reference.from_params(make_problem().params, device="cuda")
 
 
-def test_the_seeds_own_class_loads_our_checkpoint_and_gives_the_same_logits():
+def test_the_originals_class_loads_our_checkpoint_and_gives_the_same_logits():
     """A class of the original's shape: square K, Q, V and a linear layer called `out`."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     pytorch_impl = import_or_skip("pytorch")
