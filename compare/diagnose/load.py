@@ -11,8 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from compare.look.rebuild import is_instance
-from compare.registry.third_party import say_error
-from shared.errors import UserError
+from shared.errors import UserError, say_error
 
 
 def load_program(given: str) -> Any:
