@@ -26,6 +26,7 @@ T = TypeVar("T")
 SHA256 = "sha256"  # the key of the metadata that holds the checksum of all else in the file
 # What safetensors calls a dtype, and what NumPy does: F32 is f4.
 DTYPES = {f"{kind}{8 * size}": f"{kind.lower()}{size}" for kind in "FIU" for size in (1, 2, 4, 8)}
+DTYPES["BOOL"] = "bool"
 # Whole numbers in a file, no larger than float64, and so JavaScript, holds exactly.
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 CountFrom1 = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
