@@ -13,7 +13,7 @@ help: ## list these commands
 compare: $(VENV)/run.done ## train PyTorch and JAX side by side and check them against NumPy (ARGS="--epochs 5")
 	@$(BIN)/python -m compare run $(ARGS)
 
-diff: $(VENV)/run.done ## show the code side by side, the same step on one row (ARGS="--form looped")
+diff: $(VENV)/base.done ## show the code side by side, the same step on one row (ARGS="--form looped")
 	@$(BIN)/python -m compare diff $(ARGS)
 
 page: $(VENV)/run.done ## write one HTML file that shows a run (ARGS="runs/latest")
@@ -60,11 +60,17 @@ clean: ## remove the environment and every cache; runs/ stays
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# For running: NumPy, PyTorch and JAX.
-$(VENV)/run.done: pyproject.toml constraints.txt
+# For commands without a framework: NumPy, and the libraries that read options, print tables and draw.
+$(VENV)/base.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("This needs Python 3.11 to 3.13; $(PYTHON) is %d.%d. Choose another: make PYTHON=python3.12" % v)'
-	@echo "Setting up $(VENV) with NumPy, PyTorch and JAX: a few minutes, once."
+	@echo "Setting up $(VENV) with NumPy: about a minute, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable .
+	@touch $@
+
+# For running, in addition: PyTorch and JAX.
+$(VENV)/run.done: $(VENV)/base.done
+	@echo "Adding PyTorch and JAX to $(VENV): a few minutes, once."
 	@$(PIP) --editable '.[pytorch,jax]'
 	@touch $@
 

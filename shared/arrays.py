@@ -25,8 +25,8 @@ def to_array(given: Any, what: str) -> np.ndarray:
 
 
 def is_floating(dtype: np.dtype) -> bool:
-    """Check whether a dtype is floating-point: NumPy's own, or JAX's bfloat16."""
-    return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"
+    """Check whether a dtype is floating-point: NumPy's own, or JAX's bfloat16 and smaller ones."""
+    return dtype.kind == "f" or dtype.name.startswith(("bfloat", "float"))
 
 
 def to_floats(array: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 
 from shared.config import PRESETS, AnyConfig
-from shared.errors import UserError, find_ending
+from shared.errors import UserError, find_ending, print_sentence
 from shared.files import check_writable
 from shared.options import read_options
 from shared.training.resume import check_unchanged, resumed_config
@@ -122,7 +122,7 @@ def run_main(main: Callable[[Sequence[str]], int]) -> None:
         status: int | str | None
         try:
             status = main(sys.argv[1:])
-        except SystemExit as exited:  # --help, or an option that tyro rejects
+        except SystemExit as exited:  # --help
             status = exited.code
         sys.stdout.flush()
     except BaseException as error:
@@ -131,7 +131,7 @@ def run_main(main: Callable[[Sequence[str]], int]) -> None:
             raise
         status, sentence = ending
         if sentence:
-            print(sentence, file=sys.stderr)
+            print_sentence(sentence)
         try:
             sys.stdout.flush()
         except OSError:  # or Python flushes again at exit, and reports that it cannot

@@ -15,11 +15,9 @@ ACCURACIES: tuple[str, ...] = get_args(Accuracy)
 GROUPS = {
     "data": ("data", "mnist_dir", "normalization"),
     "model": ("attention", "num_channels", "dtype", "device"),
-    "training": (
-        *("preset", "epochs", "batch_size", "eval_batch_size", "sampling", "learning_rate"),
-        *("seed", "tested_params", "accuracy", "nats_per_bit"),
-        *("checkpoint_every", "resume", "resume_from"),
-    ),
+    "training": ("preset", "epochs", "batch_size", "sampling", "learning_rate", "seed"),
+    "evaluation": ("eval_batch_size", "tested_params", "accuracy", "nats_per_bit"),
+    "resume": ("checkpoint_every", "resume", "resume_from"),
     "output": ("runs_dir", "name", "json", "figure", "html", "output", "svg", "verbose"),
 }
 

@@ -1,7 +1,12 @@
 """Errors for the user, and the exit status and message of a command that ends with one."""
 
+import os
 import re
-from collections.abc import Iterable
+import shutil
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Iterable
 
 LONGEST_WORD, LONGEST = 300, 2000  # characters, of text that may come from a file
 
@@ -40,10 +45,32 @@ def check_choice(what: str, found: str, choices: Iterable[str]) -> str:
     return found
 
 
+def say_error(error: BaseException, is_own: Callable[[str], bool] = bool) -> str:
+    """Return an exception in one line: its type, its message, and its last place in the code.
+
+    With `is_own`, only the files for which it returns true count as places.
+    """
+    said = textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
+    own = [each for each in traceback.extract_tb(error.__traceback__) if is_own(each.filename)]
+    place = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
+    return said.rstrip(":. ") + place
+
+
 def say_missing(error: ModuleNotFoundError) -> str:
     """Return the end of a sentence about a library that is not installed."""
     library = str(error.name).partition(".")[0]
-    return f"needs {library}, which is not installed: python -m pip install {library}"
+    advice = f"python -m pip install {library}"
+    if sys.prefix == sys.base_prefix:  # no environment is active
+        advice = "activate the environment, . .venv/bin/activate; make compare creates it"
+    return f"needs {library}, which is not installed: {advice}"
+
+
+def print_sentence(sentence: str) -> None:
+    """Print a sentence to stderr; the lines of a terminal end between words."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        sentence = textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False)
+    print(sentence, file=sys.stderr)
 
 
 def find_ending(error: BaseException) -> tuple[int, str] | None:

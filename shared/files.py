@@ -26,6 +26,7 @@ T = TypeVar("T")
 SHA256 = "sha256"  # the metadata key of the checksum of everything else in the file
 # The names of dtypes in safetensors and in NumPy, such as F32 and f4.
 DTYPES = {f"{kind}{8 * size}": f"{kind.lower()}{size}" for kind in "FIU" for size in (1, 2, 4, 8)}
+DTYPES["BOOL"] = "bool"
 # Integers in a file, at most as large as float64, and so JavaScript, represents exactly.
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 CountFrom1 = Annotated[int, msgspec.Meta(ge=1, le=2**53)]

@@ -4,24 +4,35 @@ import ast
 import inspect
 import textwrap
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import Field, field, fields, make_dataclass
 from difflib import get_close_matches
+from io import StringIO
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
-from shared.config import GROUPS
+from shared.config import GROUPS, bad_option
 from shared.errors import UserError
 
 Options = TypeVar("Options")
+WORDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "a name",
+    Path: "a path",
+}
 
 
 def read_options(default: Options, args: Sequence[str], *, prog: str, description: str) -> Options:
     """Read the command line; `default`, a dataclass, has the defaults and the help texts.
 
-    Raises UserError for an unknown option, with the closest known one.
+    Raises UserError for an unknown option, with the closest known one, and for a value that an
+    option does not take.
     """
     kind: Any = type(default)
     own = prog.split()[-1].rpartition(".")[2]  # the verb, or the package
@@ -32,15 +43,24 @@ def read_options(default: Options, args: Sequence[str], *, prog: str, descriptio
     )
     if {"-h", "--help"} & set(args):  # tyro would not wrap it
         print(textwrap.fill(description, min(100, get_terminal_size().columns)), end="\n\n")
-    read: Any
-    read, unknown = tyro.cli(
-        form,
-        prog=prog,
-        description="",
-        args=list(args),
-        return_unknown_args=True,
-        config=(tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes),
-    )
+
+    def parse(given: Sequence[str]) -> tuple[Any, list[str]]:
+        with redirect_stderr(StringIO()):  # tyro says in a box why it refuses a value
+            return tyro.cli(
+                form,
+                prog=prog,
+                description="",
+                args=list(given),
+                return_unknown_args=True,
+                config=(tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes),
+            )
+
+    try:
+        read, unknown = parse(args)
+    except SystemExit as exited:
+        if not exited.code:  # the help is printed
+            raise
+        raise UserError(say_refused(args, get_type_hints(kind), parse)) from None
     if unknown:
         raise UserError(say_unknown(unknown[0], [each.name for each in fields(kind)], prog))
     values = {
@@ -81,12 +101,12 @@ def _make_group(name: str, members: Sequence[Field[Any]], default: Any) -> tuple
 
 def _describe(hint: Any, text: str) -> Any:
     """Return the description of an option for tyro, without the None of optional ones."""
-    metavar = None
+    metadata = getattr(hint, "__metadata__", ())
+    is_repeatable = tyro.conf.UseAppendAction in metadata
+    kind = get_args(get_args(hint)[0])[0] if is_repeatable else without_none(hint)
+    metavar = None if metadata and not is_repeatable else name_value(kind)
     if hint is bool:
         metavar = ""  # see `complete_flag`
-    elif get_origin(hint) in (Union, types.UnionType):
-        metavar = name_value(get_args(hint)[0])
-    is_repeatable = tyro.conf.UseAppendAction in getattr(hint, "__metadata__", ())
     shown = None if is_repeatable else say_given
     return tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint=shown)
 
@@ -94,6 +114,11 @@ def _describe(hint: Any, text: str) -> Any:
 def say_given(default: str) -> str:
     """Return the end of a help text: the default, if there is one."""
     return "" if default in ("", "None", "False") else f"(default: {default})"
+
+
+def without_none(hint: Any) -> Any:
+    """Return the type of an option that is given: PATH where a path or None is declared."""
+    return get_args(hint)[0] if get_origin(hint) in (Union, types.UnionType) else hint
 
 
 def name_value(kind: Any) -> str:
@@ -118,6 +143,29 @@ def read_helps(kind: type) -> dict[str, str]:
                 case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
                     helps[name] = " ".join(text.split())
     return helps
+
+
+def say_refused(args: Sequence[str], hints: Mapping[str, Any], parse: Callable[..., Any]) -> str:
+    """Say in one sentence which option got a value that it does not take: `parse` tries each."""
+    starts = [number for number, arg in enumerate(args) if arg.startswith("--")]
+    for start, end in zip(starts, [*starts[1:], len(args)], strict=True):
+        try:
+            parse(args[start:end])
+        except SystemExit:
+            option, _, value = args[start].partition("=")
+            name = option[2:].replace("-", "_")
+            found = " ".join([value, *args[start + 1 : end]]).strip() or "empty"
+            return bad_option(name, found, say_expected(without_none(hints[name])))
+    return f"{' '.join(args)} cannot be read: see --help."
+
+
+def say_expected(kind: Any) -> str:
+    """Return in words what an option takes."""
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    if get_origin(kind) is tuple:
+        return ", then ".join(say_expected(each) for each in get_args(kind) if each is not ...)
+    return WORDS.get(kind, name_value(kind))
 
 
 def say_unknown(given: str, names: Sequence[str], prog: str) -> str:

@@ -7,7 +7,7 @@ module first; it does nothing when another program imports them.
 import sys
 from types import TracebackType
 
-from shared.errors import find_ending
+from shared.errors import find_ending, print_sentence
 
 
 def end_in_a_sentence(
@@ -18,7 +18,7 @@ def end_in_a_sentence(
     if ending is None:
         sys.__excepthook__(kind, error, trace)
     else:
-        print(ending[1], file=sys.stderr)
+        print_sentence(ending[1])
         sys.exit(ending[0])
 
 

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from compare.bench.jobs import Job, Run, prepare
 from compare.bench.memory import measure_memory
 from compare.bench.plan import PHASES, BenchConfig, choose_jobs, load_timed
-from compare.bench.report import bench_table, save_bench_figure
 from compare.bench.rows import Timing, summarise
 from compare.machine import (
     Speed,
@@ -50,6 +49,8 @@ def main(args: Sequence[str]) -> int:
         ),
     )
     config.check()
+    from compare.bench.report import bench_table, save_bench_figure  # slow to import: Matplotlib
+
     console = make_console()
     implementations, asked = load_timed(config, console)
     jobs = choose_jobs(implementations, asked, config)

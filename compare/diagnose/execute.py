@@ -15,7 +15,7 @@ from compare.look.hooks import looking
 from compare.look.rebuild import (
     arrays_of,
     globals_used,
-    is_floating,
+    holds_floats,
     is_instance,
     names_loaded,
     rebuild,
@@ -54,7 +54,7 @@ def name_inputs(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
     arrays = {}
     for name, value in given.items():
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-        if array.dtype.kind not in "biufc" and not is_floating(array):
+        if array.dtype.kind not in "biufc" and not holds_floats(array):
             raise UserError(f"The input {name!r} has dtype {array.dtype}: give numbers.")
         arrays[name] = array
     return arrays
@@ -205,7 +205,7 @@ def cast(array: Any, dtype: str, framework: str) -> Any:
 
 def input_for(array: np.ndarray, dtype: str, framework: str) -> Any:
     """Return an input as an array of a framework: floats in a dtype, integers unchanged."""
-    value = cast(array, dtype, "numpy") if is_floating(array) else array.copy()
+    value = cast(array, dtype, "numpy") if holds_floats(array) else array.copy()
     return held_by(value, framework)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from compare.diagnose.execute import Inputs, Side, bind, cast, computing, input_for
 from compare.diagnose.params import group_params, params_of
 from compare.look.match import aligned, layout_of, tolerance
-from compare.look.rebuild import arrays_of, is_floating, rebuild
+from compare.look.rebuild import arrays_of, holds_floats, rebuild
 from compare.look.values import FLOAT32_U, apart, to_numpy
 from compare.look.watch import leaves
 
@@ -93,14 +93,14 @@ def _judge(left: list[Pair], right: list[Pair]) -> str | None:
 def _gradients(side: Side, inputs: Inputs, dtype: str) -> Gradients:
     with computing(side.framework, dtype, 0, gradients=True):
         given = {name: input_for(array, dtype, side.framework) for name, array in inputs.items()}
-        floating = {name: array for name, array in given.items() if is_floating(array)}
+        floating = {name: array for name, array in given.items() if holds_floats(array)}
         compute = _by_torch if side.framework == "torch" else _by_jax
         return compute(side, given, floating, dtype)
 
 
 def _project(outputs: Any, ones: Callable[[np.ndarray], Any]) -> Any:
     """Return a seeded random projection of outputs; a single number is returned unchanged."""
-    found = [leaf for _, leaf in leaves(outputs) if is_floating(leaf)]
+    found = [leaf for _, leaf in leaves(outputs) if holds_floats(leaf)]
     rng = np.random.default_rng(0)
     if len(found) == 1 and not found[0].shape:
         return found[0]

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from compare.look.rebuild import is_instance
-from compare.registry.third_party import say_error
-from shared.errors import UserError
+from shared.errors import UserError, say_error
+from shared.files import load_arrays
 
 
 def load_program(given: str) -> Any:
@@ -75,6 +74,8 @@ def load_named(path: Path) -> dict[str, np.ndarray]:
     """Load the arrays of a .npz or .safetensors file by name; nothing is unpickled."""
     if path.suffix not in (".npz", ".npy", ".safetensors"):
         raise UserError(f"{path}: give a .npz or a .safetensors file.")
+    if not path.exists():
+        raise UserError(f"There is no file {path}.")
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
@@ -82,11 +83,10 @@ def load_named(path: Path) -> dict[str, np.ndarray]:
         elif path.suffix == ".npy":
             arrays = {"input": np.load(path, allow_pickle=False)}
         else:
-            with safe_open(path, framework="np") as file:
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path}.") from None
-    except (OSError, ValueError, TypeError, SafetensorError, EOFError) as error:
+            arrays, _ = load_arrays(path, from_elsewhere=True)
+    except UserError:
+        raise
+    except (OSError, ValueError, TypeError, EOFError) as error:
         raise UserError(f"Could not read {path}: {say_error(error)}.") from error
     if not arrays:
         raise UserError(f"{path} holds no arrays: give a file with arrays.")

@@ -10,7 +10,7 @@ from compare.diagnose.execute import Inputs, Ran, Side, run
 from compare.diagnose.params import Param, params_of
 from compare.look.match import tolerance
 from compare.look.values import FLOAT32_U, Store, Value, apart
-from compare.registry.third_party import say_error
+from shared.errors import say_error
 
 Pairs = Sequence[tuple[str, str]]
 

@@ -20,9 +20,12 @@ def print_report(console: Console, report: Report) -> None:
     console.print(Text(heading, style=STYLES[report.status]), Text(first[len(heading) :]), sep="")
     for line in others:
         style = "bold" if not line.startswith(" ") and line.endswith(("common", "parts")) else ""
-        console.print(Text(line, style=style))
+        # What is too long for a line, a link or a path, is whole to copy: the terminal breaks it.
+        console.print(Text(line, style=style), soft_wrap=True)
 
 
 def _wrap(line: str, width: int) -> str:
     indent = "    " if line.startswith(" ") else "  "
-    return textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

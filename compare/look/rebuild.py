@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from compare.look.sources import is_users_file
+from shared.arrays import is_floating
 
 Change = Callable[[Any], Any]
 
@@ -48,12 +49,12 @@ def is_array(value: Any) -> bool:
     )
 
 
-def is_floating(value: Any) -> bool:
+def holds_floats(value: Any) -> bool:
     """Check whether an array has a floating-point dtype, bfloat16 included."""
     if hasattr(value, "is_floating_point"):
         return bool(value.is_floating_point())
-    kind = np.dtype(value.dtype) if not hasattr(value.dtype, "_rules") else None  # a JAX key
-    return kind is not None and (kind.kind == "f" or kind.name.startswith(("bfloat", "float")))
+    is_key = hasattr(value.dtype, "_rules")  # of JAX's random numbers
+    return not is_key and is_floating(np.dtype(value.dtype))
 
 
 def is_instance(value: Any, module: str, name: str) -> bool:
@@ -94,7 +95,7 @@ class _Rebuilder:
 
     def _of(self, value: Any) -> Any:
         if is_array(value):
-            return self.change(value) if is_floating(value) else value
+            return self.change(value) if holds_floats(value) else value
         if is_instance(value, "torch.nn", "Module"):
             return self._of_torch(value)
         if is_instance(value, "flax.nnx", "Module"):

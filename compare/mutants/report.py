@@ -83,7 +83,8 @@ def print_mutants(
 ) -> None:
     """Print the kill matrix, the headroom, the errors of correct code, and the verdict."""
     console.print(kill_matrix(bugs, tried, console.width))
-    console.print(headroom_table(bugs, tried, honest))
+    if seeds:
+        console.print(headroom_table(bugs, tried, honest))
     for result in tried:
         if result.missing:
             console.print(
@@ -93,10 +94,13 @@ def print_mutants(
         console.print(failure, style="bold red", highlight=False)
     planted = sum(result.missing is None for result in tried)
     caught = sum(result.is_caught_by(bug.check) for bug, result in zip(bugs, tried, strict=True))
+    drawn = (
+        f"; correct code, with {seeds:,} seeds, reaches at most "
+        f"{max(honest.values(), default=0.0):.2g} of a bound"
+    )
     console.print(
-        f"{caught} of {planted} planted bugs are caught by the check that should catch them; "
-        f"correct code, with {seeds:,} seeds, reaches at most "
-        f"{max(honest.values(), default=0.0):.2g} of a bound.",
+        f"{caught} of {planted} planted bugs are caught by the check that should catch them"
+        f"{drawn if seeds else ''}.",
         style="bold red" if failures else "bold green",
     )
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from compare.registry.contract import Implementation, dtypes_of
 from compare.registry.third_party import guard, import_third_party
+from shared.config import bad_option
 from shared.errors import UserError, check_choice
 
 PACKAGES = {"pytorch": "pytorch_impl", "jax": "jax_impl", "numpy": "numpy_reference"}
@@ -54,6 +55,8 @@ def load_present(
     added = load_third_party(third_party)
     if added and not names:
         return added
+    if not names:
+        raise UserError(bad_option("implementations", "empty", " or ".join(PACKAGES)))
     found, missing = load_implementations(names)
     for name, library in missing.items():
         console.print(f"{name} is left out: {library} is not installed.", style="yellow")

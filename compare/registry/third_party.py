@@ -7,11 +7,10 @@ module, the function and the place. Its own UserErrors are such sentences alread
 import importlib
 import os
 import sys
-import textwrap
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, NoReturn
@@ -21,7 +20,7 @@ import numpy as np
 from compare.registry.contract import HELP, check_implementation, is_file_of
 from shared.config import Config
 from shared.data.load import Split
-from shared.errors import UserError
+from shared.errors import UserError, say_error
 from shared.params import check_params
 from shared.training.records import AdamState, Evaluation
 
@@ -53,6 +52,7 @@ def _import_module(name: str) -> ModuleType:
         )
     here = os.getcwd()
     _check_not_another(name, here)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # or TensorFlow reports on the CPU
     sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
@@ -81,15 +81,6 @@ def _check_not_another(name: str, here: str) -> None:
             f"--implementation {name} is {meant.origin}, but {imported.origin} has its name: "
             "rename the module."
         )
-
-
-def say_error(error: BaseException, module: ModuleType | None = None) -> str:
-    """Return an exception in one line: its type, its message, and its place in `module`."""
-    said = textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [each for each in frames if module is None or is_file_of(module, each.filename)]
-    place = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
-    return said.rstrip(":. ") + place
 
 
 def guard(module: ModuleType, name: str) -> ModuleType:
@@ -205,7 +196,7 @@ class _Watch:
         except UserError:
             raise
         except Exception as error:
-            said = say_error(error, self.module)
+            said = say_error(error, partial(is_file_of, self.module))
             raise UserError(f"{self.name}.{function} raised {said}.") from error
 
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from math import log
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +20,9 @@ from compare.registry.versions import library_versions
 from shared.files import replacing, write_text
 from shared.training.metrics import epoch_numbers
 from shared.training.records import Epoch, Evaluation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MANY_POINTS = 5_000  # more points are a bitmap in the SVG file, or it would have tens of MB
 
@@ -192,8 +194,10 @@ def save_loss_curves(folder: Path, epochs: Mapping[str, Sequence[Epoch]]) -> Non
             figure.savefig(path, dpi=150)
 
 
-def draw_loss_curves(epochs: Mapping[str, Sequence[Epoch]]) -> Figure:
+def draw_loss_curves(epochs: Mapping[str, Sequence[Epoch]]) -> "Figure":
     """Draw training and validation loss over the epochs and, below, the differences."""
+    from matplotlib.figure import Figure  # slow to import: --help does without
+
     figure = Figure(figsize=(8, 6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     curves = {

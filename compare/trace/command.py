@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import tyro
-from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +30,9 @@ from shared.errors import UserError
 from shared.files import replacing, write_json
 from shared.params import initial_params, load_params
 from shared.training.progress import track_work
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Results = Mapping[Case, Sequence[Judged]]
 FULL_WIDTH = 132  # characters in which every intermediate has a column
@@ -242,8 +244,10 @@ def to_json(
     }
 
 
-def draw_trace(results: Results) -> Figure:
+def draw_trace(results: Results) -> "Figure":
     """Draw a row per intermediate and a dot per case: local error / bound on a log axis."""
+    from matplotlib.figure import Figure  # slow to import: --help does without
+
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     names = list(dict.fromkeys(case.implementation for case in results))

@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 import threading
-import urllib.request
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -83,6 +82,8 @@ def check_reachable(url: str = SOURCE, seconds: float = 3) -> None:
 
     It runs in a thread, since no timeout of Python ends a name look-up.
     """
+    import urllib.request  # slow to import, and hardly ever needed
+
     problems: list[str] = ["no answer"]
 
     def ask() -> None:
@@ -171,6 +172,7 @@ def read_through_tfds(manual_dir: Path | None) -> dict[str, Digits]:
 def _import_tfds() -> Any:
     """Import TensorFlow Datasets, and TensorFlow with it, without their log messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # it logs before it reads the level
     try:
         import tensorflow  # noqa: F401  TFDS needs it to prepare, and says so less clearly
         import tensorflow_datasets as tfds

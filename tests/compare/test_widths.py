@@ -1,6 +1,7 @@
 """The long tables fit a terminal: whole numbers, whole names, no ellipsis."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from compare.catalogue import BUGS
+from compare.diagnose.report import HEADINGS
+from compare.diagnose.show import print_report
 from compare.mutants.report import Tried, headroom_table, kill_matrix
 from compare.parity.intermediates import INTERMEDIATES, Case, Judged
 from compare.trace.command import trace_table
@@ -60,6 +63,14 @@ def test_a_wide_terminal_shows_every_check():
     bug = BUGS[0]
     tried = Tried(bug.name, {bug.check: ERROR, "labels": np.inf}, None)
     assert "labels" in shown(kill_matrix([bug], [tried], 210), 210)
+
+
+def test_a_diagnosis_is_wrapped_between_words_and_keeps_a_link_whole():
+    link = "(docs/divergences.md#" + "a-name-of-many-words-" * 4 + "end)"
+    lines = [f"{HEADINGS['bug']}: they differ", f"Looks like: {link}"]
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    print_report(console, SimpleNamespace(verdict="bug", status=1, lines=lambda: lines))
+    assert f"\n  {link}\n" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_work_is_tracked_at_a_terminal_alone():

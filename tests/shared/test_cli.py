@@ -172,6 +172,7 @@ def test_help_is_for_a_person_and_names_the_same_options(command: str, tmp_path:
         (("--learning-rate", "-1"), "--learning-rate is -1.0: give a positive number."),
         (("--data", "mnist", "--mnist-dir", "nowhere"), "There is no folder nowhere"),
         (("--runs-dir", "/proc/runs"), "Could not create a run folder in /proc/runs"),
+        (("--implementations",), "--implementations is empty: give pytorch or jax or numpy."),
         (("--implementations", "numpy"), "Nothing here can train: choose pytorch or jax"),
         (("--name", "sub/dir"), "--name is 'sub/dir': give a name without a folder."),
         (("--num-channels", "100000000"), "error: Out of memory (Unable to allocate"),

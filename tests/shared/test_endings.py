@@ -12,7 +12,7 @@ from conftest import import_or_skip
 
 from shared.cli import parse_config
 from shared.config import Config
-from shared.errors import LONGEST, UserError
+from shared.errors import LONGEST, UserError, find_ending, print_sentence
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -39,6 +39,24 @@ def test_what_a_sentence_quotes_is_printable_and_short(found: str, said: str | N
     assert len(sentence) <= LONGEST + 3
     if said is not None:
         assert sentence == said
+
+
+def test_a_sentence_ends_its_lines_between_words_in_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    print_sentence("error: one sentence of words, a-path/as-long-as-it-is")
+    shown = "error: one sentence\nof words,\na-path/as-long-as-it-is\n"
+    assert capsys.readouterr().err == shown
+
+
+def test_outside_the_environment_a_missing_library_says_how_to_activate_it(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    missing = ModuleNotFoundError("No module named 'tyro'", name="tyro")
+    assert find_ending(missing) == (
+        2,
+        "error: This needs tyro, which is not installed: activate the environment, "
+        ". .venv/bin/activate; make compare creates it.",
+    )
 
 
 @pytest.mark.parametrize("args", [["diff"], ["diff", "--help"], ["trace", "--images", "0"]])

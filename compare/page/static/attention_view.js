@@ -25,7 +25,7 @@ function startAttention(data) {
     state.isPinned = false;
     update({ isNew: true });
   });
-  addCheckpointChoice(section.querySelector("select[name=weights]"), model, (checkpoint) => {
+  addCheckpointChoice(section.querySelector("select[name=parameters]"), model, (checkpoint) => {
     state.checkpoint = checkpoint;
     update({ isNew: true });
   });

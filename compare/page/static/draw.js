@@ -48,7 +48,7 @@ function center(levels) {
 function startDraw(model) {
   const section = document.getElementById("draw");
   const canvas = section.querySelector("canvas.drawing");
-  const select = section.querySelector("select[name=draw-weights]");
+  const select = section.querySelector("select[name=draw-parameters]");
   const centering = section.querySelector("input[name=center]");
   const drawing = makeDrawing();
   const seen = () => (centering.checked ? center(drawing.levels) : drawing.levels.slice());

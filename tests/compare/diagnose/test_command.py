@@ -155,7 +155,10 @@ WRONG = {
     "no_bytes": (("--input", "bytes.npz"), "Could not read bytes.npz: "),
     "pickled": (("--input", "pickled.npz"), "Could not read pickled.npz: "),
     "words": (("--input", "words.npz"), "The input 'x' has dtype <U3: give numbers."),
-    "not_safetensors": (("--input", "text.safetensors"), "Could not read text.safetensors: "),
+    "not_safetensors": (
+        ("--input", "text.safetensors"),
+        "text.safetensors is not a readable safetensors file",
+    ),
     "a_folder": (("--input", "folder.npz"), "Could not read folder.npz: "),
     "look": (("--look", "no.such.library"), "--look no.such.library is not an installed module"),
     "json": (("--json", "gone/r.json"), "Could not write gone/r.json: there is no folder gone."),

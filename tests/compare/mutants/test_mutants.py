@@ -104,7 +104,9 @@ def test_the_command_prints_the_matrix_and_ends_with_1_where_a_bug_escapes(
     file = tmp_path / "mutants.json"
     options = ["--seeds", "0", "--jobs", "1", "--bugs", SCALE.name, "--json", str(file)]
     assert main(options) == 0
-    assert "1 of 1 planted bugs are caught" in " ".join(capsys.readouterr().out.split())
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.endswith("1 of 1 planted bugs are caught by the check that should catch them.")
+    assert "Headroom" not in out, "without seeds nothing is known of correct code"
     found = json.loads(file.read_text())
     assert found["passed"] is True
     assert found["bugs"][SCALE.name]["caught_by"][:2] == ["intermediates", "logits"]

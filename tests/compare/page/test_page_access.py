@@ -32,6 +32,20 @@ def test_it_fits_and_axe_finds_nothing(
     opened.close()
 
 
+def test_on_a_phone_the_navigation_is_one_row_that_scrolls_to_its_end(
+    browser: Any, full: tuple[Path, Dataset]
+):
+    opened = Watched(browser, full[0] / "page.html", width=390)
+    links = opened.page.locator("nav a")
+    assert links.count() == 8
+    assert len({link.bounding_box()["y"] for link in links.all()}) == 1
+    last = links.last
+    last.scroll_into_view_if_needed()
+    box = last.bounding_box()
+    assert box["x"] + box["width"] <= opened.page.locator("#theme").bounding_box()["x"]
+    opened.close()
+
+
 def test_the_theme_can_be_changed_and_is_remembered(watched: Watched):
     page = watched.page
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -75,14 +89,14 @@ def test_all_that_can_be_used_is_reached_by_tab_with_visible_focus(watched: Watc
             "intermediate",
             "view",
             "digit",
-            "weights",
+            "parameters",
             "heat",
             "flow-digit",
             "flow-framework",
             "flow-output",
             "drawing",
         ),
-        *("start", "draw-weights", "center", "clear", "bug", "phase", last),
+        *("start", "draw-parameters", "center", "clear", "bug", "phase", last),
     ):
         assert name in names, f"{name} is not reached by Tab"
     assert [name for name, is_visible in seen if not is_visible] == []

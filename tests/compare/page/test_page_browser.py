@@ -216,7 +216,7 @@ def test_a_run_from_before_and_of_a_third_party_is_shown_too(browser: Any, tmp_p
     assert label == (
         "Difference of the loss from PyTorch's, on a log axis. The largest: tiny 0.25 nats."
     )
-    options = opened.page.locator("select[name=weights] option").all_inner_texts()
+    options = opened.page.locator("select[name=parameters] option").all_inner_texts()
     assert options == ["PyTorch, best", "tiny, best", "before training"]
     opened.close()
 

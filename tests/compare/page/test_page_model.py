@@ -45,7 +45,7 @@ def test_the_heat_map_is_numpys_weights(
     digits = choose_digits(data.test)
     for digit, checkpoint, pixel in ((0, 0, 0), (5, 1, 391), (19, 0, 402)):
         opened.page.locator(f"input[name=digit][value='{digit}']").check(force=True)
-        opened.page.locator("select[name=weights]").select_option(str(checkpoint))
+        opened.page.locator("select[name=parameters]").select_option(str(checkpoint))
         move_to(opened.page, pixel)
         found = opened.page.evaluate("sideBySide.attention()")
         assert (found["digit"], found["pixel"]) == (digit, pixel)
@@ -129,7 +129,7 @@ def test_a_drawn_stroke_gives_numpys_probabilities(browser: Any, tmp_path: Path,
             page.mouse.down()
     page.mouse.up()
     for checkpoint, name in enumerate(NAMES):
-        page.locator("select[name=draw-weights]").select_option(str(checkpoint))
+        page.locator("select[name=draw-parameters]").select_option(str(checkpoint))
         params, _ = load_params(run / f"{name}-best.safetensors")
         assert_probabilities(page, params, data)
     assert np.abs(centre_of_ink(page) - 13.5).max() <= 0.5

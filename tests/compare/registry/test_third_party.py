@@ -16,6 +16,7 @@ from compare.parity.capture import capture_intermediates
 from compare.parity.intermediates import INTERMEDIATES
 from compare.records.bench import read_bench
 from compare.registry.contract import config_for, is_file_of
+from compare.registry.third_party import import_third_party
 from compare.run import command as run
 from shared.config import Config
 from shared.errors import UserError
@@ -34,6 +35,13 @@ def test_trace_judges_every_intermediate_of_it_and_says_what_it_has_not(make_tin
         assert names == list(INTERMEDIATES)
         assert all(each["local"] is not None for each in case["intermediates"])
     assert "rich" in found["versions"]
+
+
+def test_tensorflow_would_be_quiet_when_it_is_imported(make_tiny, monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "")
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")  # and so once more after the test
+    name = make_tiny(also='import os\nLEVEL = os.environ["TF_CPP_MIN_LOG_LEVEL"]')
+    assert import_third_party([name])[name].LEVEL == "2"
 
 
 def test_trace_finds_intermediates_by_their_numbers(make_tiny):
