@@ -146,7 +146,7 @@ def read_helps(kind: type) -> dict[str, str]:
 
 
 def say_refused(args: Sequence[str], hints: Mapping[str, Any], parse: Callable[..., Any]) -> str:
-    """Say in one sentence which option got a value that it does not take: `parse` tries each."""
+    """Return a sentence that names the option whose value is refused; `parse` tries each option."""
     starts = [number for number, arg in enumerate(args) if arg.startswith("--")]
     for start, end in zip(starts, [*starts[1:], len(args)], strict=True):
         try:

@@ -29,7 +29,7 @@ def get_problem(key: str) -> Problem:
 
 @cache
 def exact(key: str, dtype: str) -> dict[str, Bounded]:
-    """Give the exact gradients and their bounds: the same for every implementation and form."""
+    """Return the exact gradients and their bounds, the same for every implementation and form."""
     return expect_gradients(*get_problem(key), ARITHMETIC[dtype])
 
 

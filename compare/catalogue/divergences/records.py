@@ -1,4 +1,4 @@
-"""What the catalogue says of a divergence: a place where the libraries themselves part."""
+"""A divergence: a place where the libraries differ, as the catalogue records it."""
 
 import re
 from collections.abc import Callable
@@ -37,14 +37,14 @@ SYMPTOMS = (
 
 
 class Raised(NamedTuple):
-    """What a piece of code gives that raises."""
+    """The exception that a piece of code raises."""
 
     error: str  # the exception's class
     says: str
 
 
 class Results(NamedTuple):
-    """What the code of each framework gives, as NumPy arrays, numbers, text, or tuples of them."""
+    """The results of each framework's code: NumPy arrays, numbers, text, or tuples of them."""
 
     pytorch: Any
     jax: Any

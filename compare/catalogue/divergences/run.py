@@ -22,7 +22,7 @@ PRELUDE = {
 
 
 def missing_library(divergence: Divergence) -> str | None:
-    """Name the first library of a divergence that is not installed, if one is not."""
+    """Return the first library of a divergence that is not installed, or None."""
     return next(
         (name for name in divergence.libraries if importlib.util.find_spec(name) is None), None
     )
@@ -38,7 +38,7 @@ def run_divergence(divergence: Divergence) -> Results:
 
 
 def run_code(code: str, framework: str) -> Any:
-    """Give the value of the last expression of some code, or of the name `result`."""
+    """Return the value of the last expression of some code, or of the name `result`."""
     tree = ast.parse(code)
     last = tree.body[-1]
     if isinstance(last, ast.Expr):
