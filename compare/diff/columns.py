@@ -1,4 +1,4 @@
-"""The columns of `compare diff`, for a terminal and for a picture of one."""
+"""The lines of `compare diff`, for a terminal and for a picture of one."""
 
 from collections.abc import Iterator, Sequence
 from io import StringIO
@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from compare.code.aligned import AlignedRow, Kind
+from compare.code.aligned import AlignedRow, Kind, align
 from compare.code.highlight import Cell, highlight
 from compare.code.sources import Source
 
@@ -23,12 +23,15 @@ STYLES = {
 MARK, MARK_DIFFERENT = "underline", "bold red"  # not only a colour: NO_COLOR removes those
 
 
-WIDTHS = {3: 160, 2: 100}  # characters that two or three readable columns of code take
+WIDTHS = {2: 100, 3: 160}  # characters that two or three readable columns of code take
+NARROWEST = 30  # characters for a line of code, however narrow the terminal is
 
 
-def columns_that_fit(width: int) -> int:
-    """Return how many readable columns of code fit into `width` characters: 3, 2 or 0."""
-    return next((count for count, needed in WIDTHS.items() if width >= needed), 0)
+def show_lines(sources: Sequence[Source], width: int) -> Iterator[Text]:
+    """Return the code in columns if `width` characters are enough for that, else stacked."""
+    rows = align(sources)
+    fits = width >= WIDTHS[len(sources)]
+    return column_lines(rows, sources, width) if fits else stacked_lines(rows, sources, width)
 
 
 def column_lines(
@@ -48,6 +51,28 @@ def column_lines(
         texts = [wrap(_styled(cell, row.kind), room) if cell else [Text()] for cell in cells]
         numbers = [str(cell.number) if cell else "" for cell in cells]
         yield from _side_by_side(SIGNS[row.kind], numbers, texts, digits, room)
+
+
+def stacked_lines(
+    rows: Sequence[AlignedRow], sources: Sequence[Source], width: int
+) -> Iterator[Text]:
+    """Return a line that is the same in all sources once, and lines that differ below each other.
+
+    A line that differs begins with the name of its implementation.
+    """
+    names = [source.implementation for source in sources]
+    margin = max(map(len, names)) + 3
+    room = max(width - margin, NARROWEST)
+    for row, cells in zip(rows, highlight(rows, sources), strict=True):
+        shown = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
+        if row.kind == "same":  # also blank lines, of which some files have fewer
+            shown = {"": next(iter(shown.values()))}
+        for name, cell in shown.items():
+            for index, text in enumerate(wrap(_styled(cell, row.kind), room)):
+                head = f"{name} {SIGNS[row.kind]} " if index == 0 else ""
+                line = Text.assemble((head.rjust(margin), "bold"), text)
+                line.rstrip()
+                yield line
 
 
 def _styled(cell: Cell, kind: Kind) -> Text:

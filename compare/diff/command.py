@@ -20,7 +20,7 @@ from compare.code.sources import (
     read_source,
     used_siblings,
 )
-from compare.diff.columns import WIDTHS, column_lines, columns_that_fit
+from compare.diff.columns import WIDTHS, column_lines, show_lines
 from compare.registry.implementations import PACKAGES
 from shared.cli import make_console, parse_options
 from shared.config import Attention, bad_option, check_count
@@ -75,10 +75,9 @@ def main(args: Sequence[str]) -> int:
         draw_columns(config.svg, sources, width)
         summary.append(f"Written: {config.svg}")
     else:
-        shown = sources[: columns_that_fit(width)]
-        for line in column_lines(align(shown), shown, width) if shown else ():
+        for line in show_lines(sources, width):
             console.print(line)
-        summary += advise(sources, len(shown), width)
+        summary += advise(sources, width)
     for sentence in summary:
         console.print(Text(sentence))
     return 0
@@ -153,17 +152,13 @@ def name_elsewhere(sources: Sequence[Source], config: DiffConfig) -> list[str]:
     return sentences
 
 
-def advise(sources: Sequence[Source], shown: int, width: int) -> list[str]:
-    """Return how to see the code that does not fit side by side into `width` characters."""
-    if shown == len(sources):
+def advise(sources: Sequence[Source], width: int) -> list[str]:
+    """Return how to see the code side by side if `width` characters are too few."""
+    count, needed = len(sources), WIDTHS[len(sources)]
+    if width >= needed:
         return []
-    if shown == 0:
-        return [
-            f"Side by side, two files take {WIDTHS[2]} columns of text and three take {WIDTHS[3]}; "
-            f"here are {width}. See git diff --no-index {sources[0].path} {sources[1].path}"
-        ]
-    first, rest = sources[0].implementation, sources[shown].implementation
-    return [
-        f"{rest} does not fit beside them: three files take {WIDTHS[3]} columns of text; here are "
-        f"{width}. See --implementations {first} {rest}, or the page of a run for all three."
-    ]
+    here = f"{count} files side by side need {needed} columns of text; here are {width}."
+    if count == 2 or width < WIDTHS[2]:
+        return [here]
+    first, *_, last = (source.implementation for source in sources)
+    return [f"{here} Two fit: --implementations {first} {last}"]

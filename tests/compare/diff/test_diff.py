@@ -18,7 +18,7 @@ from rich.cells import cell_len
 
 from compare.code.aligned import align
 from compare.code.sources import Line, Source, files_of, read_source
-from compare.diff.columns import column_lines
+from compare.diff.columns import NARROWEST, column_lines, stacked_lines
 from compare.diff.command import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,26 +71,41 @@ def test_a_word_longer_than_its_column_goes_on_below():
     assert read_columns(lines, sources) == [without_space(source.text) for source in sources]
 
 
+@pytest.mark.parametrize("width", [20, 80, 120])
+@pytest.mark.parametrize("file", ["model.py", "train.py", "distributed.py"])
+def test_stacked_lines_show_the_same_line_once_and_every_different_one(file: str, width: int):
+    sources = [read_source(name, file) for name in PACKAGES if file in files_of(name)]
+    rows = align(sources)
+    margin = max(len(source.implementation) for source in sources) + 3
+    lines = [text.plain for text in stacked_lines(rows, sources, width)]
+    assert max(map(cell_len, lines)) <= max(width, margin + NARROWEST)
+    code, heads = "", []
+    for row in rows:
+        shown = [(name, line) for name, line in row.lines.items() if line]
+        is_same = row.kind == "same"
+        code += "".join(line.text for _, line in (shown[:1] if is_same else shown))
+        heads += [] if is_same else [f"{name} {'~|'[row.kind == 'different']}" for name, _ in shown]
+    assert without_space("".join(line[margin:] for line in lines)) == without_space(code)
+    assert [head for line in lines if (head := line[:margin].strip())] == heads
+
+
 @pytest.mark.parametrize(
     ("width", "columns", "advice"),
     [
-        (
-            40,
-            0,
-            "Side by side, two files take 100 columns of text and three take 160; here are 40.",
-        ),
-        (80, 0, "here are 80. See git diff --no-index pytorch_impl/model.py jax_impl/model.py"),
-        (100, 2, "numpy does not fit beside them: three files take 160 columns of text; here are"),
-        (159, 2, "See --implementations pytorch numpy, or the page of a run for all three."),
+        (40, 0, "3 files side by side need 160 columns of text; here are 40."),
+        (99, 0, "3 files side by side need 160 columns of text; here are 99."),
+        (100, 0, "here are 100. Two fit: --implementations pytorch numpy"),
+        (159, 0, "here are 159. Two fit: --implementations pytorch numpy"),
         (160, 3, None),
     ],
 )
-def test_as_many_columns_as_fit_and_a_word_on_how_to_see_the_rest(
+def test_files_that_do_not_fit_side_by_side_are_stacked(
     width: int, columns: int, advice: str | None, capsys: pytest.CaptureFixture
 ):
     assert main(["--width", str(width)]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[0].count(".py") == columns
+    assert out.count("query = x @ Q") == max(columns, 1)
     assert "\x1b" not in out
     assert err == ""
     said = " ".join(out.split())
