@@ -45,7 +45,11 @@ DATA = (
             "https://docs.pytorch.org/docs/stable/data.html",
             "https://docs.jax.dev/en/latest/jit-compilation.html",
         ),
-        symptoms=("accuracy differs", "training drifts", "inputs differ before the model"),
+        symptoms=(
+            "accuracy differs",
+            "training drifts: the data, dropout or dtype",
+            "inputs differ before the model",
+        ),
         calls=("DataLoader", "jax.jit", "nnx.jit"),
     ),
     Divergence(

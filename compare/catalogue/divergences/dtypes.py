@@ -124,14 +124,19 @@ DTYPES = (
         "np.abs(product - exact).max() / np.abs(exact).max()",
         expect=lambda r: r.pytorch < 1e-5 and 1e-4 < r.jax < 1e-2,
         size=lambda r: f"{r.jax:.1g} against {r.pytorch:.1g} of the largest element",
-        detect="An error near 5e-4 = 2^-11 where one near 6e-8 is due, on a GPU only.",
-        fix='`with jax.default_matmul_precision("highest"):`.',
+        detect="An error near 5e-4 = 2^-11 where one near 6e-8 is due, on a GPU only. Run again "
+        'with "highest": if the error falls a thousandfold, it was TF32.',
+        fix='`with jax.default_matmul_precision("highest"):`, or for the whole program '
+        '`jax.config.update("jax_default_matmul_precision", "highest")`, or for one layer '
+        '`nnx.Linear(..., precision="highest")`. The other way round, '
+        '`torch.set_float32_matmul_precision("high")` turns TF32 on in PyTorch: leave it out.',
         sources=(
             "https://github.com/jax-ml/jax/issues/12008",
             "https://github.com/typoverflow/flow-rl/pull/12",
         ),
         symptoms=("differs by 1e-3 on a GPU",),
         calls=(
+            "torch.set_float32_matmul_precision",
             *("torch.matmul", "jnp.matmul", "jnp.einsum", "nn.Linear", "nnx.Linear", "Dense"),
             *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
         ),

@@ -13,13 +13,24 @@ HEADS = (
         "tuple(layer.in_proj_weight.shape), tuple(layer.out_proj.weight.shape)",
         jax="layer = nnx.MultiHeadAttention(2, 4, rngs=nnx.Rngs(0))\n"
         "layer.query.kernel.shape, layer.out.kernel.shape",
+        port="inputs, heads = 6, 2\n"
+        "layer = nn.MultiheadAttention(inputs, heads, batch_first=True).requires_grad_(False)\n"
+        "port = nnx.MultiHeadAttention(heads, inputs, decode=False, rngs=nnx.Rngs(0))\n"
+        "weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.normal_().chunk(3)\n"
+        "for part, w, b in zip((port.query, port.key, port.value), weights, biases):\n"
+        "    part.kernel[...] = w.T.reshape(inputs, heads, -1).numpy()\n"
+        "    part.bias[...] = b.reshape(heads, -1).numpy()\n"
+        "port.out.kernel[...] = layer.out_proj.weight.T.reshape(heads, -1, inputs).numpy()\n"
+        "port.out.bias[...] = layer.out_proj.bias.numpy()\n"
+        "x = torch.randn(2, 5, inputs)\n"
+        "layer(x, x, x)[0], port(x.numpy())",
         expect=lambda r: r.pytorch == ((12, 4), (4, 4)) and r.jax == ((4, 2, 2), (2, 2, 4)),
         size=lambda r: f"{r.pytorch[0]} against three of {r.jax[0]}",
         detect="The output with one head set to 0.",
-        fix="`q, k, v = in_proj_weight.chunk(3)`, then `q.T.reshape(inputs, heads, -1)`: transpose "
-        "first, reshape then.",
+        fix="Cut weight and bias by `chunk(3)`; transpose first, reshape then. nnx needs "
+        "`decode=False`, or it asks for it at the first call.",
         sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
-        symptoms=("shapes differ", "checkpoint loads, outputs differ"),
+        symptoms=("shapes differ", "checkpoint loads, outputs differ: right after loading"),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -41,6 +52,32 @@ HEADS = (
         sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
         symptoms=("outputs differ by a few percent or more", "accuracy differs"),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention", "nn.TransformerEncoderLayer"),
+        libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="causal_hint",
+        title="is_causal is a hint in nn.MultiheadAttention, and a mask in Flax",
+        what="nn.MultiheadAttention wants `attn_mask` beside it, and takes the hint for the truth "
+        "with need_weights=False only: the mask itself is then not read. Elsewhere, as in "
+        "F.scaled_dot_product_attention, is_causal=True is the mask. The weight that the first "
+        "query gives the second key; PyTorch: the hint alone, and with a mask that hides nothing:",
+        pytorch="layer, x = nn.MultiheadAttention(2, 1, batch_first=True), torch.ones(1, 2, 2)\n"
+        "try:\n    layer(x, x, x, is_causal=True)\n"
+        "except RuntimeError as error:\n    alone = str(error).split(' if ')[0]\n"
+        "alone, layer(x, x, x, attn_mask=torch.zeros(2, 2), is_causal=True)[1][0, 0, 1]",
+        jax="layer = nnx.MultiHeadAttention(1, 2, decode=False, rngs=nnx.Rngs(0))\n"
+        "layer(jnp.ones((1, 2, 2)), is_causal=True, sow_weights=True)\n"
+        "layer.attention_weights[0][0, 0, 0, 1]",
+        expect=lambda r: r.pytorch[0] == "Need attn_mask" and r.pytorch[1] == 0.5 and r.jax == 0,
+        size=lambda r: f"{r.pytorch[1]:g} against {r.jax:g}",
+        detect="Change the last step: the outputs before it must stay.",
+        fix="Give `attn_mask` as well, and the right one.",
+        sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
+        symptoms=("mask does the opposite", "an error in one framework only"),
+        calls=(
+            *("nn.MultiheadAttention", "nnx.MultiHeadAttention", "is_causal", "attn_mask"),
+            *("F.scaled_dot_product_attention", "nn.TransformerEncoderLayer"),
+        ),
         libraries=("torch", "jax", "flax"),
     ),
     Divergence(
@@ -81,7 +118,7 @@ HEADS = (
         detect="Set value to the identity: the output is the weights.",
         fix="`nnx.MultiHeadAttention(..., broadcast_dropout=False)`.",
         sources=(FLAX_DOCS + "attention.html", TORCH_DOCS + "nn.MultiheadAttention.html"),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the data, dropout or dtype",),
         calls=(
             *("nn.MultiheadAttention", "F.scaled_dot_product_attention", "nn.Dropout"),
             *("nnx.MultiHeadAttention", "nnx.dot_product_attention", "nnx.Dropout"),
@@ -110,7 +147,10 @@ HEADS = (
             "https://github.com/huggingface/transformers/issues/25199",
             "https://github.com/Dao-AILab/flash-attention/issues/288",
         ),
-        symptoms=("checkpoint loads, outputs differ", "outputs differ by a few percent or more"),
+        symptoms=(
+            "checkpoint loads, outputs differ: right after loading",
+            "outputs differ by a few percent or more",
+        ),
         calls=("rotary embedding", "RoPE"),
     ),
     Divergence(

@@ -20,7 +20,10 @@ LAYERS = (
         detect="A square layer with a weight that is not symmetric.",
         fix="Transpose, never reshape, in one place.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
-        symptoms=("checkpoint loads, outputs differ", "outputs differ by a few percent or more"),
+        symptoms=(
+            "checkpoint loads, outputs differ: right after loading",
+            "outputs differ by a few percent or more",
+        ),
         calls=("nn.Linear", "nnx.Linear", "Dense"),
         bugs=(
             "kernel_reshaped",
@@ -32,9 +35,10 @@ LAYERS = (
     ),
     Divergence(
         name="linear_start",
-        title="A linear layer starts with 1.7 times larger weights in Flax, and a bias of 0",
+        title="Linear and Conv start with 1.7 times larger weights in Flax, and a bias of 0",
         what="PyTorch: uniform in ±1 / sqrt(inputs), the bias too. Flax: a truncated normal of "
-        "deviation 1 / sqrt(inputs), and a bias of 0.",
+        "deviation 1 / sqrt(inputs), and a bias of 0. A convolution's inputs are its channels "
+        "times the size of the kernel. A linear layer:",
         pytorch="torch.manual_seed(0)\nlayer = nn.Linear(1000, 1000)\n"
         "layer.weight.std(), layer.bias.abs().max()",
         jax="layer = nnx.Linear(1000, 1000, rngs=nnx.Rngs(0))\n"
@@ -44,13 +48,25 @@ LAYERS = (
         ),
         size=lambda r: f"{r.jax[0] / r.pytorch[0]:.3f} times, sqrt(3) in theory",
         detect="The deviation of fresh weights.",
-        fix="Set `kernel_init` and `bias_init`, or start both from the same arrays.",
+        fix="`kernel_init` and `bias_init` as below, or start both from the same arrays. The code "
+        "compares deviation and maximum, in units of 1 / sqrt(inputs).",
+        port="inputs = 64 * 3 * 3\n"
+        "like_torch = nnx.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')\n"
+        "def bias(key, shape, dtype, **others):\n"
+        "    return jax.random.uniform(key, shape, dtype, -1, 1) / inputs**0.5\n\n"
+        "inits = {'kernel_init': like_torch, 'bias_init': bias}\n"
+        "conv = nnx.Conv(64, 999, (3, 3), rngs=nnx.Rngs(0), **inits)\n"
+        "torch.manual_seed(0)\n"
+        "like = nn.Conv2d(64, 999, 3)\n"
+        "def of(w, b):\n"
+        "    return [round(x.item() * 24, 2) for x in (w.std(), abs(w).max(), abs(b).max())]\n\n"
+        "of(like.weight, like.bias), of(conv.kernel[...], conv.bias[...])",
         sources=(
             "https://github.com/jax-ml/jax/issues/4862",
             "https://github.com/google/flax/issues/3125",
         ),
-        symptoms=("fresh weights differ", "training drifts"),
-        calls=("nn.Linear", "nnx.Linear", "Dense"),
+        symptoms=("training drifts: the first weights or random numbers", "first loss too large"),
+        calls=("nn.Linear", "nnx.Linear", "Dense", "nn.Conv2d", "nnx.Conv"),
         bugs=("bias_missing",),
         libraries=("torch", "jax", "flax"),
     ),
@@ -74,7 +90,7 @@ LAYERS = (
             "https://github.com/pytorch/pytorch/issues/166378",
             "https://github.com/pytorch/pytorch/pull/171361",
         ),
-        symptoms=("fresh weights differ", "training drifts"),
+        symptoms=("training drifts: the first weights or random numbers",),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -92,7 +108,10 @@ LAYERS = (
             "https://github.com/jax-ml/jax/issues/4428",
             "https://github.com/goodfire-ai/spd/issues/624",
         ),
-        symptoms=("differs by 1e-4 to 1e-2, on a CPU too",),
+        symptoms=(
+            "differs by 1e-4 to 1e-2, on a CPU too",
+            "checkpoint loads, outputs differ: right after loading",
+        ),
         calls=("F.gelu", "nn.GELU", "jax.nn.gelu", "nnx.gelu"),
     ),
 )

@@ -115,7 +115,11 @@ METRICS = (
         detect="A mask whose shape is not that of the values.",
         fix="`jnp.broadcast_to(mask, values.shape)` before it is given.",
         sources=("https://github.com/google/flax/issues/5588",),
-        symptoms=("accuracy differs", "mask does the opposite"),
+        symptoms=(
+            "accuracy differs",
+            "mask does the opposite",
+            "differs only with padding",
+        ),
         calls=("MeanMetric", "nnx.metrics.Average"),
         libraries=("torch", "jax", "flax"),
     ),

@@ -23,7 +23,10 @@ RECURRENT = (
         detect="Count the parameters.",
         fix="Write the cell out, with the second bias; or train PyTorch's with bias_hh at 0.",
         sources=(TORCH_DOCS + "nn.GRU.html", FLAX_DOCS + "recurrent.html"),
-        symptoms=("checkpoint loads, outputs differ", "training drifts"),
+        symptoms=(
+            "checkpoint loads, outputs differ: right after loading",
+            "training drifts: the loss or its gradient",
+        ),
         calls=("nn.GRU", "nn.GRUCell", "nnx.GRUCell"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -41,7 +44,10 @@ RECURRENT = (
         detect="Count the parameters.",
         fix="Load bias_ih + bias_hh; keep one of PyTorch's at 0 to train alike.",
         sources=(TORCH_DOCS + "nn.LSTM.html", FLAX_DOCS + "recurrent.html"),
-        symptoms=("checkpoint loads, outputs differ", "training drifts"),
+        symptoms=(
+            "checkpoint loads, outputs differ: right after loading",
+            "training drifts: the loss or its gradient",
+        ),
         calls=("nn.LSTM", "nn.LSTMCell", "nnx.LSTMCell"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -60,7 +66,7 @@ RECURRENT = (
         detect="The product of fresh recurrent weights with their transpose.",
         fix="`nn.init.orthogonal_` for each gate, or start both from the same arrays.",
         sources=(TORCH_DOCS + "nn.RNN.html", FLAX_DOCS + "recurrent.html"),
-        symptoms=("fresh weights differ", "training drifts"),
+        symptoms=("training drifts: the first weights or random numbers",),
         calls=(
             *("nn.RNN", "nn.RNNCell", "nn.GRU", "nn.LSTM"),
             *("nnx.SimpleCell", "nnx.GRUCell", "nnx.LSTMCell"),
@@ -96,7 +102,10 @@ RECURRENT = (
         detect="One negative value.",
         fix="`nnx.PReLU(negative_slope_init=0.25)`.",
         sources=(TORCH_DOCS + "nn.PReLU.html", FLAX_DOCS + "activations.html"),
-        symptoms=("fresh weights differ", "outputs differ by a few percent or more"),
+        symptoms=(
+            "training drifts: the first weights or random numbers",
+            "outputs differ by a few percent or more",
+        ),
         calls=("nn.PReLU", "nnx.PReLU"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -114,8 +123,49 @@ RECURRENT = (
         detect="Take dropout out: the batches must stay the same.",
         fix="Hand DataLoader a `generator`; `nnx.Dropout(rate, rngs=rngs)`.",
         sources=(TORCH_DOCS + "nn.Dropout.html", FLAX_DOCS + "stochastic.html"),
-        symptoms=("an error in one framework only", "training drifts"),
+        symptoms=(
+            "an error in one framework only",
+            "training drifts: the data, dropout or dtype",
+        ),
         calls=("nn.Dropout", "nnx.Dropout", "DataLoader", "torch.manual_seed"),
+        libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="evaluation_mode",
+        title="eval() sets training in PyTorch, deterministic and use_running_average in Flax",
+        what="Both frameworks build a model in training mode, and a loaded one stays in it: "
+        "dropout is on, BatchNorm takes the batch's statistics. nnx's eval() does not touch a flag "
+        "of your own called `training`. After eval(), a model that doubles 1 in training:",
+        pytorch="class Model(nn.Module):\n"
+        "    def forward(self, x):\n        return 2 * x if self.training else x\n\n"
+        "Model().eval()(1.0)",
+        jax="class Model(nnx.Module):\n"
+        "    training = True\n"
+        "    def __call__(self, x):\n        return 2 * x if self.training else x\n\n"
+        "model = Model()\nmodel.eval()\nmodel(1.0)",
+        port="class Model(nnx.Module):\n"
+        "    deterministic = False\n"
+        "    def __call__(self, x):\n        return x if self.deterministic else 2 * x\n\n"
+        "model = Model()\nmodel.eval()\n1.0, model(1.0)",
+        expect=lambda r: r.pytorch == 1 and r.jax == 2,
+        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
+        detect="Evaluate twice, and in batches of another size: the outputs must be the same.",
+        fix="`model.eval()` before evaluation in both. Name your own flags `deterministic` or "
+        "`use_running_average`, or pass them: `model.eval(training=False)`.",
+        sources=(
+            TORCH_DOCS + "nn.Module.html",
+            "https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/module.html",
+        ),
+        symptoms=(
+            "training mode differs from evaluation",
+            "checkpoint loads, outputs differ: right after loading",
+            "another result at each call",
+            "accuracy differs",
+        ),
+        calls=(
+            *("model.eval", "model.train", "nn.Dropout", "nnx.Dropout"),
+            *("nn.BatchNorm1d", "nn.BatchNorm2d", "nnx.BatchNorm"),
+        ),
         libraries=("torch", "jax", "flax"),
     ),
 )

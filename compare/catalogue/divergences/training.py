@@ -13,18 +13,27 @@ TRAINING = (
         pytorch="F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]))",
         jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
         "loss(jnp.zeros((2, 3)), jnp.array([0, 1]))",
+        port="x, y = np.random.default_rng(0).normal(size=(3, 4)).astype('f4'), np.eye(3, 4)\n"
+        "right = F.binary_cross_entropy_with_logits(torch.tensor(x), torch.tensor(y))\n"
+        "right, optax.sigmoid_binary_cross_entropy(jnp.array(x), y).mean()",
         expect=lambda r: r.pytorch.shape == () and r.jax.shape == (2,),
         size=lambda r: f"shape {r.pytorch.shape} against {r.jax.shape}",
         detect="The loss of one batch, and of the same batch twice.",
-        fix="`.mean()`.",
+        fix="`.mean()`; likewise for nn.BCEWithLogitsLoss, which is "
+        "`optax.sigmoid_binary_cross_entropy(...).mean()`.",
         sources=(
             "https://optax.readthedocs.io/en/latest/api/losses.html",
             "https://github.com/ai-safety-foundation/sparse_autoencoder/issues/63",
         ),
-        symptoms=("loss differs by a factor", "training drifts"),
+        symptoms=(
+            "loss differs by a factor",
+            "training drifts: the loss or its gradient",
+            "first loss too large",
+        ),
         calls=(
-            *("F.cross_entropy", "nn.CrossEntropyLoss"),
+            *("F.cross_entropy", "nn.CrossEntropyLoss", "nn.BCEWithLogitsLoss"),
             "optax.softmax_cross_entropy_with_integer_labels",
+            "optax.sigmoid_binary_cross_entropy",
         ),
         bugs=("loss_summed", "gradient_of_the_sum", "mean_taken_twice"),
         libraries=("torch", "jax", "optax"),
@@ -72,9 +81,9 @@ TRAINING = (
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
             "https://github.com/google-deepmind/optax/issues/1185",
         ),
-        symptoms=("NaN or infinity",),
+        symptoms=("NaN or infinity", "differs only with padding", "NaN gradients"),
         calls=(
-            *("F.cross_entropy", "nn.CrossEntropyLoss"),
+            *("F.cross_entropy", "nn.CrossEntropyLoss", "ignore_index"),
             "optax.softmax_cross_entropy_with_integer_labels",
         ),
         libraries=("torch", "jax", "optax"),
@@ -82,23 +91,28 @@ TRAINING = (
     Divergence(
         name="adam_epsilon",
         title="optax' Adam has two epsilons",
-        what="`eps` stands beside the root, as PyTorch's does, `eps_root` inside. With ordinary "
-        "gradients they agree; here the gradient is as small as the epsilon.",
+        what="The defaults agree: eps 1e-8, eps_root 0, betas 0.9 and 0.999. `eps` is added to the "
+        "root, as PyTorch's is, `eps_root` under it. The place matters where the gradient is as "
+        "small as the epsilon, as here:",
         pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
         "torch.optim.Adam([w], lr=1.0, eps=1e-8).step()\nw",
         jax="adam = optax.adam(1.0, eps=0.0, eps_root=1e-16)\n"
         "adam.update(jnp.array([1e-8]), adam.init(jnp.zeros(1)))[0]",
+        port="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
+        "torch.optim.Adam([w], lr=1.0, betas=(0.8, 0.9), eps=1e-7).step()\n"
+        "adam = optax.adam(1.0, b1=0.8, b2=0.9, eps=1e-7, eps_root=0.0)\n"
+        "w, adam.update(jnp.array([1e-8]), adam.init(jnp.zeros(1)))[0]",
         expect=lambda r: bool(
             np.isclose(r.pytorch, -1 / 2, rtol=1e-3) and np.isclose(r.jax, -(0.5**0.5), rtol=1e-3)
         ),
         size=lambda r: f"{r.jax[0] / r.pytorch[0] - 1:.0%}",
         detect="Gradients near the epsilon: of unused weights, or behind a saturated softmax.",
-        fix="Read where the paper puts it. Keras' default is 1e-7.",
+        fix="`optax.adam(rate, eps=..., eps_root=0.0)` with PyTorch's eps. Keras' default is 1e-7.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/440",
             "https://github.com/google-deepmind/optax/issues/571",
         ),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("torch.optim.Adam", "optax.adam"),
         bugs=("adam_epsilon_inside_the_root", "adam_epsilon_of_keras"),
         libraries=("torch", "jax", "optax"),
@@ -113,12 +127,22 @@ TRAINING = (
         "torch.optim.Adam([w], lr=1.0, eps=0.0).step()\nw + 1",
         jax="adam = optax.adam(1.0, eps=0.0)\n"
         "step = adam.update(jnp.ones(1), adam.init(jnp.zeros(1)))[0]\nstep + 1",
+        port="from unittest.mock import patch\n\n"
+        "def correct(moment, decay, count):\n"
+        "    one_less_power = -jnp.expm1(count.astype('float32') * np.float32(np.log(decay)))\n"
+        "    return jax.tree.map(lambda x: x / one_less_power.astype(x.dtype), moment)\n\n"
+        "with patch('optax.tree.bias_correction', correct):\n"
+        "    adam = optax.adam(1.0, eps=0.0)\n"
+        "    step = adam.update(jnp.ones(1), adam.init(jnp.zeros(1)))[0]\n"
+        "w = torch.zeros(1, requires_grad=True)\nw.grad = torch.ones(1)\n"
+        "torch.optim.Adam([w], lr=1.0, eps=0.0).step()\nw + 1, step + 1",
         expect=lambda r: abs(r.pytorch[0]) < 2e-7 and 1e-6 < abs(r.jax[0]) < 1e-4,
         size=lambda r: f"{abs(r.jax[0]):.1g} against {abs(r.pytorch[0]):.1g}",
         detect="The first step, whose size is known.",
-        fix="`jax_enable_x64`, or take it into account: it is no bug of yours.",
+        fix="`jax_enable_x64`; or put the exact correction below in the place of optax', before "
+        "the step is compiled. Without either it is no bug of yours.",
         sources=("https://github.com/google-deepmind/optax/issues/1532",),
-        symptoms=("training drifts", "differs in the last digits"),
+        symptoms=("training drifts: the optimiser", "differs in the last digits"),
         calls=("torch.optim.Adam", "torch.optim.AdamW", "optax.adam", "optax.adamw"),
         bugs=("adam_without_bias_correction",),
         libraries=("torch", "jax", "optax"),
@@ -134,15 +158,26 @@ TRAINING = (
         jax="w, adam = jnp.ones(1), optax.adamw(0.1, weight_decay=0.5)\nstate = adam.init(w)\n"
         "for _ in range(3):\n    step, state = adam.update(jnp.ones(1), state, w)\n    w += step\n"
         "result = w",
+        port="w = torch.ones(1, requires_grad=True)\n"
+        "adam = torch.optim.Adam([w], lr=0.1, weight_decay=0.5)\n"
+        "v = jnp.ones(1)\n"
+        "chain = optax.chain(optax.add_decayed_weights(0.5), optax.adam(0.1))\n"
+        "state = chain.init(v)\n"
+        "for _ in range(3):\n"
+        "    w.grad = torch.ones(1)\n    adam.step()\n"
+        "    step, state = chain.update(jnp.ones(1), state, v)\n    v += step\n"
+        "result = w, v",
         expect=lambda r: 0.69 < r.pytorch[0] < 0.71 and 0.56 < r.jax[0] < 0.58,
         size=lambda r: f"{r.pytorch[0]:.3f} against {r.jax[0]:.3f}",
         detect="Three steps of one weight.",
-        fix="torch.optim.AdamW.",
+        fix="torch.optim.AdamW is optax.adamw. torch.optim.Adam with decay is the chain below. "
+        "Both libraries decay biases and norms, too, unless optax gets a `mask=` and PyTorch "
+        "parameter groups.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/417",
             "https://github.com/pytorch/pytorch/issues/48793",
         ),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("torch.optim.Adam", "torch.optim.AdamW", "optax.adamw"),
         bugs=("weight_decay_coupled",),
         libraries=("torch", "jax", "optax"),
@@ -161,7 +196,7 @@ TRAINING = (
             "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
             "https://github.com/google-deepmind/optax/issues/1414",
         ),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("torch.optim.AdamW", "optax.adamw"),
         bugs=("weight_decay_of_pytorchs_adamw", "weight_decay_of_optaxs_adamw"),
         libraries=("torch", "jax", "optax"),
@@ -182,7 +217,7 @@ TRAINING = (
         detect="A small limit.",
         fix="Know it when a small limit is meant.",
         sources=("https://github.com/goodfire-ai/spd/issues/643",),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("clip_grad_norm_", "optax.clip_by_global_norm"),
         bugs=("gradient_clipping_left_on",),
         libraries=("torch", "jax", "optax"),
@@ -205,7 +240,7 @@ TRAINING = (
         detect="Print the rates past the end.",
         fix="Stop stepping it at T_max.",
         sources=("https://github.com/ivadomed/ivadomed/issues/57",),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("CosineAnnealingLR", "optax.cosine_decay_schedule"),
         bugs=("schedule_off_by_one",),
         libraries=("torch", "jax", "optax"),
@@ -227,7 +262,7 @@ TRAINING = (
             "https://github.com/google-research/bert/issues/1293",
             "https://github.com/meta-pytorch/torchtune/issues/2010",
         ),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("LinearLR", "optax.linear_schedule"),
         bugs=("schedule_off_by_one",),
         libraries=("torch", "jax", "optax"),
