@@ -148,7 +148,7 @@ def result_to_json(
     parity: Parity,
     implementations: Iterable[Implementation] = (),
 ) -> dict[str, Any]:
-    """Gather a run for machines: see README, "The result of a run"."""
+    """Gather a run for machines: see docs/running.md, "The result of a run"."""
     return {
         "parity": parity.to_json(),
         "implementations": {

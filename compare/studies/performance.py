@@ -175,7 +175,11 @@ def goals_table(rows: Rows) -> str:
         spread = sorted(row.ratio_rounds or [])
         lines.append(
             (
-                *(f"`{form}`, {name}, step at batch {batch}: the original's loop", goal, aim),
+                *(
+                    f"`{form}` in {name}, step at batch {batch}, over the original's loop",
+                    goal,
+                    aim,
+                ),
                 say_ratio(row.ratio_to_loop or float("nan")),
                 f"{say_ratio(spread[0])} to {say_ratio(spread[-1])}",
             )
@@ -186,8 +190,8 @@ def goals_table(rows: Rows) -> str:
             for (other, form, batch, of), looped in rows.rows.items()
             if (other, form, of) == (name, "looped", phase)
         )
-        lines.append((f"`blocked`, {name}, {phase}: its own loop", 1, 2, said, ""))
-    heads = ("as many times as fast as", "goal", "aim", "measured", "lowest to highest round")
+        lines.append((f"`blocked` in {name}, {phase}, over `looped` in {name}", 1, 2, said, ""))
+    heads = ("speed-up", "minimum", "target", "measured", "lowest to highest round")
     return table(heads, lines)
 
 
@@ -201,15 +205,15 @@ def read_whole_job(path: Path) -> WholeJob:
 def say_whole_job(job: WholeJob) -> str:
     """Say in a sentence how long the original's whole job took."""
     took = " and ".join(
-        f"{name} {(found.train_seconds or 0) / 60:.1f} minutes ({found.test_accuracy:.2%} right on "
-        "the test images)"
+        f"{(found.train_seconds or 0) / 60:.1f} minutes in {name} (test accuracy "
+        f"{found.test_accuracy:.2%})"
         for name, found in job.implementations.items()
     )
     return (
-        f"The original's whole job, {job.config.epochs} epochs of the 50,000 images at batch "
-        f"{job.config.batch_size} in the form `{job.config.attention}`, took {took} of training "
-        f"(`python -m compare run --data {job.config.data} --epochs {job.config.epochs}`); the "
-        "goal was less than 5 minutes in the faster of the two."
+        f"Training as long as the original ({job.config.epochs} epochs of 50,000 images at batch "
+        f"{job.config.batch_size}) in the form `{job.config.attention}` took {took}. The command "
+        f"is `python -m compare run --data {job.config.data} --epochs {job.config.epochs}`. The "
+        "goal was less than 5 minutes in the faster framework."
     )
 
 

@@ -65,8 +65,8 @@ def _say_state(planned: list[str], runs: list[dict[str, Any]]) -> str:
     if finished == len(planned):
         return f"All {finished} runs are finished."
     return (
-        f"**{finished} of the {len(planned)} runs are finished**; what is missing is named where "
-        "it would stand, and at the end."
+        f"**{finished} of the {len(planned)} runs are finished**. Missing results are marked in "
+        "the tables and in the list at the end."
     )
 
 
@@ -93,8 +93,8 @@ def _say_parity(default: list[dict[str, Any]]) -> str:
     drift = [run["parity"]["drift"] for run in default]
     apart = ", ".join(f"{key} {max(one[key] for one in drift):.1e}" for key in sorted(drift[0]))
     return (
-        "On the parameters that each of these trainings ended with, all three implementations are "
-        f"within their rounding bounds. The two trainings ended apart, in float32, by: {apart}."
+        "With the final parameters of each training, all three implementations are within their "
+        f"rounding bounds. The largest differences between the two trainings in float32 are: {apart}."
     )
 
 
@@ -106,7 +106,7 @@ def _say_first(runs: list[dict[str, Any]]) -> str:
         for name, spread in spreads.items()
     }
     outside = [label for label, is_inside in inside.items() if not is_inside]
-    said = f"{len(inside) - len(outside)} of {len(inside)} are inside their interval."
+    said = f"{len(inside) - len(outside)} of {len(inside)} values are inside their interval."
     if outside:
         said += f" Outside: {', '.join(outside)}."
     ends = [f"epoch {epoch}, validation accuracy" for epoch in (0, FIRST_EPOCHS - 1)]
@@ -114,8 +114,8 @@ def _say_first(runs: list[dict[str, Any]]) -> str:
         next(iter(spreads.values())).values for label, _, spreads in compared if label in ends
     )
     return (
-        f"{said} What an interval says depends on how much the seeds differ: in validation they "
-        f"are {min(first):.1f} to {max(first):.1f} % right after the first epoch, and "
+        f"{said} An interval is wide if the seeds differ much: their validation accuracy is "
+        f"{min(first):.1f} to {max(first):.1f} % after the first epoch, and "
         f"{min(last):.1f} to {max(last):.1f} % after the last."
     )
 
@@ -127,9 +127,9 @@ def _say_trajectories(followed: Mapping[str, Any]) -> str:
     for label, found in followed.items():
         last = found["step"][-1]
         lines.append(
-            f"- {label}: {found['largest'][0]:.1e} apart at the first step, at most "
-            f"{max(found['largest']):.1e} in all of {last:,} steps; the median of the last window "
-            f"of steps is {found['median'][-1]:.1e}."
+            f"- {label}: relative difference of the losses {found['largest'][0]:.1e} at the first "
+            f"step and at most {max(found['largest']):.1e} in {last:,} steps; median "
+            f"{found['median'][-1]:.1e} at the end."
         )
     return "\n".join(lines)
 
@@ -141,8 +141,8 @@ def _say_rates(runs: list[dict[str, Any]], linear: Mapping[str, Any]) -> str:
     attention, alone = best_rates(runs, linear)
     apart = 100 * (attention - alone)
     return (
-        f"{rates_table(runs, linear)}\n\nEach at the rate that is best in validation, the model "
-        f"reaches **{percent(attention)}** of the test images and its last layer alone "
-        f"**{percent(alone)}**: {abs(apart):.2f} percentage points "
-        f"{'more' if apart >= 0 else 'less'} with attention."
+        f"{rates_table(runs, linear)}\n\nEach with the learning rate that is best in validation, "
+        f"the model reaches a test accuracy of **{percent(attention)}** and its last layer alone "
+        f"**{percent(alone)}**. Attention makes it {abs(apart):.2f} percentage points "
+        f"{'better' if apart >= 0 else 'worse'}."
     )

@@ -128,7 +128,7 @@ def first_table(runs: Sequence[Record]) -> str:
         rows.append(cells)
     heads = ["", "the script"]
     for name in ORIGINAL_FORMS:
-        heads += [name, "one more run, 95 of 100"]
+        heads += [name, "95 % interval"]
     return table(heads, rows)
 
 
