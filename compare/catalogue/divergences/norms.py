@@ -10,7 +10,7 @@ NORMS = (
         title="LayerNorm adds 1e-5 to the variance in PyTorch, 1e-6 in Flax",
         what="At a deviation of 1 the largest difference is 4.7e-6 of the largest output, and it "
         "grows as the variance shrinks. The scale is `weight` in PyTorch and `scale` in Flax. A "
-        "trained model keeps the epsilon that it was trained with; [diagnose](diagnose.md) names "
+        "trained model keeps the epsilon that it was trained with; `compare diagnose` names "
         "the epsilon of both sides. Outputs at deviations of 1 and 0.005:",
         pytorch="norm = nn.LayerNorm(2)\n"
         "[norm(x * torch.tensor([-1.0, 1.0]))[1] for x in (1.0, 0.005)]",
