@@ -193,5 +193,5 @@ def say_measured(bug: Bug, mutant: FoundBug) -> str:
     ratio = mutant["error_ratios"].get(bug.check)
     if ratio is not None:
         return f"{ratio:.1e}"
-    # JSON has no infinity: what is either so or not, and what became NaN, has no number.
-    return "yes or no" if bug.check in mutant["caught_by"] else "not caught"
+    # JSON has no infinity and no NaN: a check that only passes or fails has no number.
+    return "pass or fail" if bug.check in mutant["caught_by"] else "not caught"

@@ -10,15 +10,15 @@ JAX_ATTENTION = "https://docs.jax.dev/en/latest/_autosummary/jax.nn.dot_product_
 ATTENTION = (
     Divergence(
         name="softmax_axis",
-        title="Without an axis torch's softmax takes the first of three",
-        what="`F.softmax(x)` warns, and takes axis 0 of three axes (1 of two): the batch. JAX "
-        "takes the last.",
+        title="Without an axis, torch's softmax uses axis 0 of three",
+        what="Without `dim`, `F.softmax` warns and uses axis 0 of three axes, which is the batch, "
+        "or axis 1 of two. JAX uses the last axis.",
         pytorch="F.softmax(torch.zeros(2, 3, 4))[0, 0, 0]",
         jax="jax.nn.softmax(jnp.zeros((2, 3, 4)))[0, 0, 0]",
         expect=lambda r: r.pytorch == 1 / 2 and r.jax == 1 / 4,
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        detect="Sum the weights of a row: they must be 1.",
-        fix="Name the axis: `dim=-1`, `axis=-1`.",
+        detect="Sum the weights of each row. The sum must be 1.",
+        fix="Set the axis explicitly: `dim=-1`, `axis=-1`.",
         sources=("https://github.com/PetrochukM/PyTorch-NLP/issues/2",),
         symptoms=("outputs differ by a few percent or more",),
         calls=("F.softmax", "torch.softmax", "jax.nn.softmax"),
@@ -26,30 +26,31 @@ ATTENTION = (
     ),
     Divergence(
         name="attention_axes",
-        title="The built-in attention calls want their axes in another order",
-        what="PyTorch: [batch, heads, steps, channels]. JAX: [batch, steps, heads, channels]. With "
-        "as many heads as steps, or one of either, the shape does not tell.",
+        title="The built-in attention calls expect different axis orders",
+        what="PyTorch expects [batch, heads, steps, channels], JAX expects [batch, steps, heads, "
+        "channels]. The shape does not show a mistake if both axes have the same size.",
         pytorch="x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]\n"
         "F.scaled_dot_product_attention(x, x, x).flatten()",
         jax="x = jnp.array([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]\n"
         "jax.nn.dot_product_attention(x, x, x).flatten()",
         expect=lambda r: r.pytorch.shape == r.jax.shape and not np.allclose(r.pytorch, r.jax),
         size=lambda r: f"up to {np.abs(r.pytorch / r.jax - 1).max():.0%}",
-        detect="Distinct primes for every axis, so that no swap fits.",
-        fix="`x.swapaxes(1, 2)` on the way in and out.",
+        detect="Use a different prime number as the size of every axis, so that a wrong order "
+        "raises an error.",
+        fix="Call `x.swapaxes(1, 2)` before and after the call.",
         sources=(SDPA, JAX_ATTENTION),
         symptoms=(
             "outputs differ by a few percent or more",
-            "outputs the same numbers in another order",
+            "outputs have the same numbers in another order",
         ),
         calls=("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
         bugs=("heads_and_steps_swapped",),
     ),
     Divergence(
         name="attention_in_float64",
-        title="jax.nn.dot_product_attention takes its softmax in float32",
-        what="Whatever the dtype of its inputs: given float64, the result says float64 and is "
-        "exact to some seven digits.",
+        title="jax.nn.dot_product_attention computes its softmax in float32",
+        what="This does not depend on the input dtype. With float64 inputs the result has the "
+        "dtype float64, but only about seven digits are exact.",
         pytorch="x = torch.tensor(np.random.default_rng(0).normal(size=(5, 3)))[None, None]\n"
         "right = (x @ x.mT / 3**0.5).softmax(dim=-1) @ x\n"
         "found = F.scaled_dot_product_attention(x, x, x)\n"
@@ -65,8 +66,8 @@ ATTENTION = (
             and 1e-10 < r.jax[1] < 1e-5
         ),
         size=lambda r: f"{r.jax[1]:.1g} against {r.pytorch[1]:.1g}",
-        detect="A float64 run that is off by some 1e-8.",
-        fix="`flax.linen.dot_product_attention` keeps float64; or write it out.",
+        detect="A float64 run has errors of about 1e-8.",
+        fix="Use `flax.linen.dot_product_attention`, which keeps float64, or write the formula.",
         sources=(
             "https://github.com/jax-ml/jax/pull/21371",
             "https://github.com/jax-ml/jax/issues/37422",
@@ -77,11 +78,13 @@ ATTENTION = (
     ),
     Divergence(
         name="masked_row",
-        title="A row that is masked altogether is 0, a mean, or NaN",
-        what="F.scaled_dot_product_attention gives 0. nn.MultiheadAttention gives NaN, and with "
-        "need_weights=False 0 in training, but NaN under eval() and no_grad(). jax.nn and nnx give "
-        "the mean of all values for a bool mask, and NaN for a bias of -inf, as does a softmax by "
-        "hand. PyTorch: the function, then the layer in these three ways. JAX: mask and bias:",
+        title="A fully masked row gives 0, a mean, or NaN",
+        what="If a query may attend to no key, F.scaled_dot_product_attention returns 0. "
+        "nn.MultiheadAttention returns NaN; with need_weights=False it returns 0, but NaN "
+        "again under eval() and no_grad(). jax.nn and Flax NNX return the mean of all values "
+        "for a boolean mask, and NaN for a bias of -inf. A hand-written softmax returns NaN. "
+        "PyTorch: the function, then the layer in these three ways. JAX: with a mask, and "
+        "with a bias:",
         pytorch="x, mask = torch.ones(1, 2, 2), torch.tensor([[True, True], [False, False]])\n"
         "call = F.scaled_dot_product_attention(x, x, x, attn_mask=mask)[0, 1, 0]\n"
         "layer = nn.MultiheadAttention(2, num_heads=2, batch_first=True)\n"
@@ -110,16 +113,17 @@ ATTENTION = (
             and bool(np.isnan(r.numpy).all())
         ),
         size=lambda r: f"{r.pytorch[0]:g}, {r.jax[0]:g} and {r.numpy[0]:g}",
-        detect="A sample that is all padding.",
-        fix="In JAX a bool mask, which makes no NaN, and 0 in the rows that see no key. In "
-        "nn.MultiheadAttention let such a row see one key, and leave it out of the loss.",
+        detect="Test with a sample that consists of padding only.",
+        fix="In JAX, use a boolean mask, which causes no NaN, and set the rows without a key to "
+        "0. In nn.MultiheadAttention, let such a row attend to one key. Exclude such rows "
+        "from later computations.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/103963",
             "https://github.com/pytorch/pytorch/pull/131060",
         ),
         symptoms=(
             *("differs only with padding", "NaN or infinity", "NaN gradients"),
-            *("mask does the opposite", "training mode differs from evaluation"),
+            *("a mask has the opposite effect", "training mode differs from evaluation"),
         ),
         calls=(
             *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention", "F.softmax"),
@@ -131,11 +135,13 @@ ATTENTION = (
     Divergence(
         name="mask_polarity",
         title="True keeps in one call and masks out in the other",
-        what="True takes part in the `attn_mask` of F.scaled_dot_product_attention and in the "
-        "`mask` of jax.nn, nnx.dot_product_attention and nnx.MultiHeadAttention. It is masked out "
-        "in the `attn_mask` and `key_padding_mask` of nn.MultiheadAttention, and in the `src_mask` "
-        "and `src_key_padding_mask` of nn.TransformerEncoderLayer. Here the second of two keys is "
-        "False. PyTorch: weights by `attn_mask`, and by `key_padding_mask`:",
+        what="True means that a key takes part in the `attn_mask` of "
+        "F.scaled_dot_product_attention and in the `mask` of jax.nn, "
+        "nnx.dot_product_attention and nnx.MultiHeadAttention. True means that a key is "
+        "masked out in the `attn_mask` and `key_padding_mask` of nn.MultiheadAttention, and "
+        "in the `src_mask` and `src_key_padding_mask` of nn.TransformerEncoderLayer. In this "
+        "example the second of two keys is False. PyTorch: the weights with `attn_mask`, and "
+        "with `key_padding_mask`:",
         pytorch="layer, x = nn.MultiheadAttention(1, 1, batch_first=True), torch.ones(1, 2, 1)\n"
         "mask = torch.tensor([[True, False], [True, False]])\n"
         "masks = [{'attn_mask': mask}, {'key_padding_mask': mask[:1]}]\n"
@@ -147,14 +153,14 @@ ATTENTION = (
             [list(each) for each in r.pytorch] == [[0, 1], [0, 1]] and list(r.jax) == [1, 0]
         ),
         size=lambda r: f"weights {list(map(int, r.pytorch[0]))} against {list(map(int, r.jax))}",
-        detect="A mask of one key.",
-        fix="`~mask` between the two. A `key_padding_mask` [batch, keys] is "
+        detect="Mask a single key and look at its weight.",
+        fix="Convert with `~mask`. A `key_padding_mask` of shape [batch, keys] is "
         "`mask=~key_padding_mask[:, None, None, :]` in JAX.",
         sources=(
             SDPA,
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html",
         ),
-        symptoms=("mask does the opposite", "differs only with padding"),
+        symptoms=("a mask has the opposite effect", "differs only with padding"),
         calls=(
             *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
             *("nn.MultiheadAttention", "nnx.MultiHeadAttention", "nnx.dot_product_attention"),
@@ -165,23 +171,23 @@ ATTENTION = (
     ),
     Divergence(
         name="dropout_of_a_function",
-        title="eval() does not reach a function",
-        what="scaled_dot_product_attention drops whatever `dropout_p` says, also in a model that "
-        "is in evaluation mode. JAX's call has no dropout at all.",
+        title="eval() does not switch off dropout in a function call",
+        what="scaled_dot_product_attention always uses its argument `dropout_p`, even if the "
+        "model is in evaluation mode. JAX's call has no dropout.",
         pytorch="torch.manual_seed(0)\nx = torch.ones(1, 1, 4, 1)\n"
         "with torch.inference_mode():\n"
         "    result = F.scaled_dot_product_attention(x, x, x, dropout_p=0.5).flatten()",
         jax="x = jnp.ones((1, 4, 1, 1))\njax.nn.dot_product_attention(x, x, x).flatten()",
         expect=lambda r: bool(np.allclose(r.jax, 1) and not np.allclose(r.pytorch, 1)),
         size=lambda r: f"up to {np.abs(r.pytorch - 1).max():.0%}",
-        detect="Evaluate twice: the results must be the same.",
-        fix="`dropout_p=self.p if self.training else 0.0`.",
+        detect="Evaluate twice. The results must be equal.",
+        fix="Pass `dropout_p=self.p if self.training else 0.0`.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/124464",
             "https://github.com/huggingface/pytorch-image-models/pull/1978",
         ),
         symptoms=(
-            *("another result at each call", "training mode differs from evaluation"),
+            *("the result changes from call to call", "training mode differs from evaluation"),
             *("accuracy differs", "checkpoint loads, outputs differ: right after loading"),
         ),
         calls=(
@@ -192,11 +198,12 @@ ATTENTION = (
     ),
     Divergence(
         name="mask_of_numbers",
-        title="A float mask is additive in PyTorch; Flax's mask= takes what is not 0 for True",
-        what="PyTorch adds a float mask to the scores. nnx's `mask=` takes it for yes or no, so "
-        "that the usual additive mask, 0 and -inf, does exactly the opposite, without an error. "
-        "jax.nn refuses it. Of three keys the last is to be hidden; its weight by a mask of 1.0 "
-        "and 0.0, and by an additive one:",
+        title="A float mask is additive in PyTorch; Flax's mask= reads nonzero numbers as True",
+        what="PyTorch adds a floating-point mask to the scores. Flax NNX reads every nonzero "
+        "number in `mask=` as True, so the usual additive mask of 0 and -inf does exactly the "
+        "opposite, without an error. jax.nn raises an error. The example hides the last of "
+        "three keys and shows its weight, with a mask of 1.0 and 0.0, and with an additive "
+        "mask:",
         pytorch="q = torch.tensor(np.random.default_rng(0).normal(size=(1, 1, 3, 2)))\n"
         "v = torch.tensor([[0.0, 0], [0, 0], [1, 0]], dtype=q.dtype)[None, None]\n"
         "masks = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, -torch.inf]], dtype=q.dtype)\n"
@@ -219,11 +226,11 @@ ATTENTION = (
             r.pytorch[0] > 0.01 and r.pytorch[1] == 0 and r.jax[0] < 1e-6 and r.jax[1] == 1
         ),
         size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:g} by an additive mask",
-        detect="Change a masked key: the output must stay.",
-        fix="Bool masks, in every framework. An additive mask is `bias=` in jax.nn and "
-        "nnx.dot_product_attention; for nnx.MultiHeadAttention, which has no bias, `mask == 0`.",
+        detect="Change a masked key. The output must not change.",
+        fix="Use boolean masks in every framework. Pass an additive mask as `bias=` to jax.nn and "
+        "nnx.dot_product_attention. nnx.MultiHeadAttention takes no bias: pass `mask == 0`.",
         sources=("https://github.com/pytorch/pytorch/issues/163026",),
-        symptoms=("mask does the opposite", "differs only with padding"),
+        symptoms=("a mask has the opposite effect", "differs only with padding"),
         calls=(
             *("F.scaled_dot_product_attention", "nn.MultiheadAttention"),
             *("nnx.dot_product_attention", "nnx.MultiHeadAttention"),

@@ -5,10 +5,10 @@ from compare.catalogue.divergences.records import TORCH_DOCS, Divergence, Raised
 BFLOAT16 = (
     Divergence(
         name="stored_or_computed",
-        title="dtype is what PyTorch stores in, and what Flax computes in",
-        what="A bfloat16 parameter of PyTorch does not move by updates that are small beside it: "
-        "1 - 0.001 is rounded to 1. Flax keeps `param_dtype`, float32, whatever `dtype` is. After "
-        "100 steps of Adam at rate 0.001, from 1:",
+        title="dtype is the storage type in PyTorch, the computation type in Flax",
+        what="In PyTorch a bfloat16 parameter does not change if the updates are small: 1 - 0.001 "
+        "rounds to 1. Flax stores parameters in `param_dtype`, float32 by default, independently "
+        "of `dtype`. After 100 steps of Adam with learning rate 0.001, from 1:",
         pytorch="w = nn.Parameter(torch.ones(1, dtype=torch.bfloat16))\n"
         "adam = torch.optim.Adam([w], lr=1e-3)\nfor _ in range(100):\n"
         "    w.grad = torch.ones_like(w)\n    adam.step()\nw.dtype, w.item()",
@@ -21,8 +21,8 @@ BFLOAT16 = (
             r.pytorch == ("bfloat16", 1.0) and r.jax[0] == "float32" and abs(r.jax[1] - 0.9) < 0.01
         ),
         size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:.3g}",
-        detect="Print a parameter's dtype, and whether a step changed it.",
-        fix="Keep float32 parameters in PyTorch and compute under `torch.autocast`.",
+        detect="Print the dtype of a parameter, and whether a step changed it.",
+        fix="In PyTorch, keep float32 parameters and compute under `torch.autocast`.",
         sources=("https://github.com/Physical-Intelligence/openpi/issues/989",),
         symptoms=("bfloat16 results differ", "training drifts: the data, dropout or dtype"),
         calls=(
@@ -34,15 +34,15 @@ BFLOAT16 = (
     Divergence(
         name="sum_in_bfloat16",
         title="NumPy sums bfloat16 in bfloat16",
-        what="PyTorch and JAX sum in float32 and round the result; NumPy, with ml_dtypes, stops at "
-        "256, where adding 1 changes nothing. The sum of 1,000 ones:",
+        what="PyTorch and JAX sum in float32 and round the result. NumPy with ml_dtypes stops at "
+        "256, because 256 + 1 rounds to 256. The sum of 1,000 ones:",
         pytorch="torch.ones(1000, dtype=torch.bfloat16).sum().float()",
         jax='jnp.ones(1000, dtype=jnp.bfloat16).sum().astype("float32")',
         numpy='import ml_dtypes\nnp.ones(1000, dtype=ml_dtypes.bfloat16).sum().astype("float32")',
         expect=lambda r: r.pytorch == r.jax == 1000 and r.numpy == 256,
         size=lambda r: f"{r.pytorch:g} against {r.numpy:g}",
-        detect="More than 256 ones.",
-        fix="`array.astype(np.float32).sum()`.",
+        detect="Sum more than 256 ones.",
+        fix="Use `array.astype(np.float32).sum()`.",
         sources=("https://github.com/jax-ml/ml_dtypes/issues/63",),
         symptoms=("bfloat16 results differ",),
         calls=("torch.sum", "jnp.sum", "np.sum", "bfloat16"),
@@ -50,15 +50,15 @@ BFLOAT16 = (
     Divergence(
         name="bfloat16_meets_float32",
         title="A product of bfloat16 and float32 is an error in PyTorch, float32 in JAX",
-        what="A JAX model in bfloat16 that is given float32 inputs, or has one float32 constant, "
-        "goes on in float32 from there on, without a word: slower, and closer to the reference "
-        "than what is deployed.",
+        what="If a bfloat16 JAX model gets float32 inputs or has one float32 constant, it "
+        "silently continues in float32. It is then slower, and more accurate than the deployed "
+        "model.",
         pytorch="torch.ones(2, 2, dtype=torch.bfloat16) @ torch.ones(2, 2)",
         jax="(jnp.ones((2, 2), jnp.bfloat16) @ jnp.ones((2, 2))).dtype",
         expect=lambda r: isinstance(r.pytorch, Raised) and r.jax == "float32",
         size=lambda r: f"an error against {r.jax}",
-        detect="Print the dtype behind every layer.",
-        fix="Give layers `dtype=jnp.bfloat16`, which converts inputs and parameters.",
+        detect="Print the dtype after every layer.",
+        fix="Pass `dtype=jnp.bfloat16` to layers, which converts inputs and parameters.",
         sources=(
             "https://docs.jax.dev/en/latest/jep/9407-type-promotion.html",
             TORCH_DOCS + "matmul.html",
@@ -68,25 +68,25 @@ BFLOAT16 = (
     ),
     Divergence(
         name="bfloat16_times_a_numpy_number",
-        title="A NumPy number makes float32 of a bfloat16 array in JAX, not in PyTorch",
-        what="np.sqrt(64) is an np.float64, which JAX counts as a typed array; a number of Python, "
-        "and any number in PyTorch, takes the array's dtype.",
+        title="A NumPy scalar promotes a bfloat16 array to float32 in JAX, not in PyTorch",
+        what="np.sqrt(64) is an np.float64, which JAX treats as a typed array. Python numbers, "
+        "and all numbers in PyTorch, take the dtype of the array.",
         pytorch="(torch.ones(1, dtype=torch.bfloat16) * np.sqrt(64)).dtype",
         jax="x = jnp.ones(1, jnp.bfloat16)\n(x * np.sqrt(64)).dtype, (x * 8.0).dtype",
         expect=lambda r: r.pytorch == "bfloat16" and r.jax == ("float32", "bfloat16"),
         size=lambda r: f"{r.pytorch} against {r.jax[0]}",
-        detect="Print the dtype behind every step.",
-        fix="`math.sqrt`, or `float(np.sqrt(64))`.",
+        detect="Print the dtype after every step.",
+        fix="Use `math.sqrt` or `float(np.sqrt(64))`.",
         sources=("https://docs.jax.dev/en/latest/jep/9407-type-promotion.html",),
         symptoms=("bfloat16 results differ",),
         calls=("np.sqrt", "bfloat16"),
     ),
     Divergence(
         name="loss_in_bfloat16",
-        title="Under autocast the loss is float32, in JAX what the logits are",
-        what="torch.autocast computes cross_entropy in float32 whatever it is given. optax "
-        "computes in the logits' dtype: a loss of bfloat16 has three digits. JAX: of bfloat16 "
-        "logits, and of the same logits as float32:",
+        title="Under autocast the loss is float32, in JAX it has the dtype of the logits",
+        what="torch.autocast always computes cross_entropy in float32. optax computes in the "
+        "dtype of the logits, and a bfloat16 loss has about three digits. The JAX example shows "
+        "the loss for bfloat16 logits and for the same logits in float32:",
         pytorch="logits = torch.tensor([[1.0, 2.0, 5.0]], dtype=torch.bfloat16)\n"
         'with torch.autocast("cpu", dtype=torch.bfloat16):\n'
         "    loss = F.cross_entropy(logits, torch.tensor([0]))\nloss.dtype, loss.item()",
@@ -100,8 +100,8 @@ BFLOAT16 = (
             and abs(r.pytorch[1] - r.jax[2]) < 1e-5 < 1e-3 < abs(r.jax[1] - r.jax[2])
         ),
         size=lambda r: f"{r.pytorch[1]:.5g} against {r.jax[1]:.5g}",
-        detect="The dtype of the loss.",
-        fix="`logits.astype(jnp.float32)` before the loss.",
+        detect="Check the dtype of the loss.",
+        fix="Call `logits.astype(jnp.float32)` before the loss.",
         sources=("https://docs.pytorch.org/docs/stable/amp.html",),
         symptoms=(
             "bfloat16 results differ",

@@ -10,9 +10,10 @@ MODULE = "https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html"
 CHECKPOINTS = (
     Divergence(
         name="missing_parameter",
-        title="A missing parameter is an error in load_state_dict, and no matter in nnx.update",
-        what="nnx.update sets what it is given and leaves the rest at its random start. The bias "
-        "is missing here, and the weight misspelt:",
+        title="load_state_dict raises an error for a missing parameter, nnx.update does not",
+        what="nnx.update sets the parameters that it gets and leaves the others at their random "
+        "initial values. In the example the bias is missing and the name of the weight is "
+        "misspelt:",
         pytorch='model = nn.Linear(2, 2)\nmodel.load_state_dict({"wieght": torch.ones(2, 2)})',
         jax="model = nnx.Linear(2, 2, rngs=nnx.Rngs(0))\nkernel = model.kernel[...]\n"
         'nnx.update(model, {"kernle": jnp.ones((2, 2))})\n'
@@ -31,17 +32,18 @@ CHECKPOINTS = (
     ),
     Divergence(
         name="shape_of_a_checkpoint",
-        title="nnx.update takes an array of any shape",
-        what="load_state_dict raises. In Flax a kernel of [1, 3] in the place of [3, 3] is "
-        "refused only where it is used, and a bias of one number never: it is broadcast.",
+        title="nnx.update accepts an array of any shape",
+        what="load_state_dict raises an error. In Flax, a kernel of shape [1, 3] instead of [3, "
+        "3] raises an error only when it is used. A bias with one number never does, because it "
+        "is broadcast.",
         pytorch="model = nn.Linear(3, 3)\n"
         'model.load_state_dict({"weight": torch.ones(3, 3), "bias": torch.ones(1)})',
         jax="model = nnx.Linear(3, 3, rngs=nnx.Rngs(0))\n"
         'nnx.update(model, {"bias": jnp.ones(1)})\nmodel(jnp.zeros((1, 3)))',
         expect=lambda r: isinstance(r.pytorch, Raised) and r.jax.tolist() == [[1, 1, 1]],
         size=lambda r: "an error against a broadcast",
-        detect="`jax.tree.map(jnp.shape, nnx.state(model))` before and after.",
-        fix="Compare shapes before loading.",
+        detect="Compare `jax.tree.map(jnp.shape, nnx.state(model))` before and after loading.",
+        fix="Compare the shapes before loading.",
         sources=(MODULE, CHECKPOINTING),
         symptoms=(
             "checkpoint loads, outputs differ: right after loading",
@@ -52,9 +54,9 @@ CHECKPOINTS = (
     ),
     Divergence(
         name="dtype_of_a_checkpoint",
-        title="A checkpoint takes the model's dtype in PyTorch, the model the file's in Flax",
-        what="load_state_dict copies into the parameters there are. nnx.update replaces them: a "
-        "float16 file makes a float16 model, which then trains in float16. The dtype afterwards:",
+        title="On loading, PyTorch keeps the model's dtype, Flax takes that of the file",
+        what="load_state_dict copies into the existing parameters. nnx.update replaces them: "
+        "after loading a float16 file, the model trains in float16. The dtype after loading:",
         pytorch="model = nn.Linear(1, 1)\n"
         "model.load_state_dict(nn.Linear(1, 1).half().state_dict())\nmodel.weight.dtype",
         jax="model = nnx.Linear(1, 1, rngs=nnx.Rngs(0))\n"
@@ -62,7 +64,7 @@ CHECKPOINTS = (
         expect=lambda r: r.pytorch == "float32" and r.jax == "float16",
         size=lambda r: f"{r.pytorch} against {r.jax}",
         detect="Print the dtypes after loading.",
-        fix="`array.astype(model.kernel.dtype)` when loading.",
+        fix="Convert with `array.astype(model.kernel.dtype)` when loading.",
         sources=(MODULE, CHECKPOINTING),
         symptoms=(
             "checkpoint loads, outputs differ: right after loading",
@@ -73,15 +75,16 @@ CHECKPOINTS = (
     ),
     Divergence(
         name="buffers_of_a_checkpoint",
-        title="state_dict() holds the running statistics, nnx.state(model, nnx.Param) does not",
-        what="Filtered by nnx.Param, as optimisers and many examples do, a state has no mean and "
-        "variance of BatchNorm: the loaded model evaluates with 0 and 1. Names in both:",
+        title="state_dict() contains running statistics, nnx.state(model, nnx.Param) does not",
+        what="Optimisers and many examples filter the state by nnx.Param. The mean and variance "
+        "of BatchNorm are then missing, and the loaded model evaluates with 0 and 1. The names in "
+        "both:",
         pytorch="tuple(nn.BatchNorm1d(2).state_dict())",
         jax="norm = nnx.BatchNorm(2, rngs=nnx.Rngs(0))\ntuple(nnx.state(norm, nnx.Param))",
         expect=lambda r: "running_mean" in r.pytorch and r.jax == ("bias", "scale"),
         size=lambda r: f"{len(r.pytorch)} arrays against {len(r.jax)}",
-        detect="Save, load, evaluate: the outputs must be the same.",
-        fix="`nnx.state(model)`, or a filter that adds nnx.BatchStat.",
+        detect="Save, load and evaluate. The outputs must be the same.",
+        fix="Use `nnx.state(model)`, or a filter that includes nnx.BatchStat.",
         sources=(
             MODULE,
             "https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/normalization.html",
@@ -92,10 +95,11 @@ CHECKPOINTS = (
     ),
     Divergence(
         name="tied_weights",
-        title="load_state_dict(assign=True) unties weights that two layers share",
-        what="It gives each layer a new parameter, and the two differ after the next step. Without "
-        "`assign`, PyTorch copies into the shared parameter, as nnx.update does. Whether two "
-        "layers still share their weight, in PyTorch without and with `assign`:",
+        title="load_state_dict(assign=True) separates weights that two layers share",
+        what="It gives each layer its own parameter, and the two differ after the next step. "
+        "Without `assign`, PyTorch copies into the shared parameter, as nnx.update does. The "
+        "example shows whether two layers still share their weight, in PyTorch without and with "
+        "`assign`:",
         pytorch="model = nn.Sequential(*(nn.Linear(2, 2, bias=False) for _ in range(2)))\n"
         "model[1].weight = model[0].weight\n"
         "kept, shared = model.state_dict(), []\n"
@@ -110,7 +114,7 @@ CHECKPOINTS = (
         expect=lambda r: r.pytorch == (True, False) and r.jax is True,
         size=lambda r: "one parameter became two",
         detect="Count `model.parameters()` before and after loading.",
-        fix="Load without `assign`, or tie the weights again before the optimiser is made.",
+        fix="Load without `assign`, or tie the weights again before you create the optimiser.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/188346",
             "https://github.com/TransformerLensOrg/TransformerLens/issues/1725",
@@ -124,9 +128,10 @@ CHECKPOINTS = (
     ),
     Divergence(
         name="snapshots",
-        title="state_dict() and nnx.state() are the live weights",
-        what="Neither copies: whoever keeps one as the best so far keeps the last. JAX's arrays "
-        "never change, but the variables that hold them do.",
+        title="state_dict() and nnx.state() return references to the parameters",
+        what="Neither function copies. If you keep its result as the best parameters so far, it "
+        "contains the last parameters. JAX's arrays are immutable, but the variables that contain "
+        "them are not.",
         pytorch="model = nn.Linear(1, 1)\nkept = model.state_dict()\n"
         'before = kept["bias"].item()\n'
         'with torch.no_grad():\n    model.bias += 1\nkept["bias"].item() - before',
@@ -135,8 +140,9 @@ CHECKPOINTS = (
         'kept["bias"][...].item() - before',
         expect=lambda r: bool(np.isclose(r.pytorch, 1) and np.isclose(r.jax, 1)),
         size=lambda r: f"the snapshot moved by {r.pytorch:g} and {r.jax:g}",
-        detect="Take a snapshot, take a step, compare.",
-        fix="`copy.deepcopy(model.state_dict())`; `jax.tree.map(jnp.copy, nnx.state(model))`.",
+        detect="Take a snapshot, take a step, and compare.",
+        fix="Use `copy.deepcopy(model.state_dict())` or `jax.tree.map(jnp.copy, "
+        "nnx.state(model))`.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/34765",
             "https://github.com/google/flax/pull/4912",
@@ -148,11 +154,11 @@ CHECKPOINTS = (
     ),
     Divergence(
         name="transposed_in_a_file",
-        title="safetensors 0.8.0 writes a transposed NumPy array scrambled",
-        what="It writes the memory in the order in which it lies, under the shape of the "
-        "transpose, without a warning. safetensors.torch refuses such a tensor; a JAX array is "
-        "written correctly. A Flax kernel that is transposed in NumPy becomes such an array. [[0, "
-        "1, 2], [3, 4, 5]], transposed, written and read:",
+        title="safetensors 0.8.0 writes transposed NumPy arrays incorrectly",
+        what="It writes the numbers in memory order with the shape of the transpose, without a "
+        "warning. safetensors.torch raises an error for such a tensor, and a JAX array is written "
+        "correctly. A Flax kernel that is transposed in NumPy is such an array. The example "
+        "writes and reads the transpose of [[0, 1, 2], [3, 4, 5]]:",
         pytorch="from safetensors.torch import load, save\n"
         'load(save({"x": torch.arange(6).reshape(2, 3).T}))["x"]',
         jax="from safetensors.flax import load, save\n"
@@ -165,15 +171,15 @@ CHECKPOINTS = (
             and r.numpy.tolist() == [[0, 1], [2, 3], [4, 5]]
         ),
         size=lambda r: f"{int((r.numpy != r.jax).sum())} of {r.jax.size} numbers in another place",
-        detect="Read back what was written, and compare.",
-        fix="`np.ascontiguousarray` before saving.",
+        detect="Read the file back and compare.",
+        fix="Call `np.ascontiguousarray` before saving.",
         sources=(
             "https://github.com/safetensors/safetensors/issues/825",
             "https://github.com/MinishLab/model2vec/pull/341",
         ),
         symptoms=(
             "checkpoint loads, outputs differ: right after loading",
-            "outputs the same numbers in another order",
+            "outputs have the same numbers in another order",
         ),
         calls=("safetensors.numpy", "safetensors.torch", "safetensors.flax"),
         libraries=("safetensors", "torch", "jax"),

@@ -7,25 +7,29 @@ from compare.catalogue.divergences.records import FLAX_DOCS, TORCH_DOCS, Diverge
 EMBEDDINGS = (
     Divergence(
         name="embedding_start",
-        title="An embedding starts at deviation 1 in PyTorch, 1 / sqrt(features) in Flax",
-        what="Tied to the output layer, PyTorch's start makes logits sqrt(features) times as "
-        "large, and the first loss with them. Deviations with 256 features:",
+        title="An embedding starts with standard deviation 1 in PyTorch, 1 / sqrt(features) in "
+        "Flax",
+        what="If the embedding is tied to the output layer, PyTorch's initialisation makes the "
+        "logits sqrt(features) times larger, and with them the first loss. Standard deviations "
+        "with 256 features:",
         pytorch="torch.manual_seed(0)\nnn.Embedding(1000, 256).weight.std()",
         jax="nnx.Embed(1000, 256, rngs=nnx.Rngs(0)).embedding[...].std()",
         expect=lambda r: 0.98 < r.pytorch < 1.02 and 0.98 < r.jax * 16 < 1.02,
         size=lambda r: f"{r.pytorch:.3g} against {r.jax:.3g}",
-        detect="The deviation of fresh weights, or a first loss far above log(classes).",
-        fix="Set `embedding_init`, or `nn.init.normal_(layer.weight, std=features**-0.5)`.",
+        detect="Compare the standard deviations of the initial weights, or look for a first loss "
+        "far above log(classes).",
+        fix="Set `embedding_init`, or call `nn.init.normal_(layer.weight, std=features**-0.5)`.",
         sources=(TORCH_DOCS + "nn.Embedding.html", FLAX_DOCS + "linear.html"),
-        symptoms=("training drifts: the first weights or random numbers", "first loss too large"),
+        symptoms=("training drifts: the initial weights or random numbers", "first loss too large"),
         calls=("nn.Embedding", "nnx.Embed", "Embedding"),
         libraries=("torch", "jax", "flax"),
     ),
     Divergence(
         name="embedding_out_of_range",
-        title="A token out of range is an error in PyTorch, NaN or the last row in Flax",
-        what="nn.Embedding raises. nnx.Embed gives NaN for what is too large, and counts -1 from "
-        "the end: a padding of -1 is the last word of the vocabulary. Three rows, tokens 5 and -1:",
+        title="An index out of range is an error in nn.Embedding, NaN or the last row in Flax",
+        what="nn.Embedding raises an error. nnx.Embed returns NaN for an index that is too large. "
+        "An index of -1 counts from the end, so padding of -1 becomes the last word of the "
+        "vocabulary. Example with three rows and the indices 5 and -1:",
         pytorch="nn.Embedding(3, 1)(torch.tensor([5, -1]))",
         jax="layer = nnx.Embed(3, 1, rngs=nnx.Rngs(0))\n"
         "layer.embedding[...] = jnp.array([[1.0], [2.0], [3.0]])\n"
@@ -34,8 +38,8 @@ EMBEDDINGS = (
             isinstance(r.pytorch, Raised) and bool(np.isnan(r.jax[0])) and r.jax[1] == 3
         ),
         size=lambda r: f"an error against {r.jax[0]:g} and {r.jax[1]:g}",
-        detect="Compare the largest and smallest token with the number of rows.",
-        fix="Check tokens in NumPy, once, when they are read.",
+        detect="Compare the smallest and the largest index with the number of rows.",
+        fix="Check the indices once in NumPy, when you read the data.",
         sources=(
             FLAX_DOCS + "linear.html",
             "https://docs.jax.dev/en/latest/_autosummary/jax.numpy.take.html",
@@ -46,9 +50,10 @@ EMBEDDINGS = (
     ),
     Divergence(
         name="padding_token",
-        title="Only PyTorch's embedding knows a padding token",
-        what="With `padding_idx` its row starts at 0 and has no gradient. nnx.Embed has a row "
-        "like any other, which is trained. The gradient of row 0, looked up once:",
+        title="Only PyTorch's embedding supports a padding index",
+        what="With `padding_idx`, the row of this index starts at 0 and has no gradient. In "
+        "nnx.Embed the row is trained like any other. The example shows the gradient of row 0 "
+        "after one look-up:",
         pytorch="layer = nn.Embedding(3, 1, padding_idx=0)\n"
         "layer(torch.tensor([0])).sum().backward()\nlayer.weight.grad[0]",
         jax="layer = nnx.Embed(3, 1, rngs=nnx.Rngs(0))\n"
@@ -66,9 +71,9 @@ EMBEDDINGS = (
         "right.weight.grad, gradient.embedding[...]",
         expect=lambda r: r.pytorch[0] == 0 and r.jax[0] == 1,
         size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}",
-        detect="The gradient of the padding token's row.",
-        fix="Stop the gradient of that row, as below. Setting its output to 0 is wrong where the "
-        "loaded row is not 0: load_state_dict overwrites the zeros.",
+        detect="Look at the gradient of the padding row.",
+        fix="Stop the gradient of that row, as in the code. Do not set its output to 0: a loaded "
+        "row is not always 0, because load_state_dict overwrites the zeros.",
         sources=(TORCH_DOCS + "nn.Embedding.html", FLAX_DOCS + "linear.html"),
         symptoms=(
             "differs only with padding",
@@ -81,10 +86,10 @@ EMBEDDINGS = (
     Divergence(
         name="tied_output",
         title="A tied output layer is an assignment in PyTorch and Embed.attend in Flax",
-        what="nn.Linear and nn.Embedding both keep [tokens, features], so one parameter serves "
-        "both. A Flax kernel is [features, tokens]: assigned the embedding, it raises, or where "
-        "both numbers are equal multiplies by the transpose. Two tokens, two features; JAX by "
-        "assignment, and by attend:",
+        what="nn.Linear and nn.Embedding both store [tokens, features], so they can share one "
+        "parameter. A Flax kernel is [features, tokens]: with the embedding as its kernel, "
+        "the layer raises an error, or multiplies by the transpose if both numbers are equal. "
+        "The example has two tokens and two features. JAX: by assignment, and by attend:",
         pytorch="embed, out = nn.Embedding(2, 2), nn.Linear(2, 2, bias=False)\n"
         "embed.weight.data = torch.tensor([[1.0, 2.0], [3.0, 4.0]])\n"
         "out.weight = embed.weight\nout(torch.tensor([1.0, 0.0]))",
@@ -95,8 +100,9 @@ EMBEDDINGS = (
         "x = jnp.array([1.0, 0.0])\nout(x), embed.attend(x)",
         expect=lambda r: list(r.pytorch) == list(r.jax[1]) == [1, 3] and list(r.jax[0]) == [1, 2],
         size=lambda r: f"{r.pytorch[1]:g} against {r.jax[0][1]:g}",
-        detect="A vocabulary of another size than the features.",
-        fix="`embed.attend(x)`, which has no bias: add that of the output layer, if it has one.",
+        detect="Use a vocabulary whose size differs from the number of features.",
+        fix="Use `embed.attend(x)`. It has no bias: add the bias of the output layer, if there is "
+        "one.",
         sources=(FLAX_DOCS + "linear.html", TORCH_DOCS + "nn.Embedding.html"),
         symptoms=(
             "outputs differ by a few percent or more",
@@ -107,10 +113,10 @@ EMBEDDINGS = (
     ),
     Divergence(
         name="embedding_times_root",
-        title="sqrt(features) is rounded to bfloat16 before the product in JAX, not in PyTorch",
-        what="Transformers such as Gemma multiply embeddings by sqrt(features); neither library "
-        "does it by itself. A Python number times a bfloat16 array is rounded first in JAX: "
-        "sqrt(3072) = 55.43 becomes 55.5. PyTorch rounds the product alone. 2.25 times the root:",
+        title="JAX rounds sqrt(features) to bfloat16 before it multiplies, PyTorch does not",
+        what="Transformers such as Gemma multiply embeddings by sqrt(features); no library does so "
+        "by itself. JAX rounds a Python number to the dtype of the array first: sqrt(3072) = "
+        "55.43 becomes 55.5. PyTorch rounds only the product. The example multiplies 2.25:",
         pytorch="import math\n"
         "(torch.tensor([2.25], dtype=torch.bfloat16) * math.sqrt(3072)).float()",
         jax="import math\n(jnp.array([2.25], jnp.bfloat16) * math.sqrt(3072)).astype('float32')",
@@ -120,9 +126,9 @@ EMBEDDINGS = (
         "right.float(), product.astype(jnp.bfloat16).astype(jnp.float32)",
         expect=lambda r: r.pytorch[0] == 124.5 and r.jax[0] == 125,
         size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}",
-        detect="Compare what goes into the first block with float64.",
-        fix="Multiply in float32 and round the product. A checkpoint that was trained by JAX with "
-        "the rounded root needs the rounded root in PyTorch, too.",
+        detect="Compare the input of the first block with float64.",
+        fix="Multiply in float32 and round the product. If a checkpoint was trained in JAX with "
+        "the rounded root, use the rounded root in PyTorch too.",
         sources=("https://github.com/huggingface/transformers/pull/29402",),
         symptoms=(
             "bfloat16 results differ",
@@ -132,17 +138,17 @@ EMBEDDINGS = (
     ),
     Divergence(
         name="one_hot",
-        title="A class that does not exist is an error in F.one_hot, and zeros in JAX",
-        what="jax.nn.one_hot gives a row of zeros, and floats where PyTorch gives int64. Class 5 "
-        "of 3, and the dtype for class 2:",
+        title="A class out of range is an error in F.one_hot, a row of zeros in JAX",
+        what="jax.nn.one_hot returns a row of zeros. It also returns floats, while PyTorch "
+        "returns int64. Example with class 5 of 3, and the dtype for class 2:",
         pytorch="F.one_hot(torch.tensor([5]), 3)",
         jax="jax.nn.one_hot(jnp.array([5]), 3), jax.nn.one_hot(jnp.array([2]), 3).dtype",
         expect=lambda r: (
             isinstance(r.pytorch, Raised) and not r.jax[0].any() and r.jax[1] == "float32"
         ),
         size=lambda r: f"an error against {r.jax[0].tolist()}",
-        detect="Sum every row: it must be 1.",
-        fix="Check labels in NumPy; `F.one_hot(labels, n).float()`.",
+        detect="Sum every row. The sum must be 1.",
+        fix="Check labels in NumPy, and convert with `F.one_hot(labels, n).float()`.",
         sources=(
             "https://docs.jax.dev/en/latest/_autosummary/jax.nn.one_hot.html",
             TORCH_DOCS + "nn.functional.one_hot.html",

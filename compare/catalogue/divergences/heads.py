@@ -5,10 +5,10 @@ from compare.catalogue.divergences.records import FLAX_DOCS, TORCH_DOCS, Diverge
 HEADS = (
     Divergence(
         name="packed_weights",
-        title="nn.MultiheadAttention packs three matrices, Flax splits each by heads",
-        what="in_proj_weight holds query, key and value one below the other, each [out, in]; a "
-        "Flax kernel is [in, heads, channels], the output's [heads, channels, out]. Shapes with 4 "
-        "channels and 2 heads:",
+        title="nn.MultiheadAttention packs three matrices, Flax stores them by head",
+        what="in_proj_weight contains the query, key and value weights, stacked along the first "
+        "axis, each [out, in]. A Flax kernel is [in, heads, channels], and the output kernel is "
+        "[heads, channels, out]. Shapes with 4 channels and 2 heads:",
         pytorch="layer = nn.MultiheadAttention(4, 2)\n"
         "tuple(layer.in_proj_weight.shape), tuple(layer.out_proj.weight.shape)",
         jax="layer = nnx.MultiHeadAttention(2, 4, rngs=nnx.Rngs(0))\n"
@@ -26,9 +26,10 @@ HEADS = (
         "layer(x, x, x)[0], port(x.numpy())",
         expect=lambda r: r.pytorch == ((12, 4), (4, 4)) and r.jax == ((4, 2, 2), (2, 2, 4)),
         size=lambda r: f"{r.pytorch[0]} against three of {r.jax[0]}",
-        detect="The output with one head set to 0.",
-        fix="Cut weight and bias by `chunk(3)`; transpose first, reshape then. nnx needs "
-        "`decode=False`, or it asks for it at the first call.",
+        detect="Set one head to 0 and compare the outputs.",
+        fix="Split weight and bias with `chunk(3)`. Transpose before you reshape. "
+        "nnx.MultiHeadAttention needs `decode=False`; without it the first call raises an "
+        "error.",
         sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
         symptoms=("shapes differ", "checkpoint loads, outputs differ: right after loading"),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
@@ -36,10 +37,10 @@ HEADS = (
     ),
     Divergence(
         name="batch_first",
-        title="nn.MultiheadAttention takes the first axis for steps, Flax for the batch",
-        what="batch_first is False in PyTorch. An array [batch, steps, channels] is read without "
-        "an error, and every step attends to the other samples. Whether sample 0 changes when "
-        "sample 1 does:",
+        title="The first axis is steps in nn.MultiheadAttention, the batch in Flax",
+        what="In PyTorch batch_first is False by default. An array [batch, steps, channels] "
+        "raises no error, but every step attends to the other samples of the batch. The example "
+        "shows whether sample 0 changes when sample 1 does:",
         pytorch="layer, x = nn.MultiheadAttention(2, 1), torch.ones(2, 3, 2)\n"
         "before = layer(x, x, x)[0][0]\nx[1] *= 2\n(layer(x, x, x)[0][0] != before).any().item()",
         jax="layer = nnx.MultiHeadAttention(1, 2, decode=False, rngs=nnx.Rngs(0))\n"
@@ -47,8 +48,8 @@ HEADS = (
         "bool((layer(x)[0] != layer(x.at[1].multiply(2))[0]).any())",
         expect=lambda r: r.pytorch is True and r.jax is False,
         size=lambda r: "the samples of a batch are mixed",
-        detect="Change one sample of a batch: the others must stay.",
-        fix="`nn.MultiheadAttention(..., batch_first=True)`.",
+        detect="Change one sample of a batch. The outputs for the others must not change.",
+        fix="Pass `batch_first=True` to nn.MultiheadAttention.",
         sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
         symptoms=("outputs differ by a few percent or more", "accuracy differs"),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention", "nn.TransformerEncoderLayer"),
@@ -56,11 +57,12 @@ HEADS = (
     ),
     Divergence(
         name="causal_hint",
-        title="is_causal is a hint in nn.MultiheadAttention, and a mask in Flax",
-        what="nn.MultiheadAttention wants `attn_mask` beside it, and takes the hint for the truth "
-        "with need_weights=False only: the mask itself is then not read. Elsewhere, as in "
-        "F.scaled_dot_product_attention, is_causal=True is the mask. The weight that the first "
-        "query gives the second key; PyTorch: the hint alone, and with a mask that hides nothing:",
+        title="is_causal is a hint in nn.MultiheadAttention and a mask in Flax",
+        what="nn.MultiheadAttention raises an error if `attn_mask` is missing. It trusts the hint "
+        "only with need_weights=False, and then does not read the mask. In "
+        "F.scaled_dot_product_attention, jax.nn and Flax NNX, is_causal=True is the mask. The "
+        "example shows the weight of the second key for the first query. PyTorch: the hint "
+        "alone, and with a mask that hides nothing:",
         pytorch="layer, x = nn.MultiheadAttention(2, 1, batch_first=True), torch.ones(1, 2, 2)\n"
         "try:\n    layer(x, x, x, is_causal=True)\n"
         "except RuntimeError as error:\n    alone = str(error).split(' if ')[0]\n"
@@ -70,10 +72,10 @@ HEADS = (
         "layer.attention_weights[0][0, 0, 0, 1]",
         expect=lambda r: r.pytorch[0] == "Need attn_mask" and r.pytorch[1] == 0.5 and r.jax == 0,
         size=lambda r: f"{r.pytorch[1]:g} against {r.jax:g}",
-        detect="Change the last step: the outputs before it must stay.",
-        fix="Give `attn_mask` as well, and the right one.",
+        detect="Change the last step: the outputs before it must not change.",
+        fix="Pass the causal mask as `attn_mask` too.",
         sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
-        symptoms=("mask does the opposite", "an error in one framework only"),
+        symptoms=("a mask has the opposite effect", "an error in one framework only"),
         calls=(
             *("nn.MultiheadAttention", "nnx.MultiHeadAttention", "is_causal", "attn_mask"),
             *("F.scaled_dot_product_attention", "nn.TransformerEncoderLayer"),
@@ -82,9 +84,9 @@ HEADS = (
     ),
     Divergence(
         name="mean_of_the_heads",
-        title="The weights that nn.MultiheadAttention returns are a mean over heads",
-        what="Unless `average_attn_weights=False`. Flax keeps those of every head, when asked by "
-        "`sow_weights`. Shapes for 1 sample, 2 heads and 3 steps:",
+        title="nn.MultiheadAttention returns the mean of the attention weights over heads",
+        what="`average_attn_weights=False` disables the mean. Flax stores the weights of every "
+        "head if `sow_weights` is set. Shapes for 1 sample, 2 heads and 3 steps:",
         pytorch="layer, x = nn.MultiheadAttention(4, 2, batch_first=True), torch.ones(1, 3, 4)\n"
         "tuple(layer(x, x, x)[1].shape)",
         jax="layer = nnx.MultiHeadAttention(2, 4, decode=False, rngs=nnx.Rngs(0))\n"
@@ -92,8 +94,8 @@ HEADS = (
         "layer.attention_weights[0].shape",
         expect=lambda r: r.pytorch == (1, 3, 3) and r.jax == (1, 2, 3, 3),
         size=lambda r: f"{r.pytorch} against {r.jax}",
-        detect="The number of axes of the weights.",
-        fix="`layer(..., average_attn_weights=False)`.",
+        detect="Compare the number of axes of the weights.",
+        fix="Pass `average_attn_weights=False` to the layer call.",
         sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
         symptoms=("shapes differ",),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
@@ -102,8 +104,9 @@ HEADS = (
     Divergence(
         name="attention_dropout",
         title="Flax drops the same attention weights in every head and sample",
-        what="`broadcast_dropout` is True: one mask for all. PyTorch draws one for each head. How "
-        "many of 100 weights are dropped in one of two heads and not in the other:",
+        what="`broadcast_dropout` is True by default: all heads and samples share one mask. "
+        "PyTorch draws a mask for each head. Of 100 weights, the example counts those that are "
+        "dropped in only one of two heads:",
         pytorch="torch.manual_seed(0)\n"
         "q, v = torch.zeros(1, 2, 10, 10), torch.eye(10).expand(1, 2, 10, 10)\n"
         "found = F.scaled_dot_product_attention(q, q, v, dropout_p=0.5) > 0\n"
@@ -115,8 +118,8 @@ HEADS = (
         "(found[0, :, 0] != found[0, :, 1]).sum()",
         expect=lambda r: r.pytorch > 20 and r.jax == 0,
         size=lambda r: f"{int(r.pytorch)} against {int(r.jax)}",
-        detect="Set value to the identity: the output is the weights.",
-        fix="`nnx.MultiHeadAttention(..., broadcast_dropout=False)`.",
+        detect="Set the value to the identity matrix. The output then equals the weights.",
+        fix="Pass `broadcast_dropout=False` to nnx.MultiHeadAttention.",
         sources=(FLAX_DOCS + "attention.html", TORCH_DOCS + "nn.MultiheadAttention.html"),
         symptoms=("training drifts: the data, dropout or dtype",),
         calls=(
@@ -127,10 +130,11 @@ HEADS = (
     ),
     Divergence(
         name="rotary_pairs",
-        title="A rotary embedding turns neighbours, or halves",
-        what="Meta's PyTorch code for LLaMA turns channels 0 and 1 together, 2 and 3; the code of "
-        "most ports, in PyTorch and JAX, 0 and 2, 1 and 3. Neither library has a call for it. "
-        "Four channels, a quarter turn of the first pair:",
+        title="Rotary embeddings pair either adjacent channels or the two halves",
+        what="Meta's PyTorch code for LLaMA rotates channels 0 and 1 together, and 2 and 3. Most "
+        "ports, in PyTorch and in JAX, rotate channels 0 and 2, and 1 and 3. Neither library has "
+        "a function for it. Example with four channels, where the first pair is rotated by 90 "
+        "degrees:",
         pytorch="x, angles = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([np.pi / 2, 0.0])\n"
         "turn = torch.polar(torch.ones(2), angles.float())\n"
         "torch.view_as_real(torch.view_as_complex(x.reshape(2, 2)) * turn).flatten().round()",
@@ -140,9 +144,9 @@ HEADS = (
         "jnp.concatenate([low * cos - high * sin, high * cos + low * sin]).round()",
         expect=lambda r: list(r.pytorch) == [-2, 1, 3, 4] and list(r.jax) == [-3, 2, 1, 4],
         size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}",
-        detect="Position 0 agrees, every other does not.",
-        fix="Permute the rows of the query's and key's weights when loading, as Hugging Face's "
-        "conversion does; or turn in the way of the checkpoint.",
+        detect="The outputs agree at position 0 and differ at all other positions.",
+        fix="Permute the rows of the query and key weights when you load them, as Hugging Face's "
+        "conversion does. Alternatively, use the pairs of the checkpoint.",
         sources=(
             "https://github.com/huggingface/transformers/issues/25199",
             "https://github.com/Dao-AILab/flash-attention/issues/288",
@@ -156,8 +160,9 @@ HEADS = (
     Divergence(
         name="rotary_in_bfloat16",
         title="model.to(bfloat16) rounds the rotary frequencies, Flax's dtype does not",
-        what="PyTorch converts every buffer too; a Flax layer with dtype=bfloat16 leaves other "
-        "arrays as they are. The error of an angle at position 1,001 with frequency 0.3:",
+        what="PyTorch also converts every buffer. A Flax layer with dtype=bfloat16 does not "
+        "convert other arrays. The example shows the error of the angle at position 1,001 with "
+        "frequency 0.3:",
         pytorch="model = nn.Module()\n"
         'model.register_buffer("frequency", torch.tensor(0.3))\n'
         "model.to(torch.bfloat16)\n"
@@ -167,7 +172,7 @@ HEADS = (
         "abs(1001 * layer.frequency - 1001 * 0.3)",
         expect=lambda r: r.pytorch > 0.1 and r.jax < 1e-3,
         size=lambda r: f"{r.pytorch:.2g} against {r.jax:.1g} radians",
-        detect="Compare at position 1,000 rather than 10.",
+        detect="Compare at position 1,000, not only at position 10.",
         fix="Compute positions, frequencies, sine and cosine in float32, and round the result.",
         sources=(
             "https://github.com/huggingface/transformers/pull/29285",

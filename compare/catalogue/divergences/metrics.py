@@ -7,9 +7,9 @@ from compare.catalogue.divergences.records import Divergence
 METRICS = (
     Divergence(
         name="accuracy_by_class",
-        title="TorchMetrics' accuracy is a mean over classes, Flax' over samples",
-        what="MulticlassAccuracy averages by class (macro) unless told otherwise; nnx.metrics."
-        "Accuracy counts samples. Four guesses of class 0, three of them right:",
+        title="TorchMetrics averages accuracy over classes, Flax over samples",
+        what="MulticlassAccuracy averages over classes (macro) by default. nnx.metrics.Accuracy "
+        "averages over samples. Example with four guesses of class 0, of which three are right:",
         pytorch="from torchmetrics.classification import MulticlassAccuracy\n"
         "metric = MulticlassAccuracy(3)\n"
         "metric(torch.tensor([0, 0, 0, 0]), torch.tensor([0, 0, 0, 1]))",
@@ -18,8 +18,8 @@ METRICS = (
         "metric.compute()",
         expect=lambda r: r.pytorch == 0.5 and r.jax == 0.75,
         size=lambda r: f"{r.pytorch:.0%} against {r.jax:.0%}",
-        detect="Classes of unequal size.",
-        fix='`MulticlassAccuracy(n, average="micro")`.',
+        detect="Test with classes of unequal size.",
+        fix='Use `MulticlassAccuracy(n, average="micro")`.',
         sources=(
             "https://github.com/Lightning-AI/torchmetrics/issues/2320",
             "https://github.com/microsoft/hi-ml/pull/671",
@@ -31,11 +31,11 @@ METRICS = (
     ),
     Divergence(
         name="accuracy_of_one_logit",
-        title="With one logit per sample, Flax compares the logit itself with a threshold",
-        what="TorchMetrics' BinaryAccuracy computes the sigmoid first, so that its threshold of "
-        "0.5 is a logit of 0. nnx.metrics.Accuracy does not; without a `threshold` it takes the "
-        "argmax of a single number, which is always class 0. Three correct guesses, in Flax with "
-        "threshold 0.5 and with none:",
+        title="With one logit per sample, Flax applies the threshold to the logit itself",
+        what="TorchMetrics' BinaryAccuracy applies the sigmoid first, so its threshold of 0.5 "
+        "corresponds to a logit of 0. nnx.metrics.Accuracy does not. Without `threshold`, it "
+        "computes the argmax of a single number, which is always class 0. Example with three "
+        "correct guesses, in Flax with threshold 0.5 and without:",
         pytorch="from torchmetrics.classification import BinaryAccuracy\n"
         "BinaryAccuracy()(torch.tensor([2.0, -1.0, 0.3]), torch.tensor([1, 0, 1]))",
         jax="logits, labels = jnp.array([2.0, -1.0, 0.3]), jnp.array([1, 0, 1])\n"
@@ -45,8 +45,8 @@ METRICS = (
         "binary.compute(), without.compute()",
         expect=lambda r: bool(r.pytorch == 1 and np.allclose(r.jax, [2 / 3, 1 / 3])),
         size=lambda r: f"{r.pytorch:.0%} against {r.jax[0]:.0%} and {r.jax[1]:.0%}",
-        detect="A logit between 0 and 0.5.",
-        fix="`nnx.metrics.Accuracy(threshold=0.0)`.",
+        detect="Test with a logit between 0 and 0.5.",
+        fix="Use `nnx.metrics.Accuracy(threshold=0.0)`.",
         sources=(
             "https://github.com/google/flax/issues/4456",
             "https://github.com/google/flax/pull/4536",
@@ -57,17 +57,17 @@ METRICS = (
     ),
     Divergence(
         name="mean_of_nan",
-        title="TorchMetrics' mean leaves NaN out",
-        what="MeanMetric drops NaN with a warning (`nan_strategy`). A training whose loss is NaN "
-        "now and then reports a good mean; Flax' Average reports NaN.",
+        title="TorchMetrics' mean ignores NaN",
+        what="MeanMetric drops NaN with a warning (`nan_strategy`). If the loss of some batches "
+        "is NaN, the mean still looks good. Flax's Average returns NaN.",
         pytorch="from torchmetrics import MeanMetric\nmetric = MeanMetric()\n"
         'metric.update(torch.tensor([1.0, float("nan"), 3.0]))\nmetric.compute()',
         jax="metric = nnx.metrics.Average()\n"
         "metric.update(values=jnp.array([1.0, jnp.nan, 3.0]))\nmetric.compute()",
         expect=lambda r: bool(r.pytorch == 2 and np.isnan(r.jax)),
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        detect="One NaN among the losses.",
-        fix='`MeanMetric(nan_strategy="disable")`, or "error".',
+        detect="Test with one NaN among the losses.",
+        fix='Use `MeanMetric(nan_strategy="disable")` or "error".',
         sources=("https://github.com/Lightning-AI/torchmetrics/issues/1897",),
         symptoms=("NaN or infinity", "accuracy differs"),
         calls=("MeanMetric", "nnx.metrics.Average"),
@@ -76,11 +76,11 @@ METRICS = (
     ),
     Divergence(
         name="metric_of_all_processes",
-        title="A TorchMetrics metric is that of all processes together",
-        what="Among several processes `compute` waits for all of them and merges what they hold. "
-        "Called in the first alone, which evaluates for all, it waits for ever; called in all of "
-        "them on the same images, it counts every image several times. Flax' metrics know of no "
-        "processes. Here two functions stand in for the other process.",
+        title="A TorchMetrics metric combines all processes",
+        what="With several processes, `compute` waits for all of them and merges their states. If "
+        "only the first process evaluates and calls it, it waits forever. If all processes "
+        "evaluate the same images, every image counts several times. Flax's metrics do not "
+        "communicate. In the example two functions simulate the second process.",
         pytorch="from torchmetrics import MeanMetric\n"
         "theirs = iter(torch.tensor([12.0, 2.0]))  # the other's sum and count\n"
         "gather = lambda mine, group: [mine, next(theirs)]\n"
@@ -90,8 +90,8 @@ METRICS = (
         "metric.compute()",
         expect=lambda r: bool(r.pytorch == 4 and r.jax == 2),
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        detect="A run in several processes that stands still at an epoch's end.",
-        fix="`sync_on_compute=False`, given when the metric is made: set later, it is not heeded.",
+        detect="Look for a run with several processes that hangs at the end of an epoch.",
+        fix="Pass `sync_on_compute=False` to the constructor. Setting it later has no effect.",
         sources=(
             "https://github.com/Lightning-AI/torchmetrics/issues/938",
             "https://lightning.ai/docs/torchmetrics/v1.4.0/references/metric.html",
@@ -102,9 +102,9 @@ METRICS = (
     ),
     Divergence(
         name="masked_average",
-        title="Flax's Average counts a mask before it is broadcast",
-        what="A mask of one column beside values of two counts half of what it lets through. The "
-        "average of 1, 2, 3 and 4:",
+        title="Flax's Average counts a mask before broadcasting it",
+        what="If the mask has one column and the values have two, the count is half of the number "
+        "of values. The average of 1, 2, 3 and 4:",
         pytorch="values = torch.tensor([[1.0, 2.0], [3.0, 4.0]])\n"
         "mask = torch.tensor([[True], [True]])\nvalues[mask.expand(2, 2)].mean()",
         jax="average = nnx.metrics.Average()\n"
@@ -112,12 +112,12 @@ METRICS = (
         "average.update(values=values, mask=mask)\naverage.compute()",
         expect=lambda r: r.pytorch == 2.5 and r.jax == 5.0,
         size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
-        detect="A mask whose shape is not that of the values.",
-        fix="`jnp.broadcast_to(mask, values.shape)` before it is given.",
+        detect="Test with a mask whose shape differs from that of the values.",
+        fix="Call `jnp.broadcast_to(mask, values.shape)` first.",
         sources=("https://github.com/google/flax/issues/5588",),
         symptoms=(
             "accuracy differs",
-            "mask does the opposite",
+            "a mask has the opposite effect",
             "differs only with padding",
         ),
         calls=("MeanMetric", "nnx.metrics.Average"),

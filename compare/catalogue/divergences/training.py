@@ -7,9 +7,9 @@ from compare.catalogue.divergences.records import Divergence, Raised
 TRAINING = (
     Divergence(
         name="mean_of_the_loss",
-        title="PyTorch's cross_entropy is a mean, optax' one number per sample",
-        what="Whoever sums what optax gives has a gradient as many times as large as the batch, "
-        "and Adam hides it.",
+        title="PyTorch's cross_entropy returns the mean, optax's one number per sample",
+        what="If you sum the values from optax, the gradient is larger by a factor of the batch "
+        "size. Adam hides this, because it normalises the gradient.",
         pytorch="F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]))",
         jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
         "loss(jnp.zeros((2, 3)), jnp.array([0, 1]))",
@@ -18,15 +18,15 @@ TRAINING = (
         "right, optax.sigmoid_binary_cross_entropy(jnp.array(x), y).mean()",
         expect=lambda r: r.pytorch.shape == () and r.jax.shape == (2,),
         size=lambda r: f"shape {r.pytorch.shape} against {r.jax.shape}",
-        detect="The loss of one batch, and of the same batch twice.",
-        fix="`.mean()`; likewise for nn.BCEWithLogitsLoss, which is "
+        detect="Compare the loss of a batch with the loss of the same batch repeated twice.",
+        fix="Call `.mean()` on optax's losses. nn.BCEWithLogitsLoss is "
         "`optax.sigmoid_binary_cross_entropy(...).mean()`.",
         sources=(
             "https://optax.readthedocs.io/en/latest/api/losses.html",
             "https://github.com/ai-safety-foundation/sparse_autoencoder/issues/63",
         ),
         symptoms=(
-            "loss differs by a factor",
+            "losses differ by a factor",
             "training drifts: the loss or its gradient",
             "first loss too large",
         ),
@@ -40,9 +40,9 @@ TRAINING = (
     ),
     Divergence(
         name="label_out_of_range",
-        title="A label out of range is an error, NaN, or another label",
-        what="PyTorch raises. optax gives NaN, a label of -1 counts from the end, and one_hot "
-        "makes zeros.",
+        title="A label out of range gives an error, NaN, or the loss of another label",
+        what="PyTorch raises an error. optax returns NaN for a label that is too large, and a "
+        "label of -1 counts from the end. jax.nn.one_hot returns zeros.",
         pytorch="F.cross_entropy(torch.zeros(1, 3), torch.tensor([3]))",
         jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
         "logits = jnp.array([[0.0, 0.0, 5.0]])\n"
@@ -55,8 +55,8 @@ TRAINING = (
             and not r.jax[2].any()
         ),
         size=lambda r: f"an error against {r.jax[0][0]:g} and {r.jax[1][0]:.2g}",
-        detect="Label 10 of ten classes.",
-        fix="Check labels in NumPy, once, before training.",
+        detect="Test with label 10 of ten classes.",
+        fix="Check the labels once in NumPy, before training.",
         sources=("https://github.com/google-deepmind/optax/issues/1185",),
         symptoms=("NaN or infinity", "an error in one framework only"),
         calls=(
@@ -68,15 +68,16 @@ TRAINING = (
     ),
     Divergence(
         name="label_to_be_ignored",
-        title="The label -100 is left out in PyTorch alone",
-        what="It is the default of `ignore_index`: padding is often marked so. optax gives NaN.",
+        title="Only PyTorch ignores the label -100",
+        what="-100 is the default of `ignore_index` in PyTorch and is often used to mark padding. "
+        "optax returns NaN for it.",
         pytorch="F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, -100]))",
         jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
         "loss(jnp.zeros((2, 3)), jnp.array([0, -100])).mean()",
         expect=lambda r: bool(np.isclose(r.pytorch, np.log(3)) and np.isnan(r.jax)),
         size=lambda r: f"{r.pytorch:.3g} against {r.jax:g}",
-        detect="One padded label.",
-        fix="`jnp.where(labels >= 0, loss, 0)`, divided by how many there are.",
+        detect="Test with one padded label.",
+        fix="Use `jnp.where(labels >= 0, loss, 0)` and divide by the number of valid labels.",
         sources=(
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
             "https://github.com/google-deepmind/optax/issues/1185",
@@ -90,10 +91,10 @@ TRAINING = (
     ),
     Divergence(
         name="adam_epsilon",
-        title="optax' Adam has two epsilons",
+        title="optax's Adam has two epsilons",
         what="The defaults agree: eps 1e-8, eps_root 0, betas 0.9 and 0.999. `eps` is added to the "
-        "root, as PyTorch's is, `eps_root` under it. The place matters where the gradient is as "
-        "small as the epsilon, as here:",
+        "square root, as in PyTorch. `eps_root` is added inside the root. With gradients of "
+        "ordinary size both agree. In the example the gradient is as small as the epsilon.",
         pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
         "torch.optim.Adam([w], lr=1.0, eps=1e-8).step()\nw",
         jax="adam = optax.adam(1.0, eps=0.0, eps_root=1e-16)\n"
@@ -106,8 +107,9 @@ TRAINING = (
             np.isclose(r.pytorch, -1 / 2, rtol=1e-3) and np.isclose(r.jax, -(0.5**0.5), rtol=1e-3)
         ),
         size=lambda r: f"{r.jax[0] / r.pytorch[0] - 1:.0%}",
-        detect="Gradients near the epsilon: of unused weights, or behind a saturated softmax.",
-        fix="`optax.adam(rate, eps=..., eps_root=0.0)` with PyTorch's eps. Keras' default is 1e-7.",
+        detect="Look for gradients near the epsilon, for example of unused parameters or after a "
+        "saturated softmax.",
+        fix="Pass PyTorch's eps as `eps`, and `eps_root=0.0`. The default of Keras is 1e-7.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/440",
             "https://github.com/google-deepmind/optax/issues/571",
@@ -120,9 +122,10 @@ TRAINING = (
     Divergence(
         name="adam_bias_correction",
         title="optax computes Adam's bias correction in float32",
-        what="`1 - decay**count` loses digits where decay is near 1. PyTorch computes it in "
-        "Python, in float64. It is the largest difference of method between two float32 trainings "
-        "here. The first step of Adam at rate 1 should be -1:",
+        what="`1 - decay**count` loses digits if decay is near 1. PyTorch computes it in Python, "
+        "in float64. In this project it is the largest difference between two float32 trainings. "
+        "In the example, the first step of Adam with learning rate 1 should be -1; the code adds "
+        "1 to show the error:",
         pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.ones(1)\n"
         "torch.optim.Adam([w], lr=1.0, eps=0.0).step()\nw + 1",
         jax="adam = optax.adam(1.0, eps=0.0)\n"
@@ -138,9 +141,10 @@ TRAINING = (
         "torch.optim.Adam([w], lr=1.0, eps=0.0).step()\nw + 1, step + 1",
         expect=lambda r: abs(r.pytorch[0]) < 2e-7 and 1e-6 < abs(r.jax[0]) < 1e-4,
         size=lambda r: f"{abs(r.jax[0]):.1g} against {abs(r.pytorch[0]):.1g}",
-        detect="The first step, whose size is known.",
-        fix="`jax_enable_x64`; or put the exact correction below in the place of optax', before "
-        "the step is compiled. Without either it is no bug of yours.",
+        detect="Check the first step, whose size is known.",
+        fix="Set `jax_enable_x64`, or replace optax's correction by the exact one in the code, "
+        "before the step is compiled. Or allow for the difference: it is not a bug of your "
+        "port.",
         sources=("https://github.com/google-deepmind/optax/issues/1532",),
         symptoms=("training drifts: the optimiser", "differs in the last digits"),
         calls=("torch.optim.Adam", "torch.optim.AdamW", "optax.adam", "optax.adamw"),
@@ -149,9 +153,9 @@ TRAINING = (
     ),
     Divergence(
         name="weight_decay",
-        title="Adam's weight decay goes through the moments in PyTorch",
-        what="torch.optim.Adam adds it to the gradient; AdamW, and optax, take it off the weights "
-        "beside the step. Three steps at rate 0.1:",
+        title="Adam's weight decay changes the moments in PyTorch",
+        what="torch.optim.Adam adds the weight decay to the gradient. AdamW, in PyTorch and in "
+        "optax, subtracts it from the weights separately. Three steps with learning rate 0.1:",
         pytorch="w = torch.ones(1, requires_grad=True)\n"
         "adam = torch.optim.Adam([w], lr=0.1, weight_decay=0.5)\n"
         "for _ in range(3):\n    w.grad = torch.ones(1)\n    adam.step()\nresult = w",
@@ -169,10 +173,10 @@ TRAINING = (
         "result = w, v",
         expect=lambda r: 0.69 < r.pytorch[0] < 0.71 and 0.56 < r.jax[0] < 0.58,
         size=lambda r: f"{r.pytorch[0]:.3f} against {r.jax[0]:.3f}",
-        detect="Three steps of one weight.",
-        fix="torch.optim.AdamW is optax.adamw. torch.optim.Adam with decay is the chain below. "
-        "Both libraries decay biases and norms, too, unless optax gets a `mask=` and PyTorch "
-        "parameter groups.",
+        detect="Compare three steps of one weight.",
+        fix="torch.optim.AdamW is optax.adamw. torch.optim.Adam with weight_decay is the chain in "
+        "the code. Both libraries also decay biases and norms, unless you pass `mask=` to "
+        "optax or parameter groups to PyTorch.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/417",
             "https://github.com/pytorch/pytorch/issues/48793",
@@ -184,14 +188,14 @@ TRAINING = (
     ),
     Divergence(
         name="weight_decay_default",
-        title="AdamW decays by 1e-2 in PyTorch and by 1e-4 in optax",
-        what="The default of `weight_decay` differs.",
+        title="The default weight decay of AdamW is 1e-2 in PyTorch, 1e-4 in optax",
+        what="The defaults of `weight_decay` differ.",
         pytorch='torch.optim.AdamW([torch.zeros(1)]).defaults["weight_decay"]',
         jax='import inspect\ninspect.signature(optax.adamw).parameters["weight_decay"].default',
         expect=lambda r: r.pytorch == 1e-2 and r.jax == 1e-4,
         size=lambda r: f"a factor of {r.pytorch / r.jax:.0f}",
-        detect="A weight whose gradient is 0.",
-        fix="Write the decay down.",
+        detect="Test a weight whose gradient is 0.",
+        fix="Set the weight decay explicitly.",
         sources=(
             "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
             "https://github.com/google-deepmind/optax/issues/1414",
@@ -203,9 +207,9 @@ TRAINING = (
     ),
     Divergence(
         name="gradient_clipping",
-        title="PyTorch adds 1e-6 to the norm that it clips by",
-        what="A gradient of norm 1e-6, clipped to 1e-7: the sum of the norm and 1e-6 is twice the "
-        "norm. At a norm of 1 it is one part in a million.",
+        title="PyTorch adds 1e-6 to the norm when it clips gradients",
+        what="The example clips a gradient of norm 1e-6 to a norm of 1e-7. PyTorch divides by the "
+        "norm plus 1e-6, which is twice the norm. For a norm of 1 the relative difference is 1e-6.",
         pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-6])\n"
         "torch.nn.utils.clip_grad_norm_([w], 1e-7)\nw.grad",
         jax="clip = optax.clip_by_global_norm(1e-7)\n"
@@ -214,8 +218,8 @@ TRAINING = (
             np.isclose(r.pytorch, 5e-8, rtol=1e-3) and np.isclose(r.jax, 1e-7, rtol=1e-3)
         ),
         size=lambda r: f"{r.pytorch[0]:.1g} against {r.jax[0]:.1g}",
-        detect="A small limit.",
-        fix="Know it when a small limit is meant.",
+        detect="Test with a small gradient and a small maximum norm.",
+        fix="No fix is needed unless gradient norms are near 1e-6.",
         sources=("https://github.com/goodfire-ai/spd/issues/643",),
         symptoms=("training drifts: the optimiser",),
         calls=("clip_grad_norm_", "optax.clip_by_global_norm"),
@@ -224,9 +228,9 @@ TRAINING = (
     ),
     Divergence(
         name="cosine_after_its_end",
-        title="A cosine schedule climbs again in PyTorch",
-        what="CosineAnnealingLR goes on with the cosine behind T_max, back up to where it started; "
-        "optax stays at the end. The rates of steps 4 to 8 of a schedule of 4:",
+        title="A cosine schedule increases again in PyTorch",
+        what="After T_max, CosineAnnealingLR continues the cosine and returns to the initial "
+        "rate. optax stays at the final rate. The rates of steps 4 to 8 for a schedule of 4 steps:",
         pytorch="sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)\n"
         "cosine, rates = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=4), []\n"
         "for _ in range(9):\n"
@@ -237,8 +241,8 @@ TRAINING = (
         "jnp.array([cosine(step) for step in range(4, 9)])",
         expect=lambda r: bool(r.pytorch[-1] > 0.99 and np.allclose(r.jax, 0)),
         size=lambda r: f"{r.pytorch[-1]:.2g} against {r.jax[-1]:.2g} after eight steps",
-        detect="Print the rates past the end.",
-        fix="Stop stepping it at T_max.",
+        detect="Print the rates after the end of the schedule.",
+        fix="Stop calling the scheduler at T_max.",
         sources=("https://github.com/ivadomed/ivadomed/issues/57",),
         symptoms=("training drifts: the optimiser",),
         calls=("CosineAnnealingLR", "optax.cosine_decay_schedule"),
@@ -248,16 +252,17 @@ TRAINING = (
     Divergence(
         name="warm_up",
         title="A linear warm-up starts at a third in PyTorch, at 0 in optax",
-        what="LinearLR begins with a factor of 1/3 unless told otherwise. A schedule from 0 makes "
-        "a first step of rate 0, which only fills Adam's moments.",
+        what="LinearLR starts with a factor of 1/3 by default. A schedule that starts at 0 has a "
+        "first step with learning rate 0, which only updates Adam's moments.",
         pytorch="sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)\n"
         "torch.optim.lr_scheduler.LinearLR(sgd, total_iters=4)\n"
         'sgd.param_groups[0]["lr"]',
         jax="optax.linear_schedule(0.0, 1.0, 4)(0)",
         expect=lambda r: bool(np.isclose(r.pytorch, 1 / 3) and r.jax == 0),
         size=lambda r: f"{r.pytorch:.2f} against {float(r.jax):g} in the first step",
-        detect="Print the first rates.",
-        fix="Name both ends, and say whether steps count from 0 or 1.",
+        detect="Print the first learning rates.",
+        fix="Set both ends of the schedule explicitly, and document whether steps count from 0 or "
+        "1.",
         sources=(
             "https://github.com/google-research/bert/issues/1293",
             "https://github.com/meta-pytorch/torchtune/issues/2010",

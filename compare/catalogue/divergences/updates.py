@@ -7,10 +7,11 @@ from compare.catalogue.divergences.records import TORCH_DOCS, Divergence
 UPDATES = (
     Divergence(
         name="unused_parameters",
-        title="A parameter without a gradient stays in PyTorch, and moves in optax",
-        what="zero_grad() sets gradients to None, and a PyTorch optimiser skips such parameters. "
-        "jax.grad gives 0: optax goes on decaying the parameter and moving it by its moments. "
-        "AdamW, three steps at rate 0.1 with decay 0.5, and a gradient of 1 in the first alone:",
+        title="A parameter without a gradient stays in PyTorch and moves in optax",
+        what="zero_grad() sets gradients to None, and PyTorch's optimisers skip such parameters. "
+        "jax.grad returns 0 instead, so optax still decays the parameter and moves it by its "
+        "moments. The example takes three steps of AdamW at rate 0.1 with decay 0.5; the "
+        "gradient is 1 in the first step only:",
         pytorch="w = torch.ones(1, requires_grad=True)\n"
         "adam = torch.optim.AdamW([w], lr=0.1, weight_decay=0.5)\n"
         "for gradient in (torch.ones(1), None, None):\n"
@@ -31,10 +32,11 @@ UPDATES = (
         "result = w, v",
         expect=lambda r: 0.849 < r.pytorch[0] < 0.851 and 0.651 < r.jax[0] < 0.653,
         size=lambda r: f"{r.pytorch[0]:.3f} against {r.jax[0]:.3f}",
-        detect="A branch, an expert or a layer that not every batch uses.",
-        fix="In PyTorch `zero_grad(set_to_none=False)`, or add `0 * sum(p.sum() ...)` of all "
-        "parameters to the loss. In optax freeze parameters that are never used by "
-        "`optax.multi_transform` with `optax.set_to_zero()`.",
+        detect="Print a parameter that not every batch uses, such as one of an expert or a branch, "
+        "before and after a step.",
+        fix="In PyTorch, use `zero_grad(set_to_none=False)`: a parameter that has had a gradient "
+        "then keeps one of 0. In optax, freeze parameters that are never used with "
+        "`optax.multi_transform` and `optax.set_to_zero()`.",
         sources=(
             TORCH_DOCS + "optim.Optimizer.zero_grad.html",
             "https://optax.readthedocs.io/en/latest/api/combining_optimizers.html",
@@ -48,9 +50,10 @@ UPDATES = (
     ),
     Divergence(
         name="stairs",
-        title="StepLR falls in stairs, optax.exponential_decay smoothly",
-        what="Unless it has `staircase=True`. StepLR counts calls of `scheduler.step()`, mostly "
-        "one per epoch; an optax schedule counts updates. Rates of five steps, a tenth every two:",
+        title="StepLR decays in stairs, optax.exponential_decay smoothly",
+        what="Pass `staircase=True` to optax for stairs. StepLR counts the calls of "
+        "`scheduler.step()`, usually one per epoch; an optax schedule counts updates. The "
+        "example shows the rates of five steps, with a factor of 0.1 every two:",
         pytorch="sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)\n"
         "stairs, rates = torch.optim.lr_scheduler.StepLR(sgd, step_size=2, gamma=0.1), []\n"
         "for _ in range(5):\n"
@@ -73,8 +76,9 @@ UPDATES = (
             np.allclose(r.pytorch, [1, 1, 0.1, 0.1, 0.01]) and np.isclose(r.jax[1], 0.1**0.5)
         ),
         size=lambda r: f"{r.pytorch[1]:.2g} against {r.jax[1]:.2g} in the second step",
-        detect="Print the rates of the first epochs.",
-        fix="`staircase=True`, and `transition_steps` times the updates of an epoch.",
+        detect="Print the learning rates of the first epochs.",
+        fix="Pass `staircase=True`, and multiply `transition_steps` by the number of updates per "
+        "epoch.",
         sources=(
             TORCH_DOCS + "optim.lr_scheduler.StepLR.html",
             "https://optax.readthedocs.io/en/latest/api/optimizer_schedules.html",

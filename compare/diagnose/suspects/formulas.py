@@ -60,7 +60,7 @@ def formulas(x: np.ndarray) -> Iterator[Candidate]:
             shifted = x - x.max(axis=axis, keepdims=True)
             total = np.exp(shifted).sum(axis=axis, keepdims=True)
             said = f"over axis {axis - x.ndim}"
-            entry = "without-an-axis-torchs-softmax-takes-the-first-of-three"
+            entry = "without-an-axis-torchs-softmax-uses-axis-0-of-three"
             yield Candidate(f"a softmax {said}", np.exp(shifted) / total, entry)
             yield Candidate(f"a log softmax {said}", shifted - np.log(total), entry)
 
@@ -73,7 +73,7 @@ def _normal_cdf(x: np.ndarray) -> np.ndarray:
 def norms(x: np.ndarray) -> Iterator[Candidate]:
     """Yield normalisations of an array, before a scale and a bias per channel."""
     layer = "layernorm-adds-1e-5-to-the-variance-in-pytorch-1e-6-in-flax"
-    batch = "batchnorms-momentum-m-is-1---m-elsewhere-and-its-variance-another"
+    batch = "batchnorms-momentum-m-in-pytorch-is-1---m-in-flax"
     every = tuple(range(x.ndim))
     axes_of = {"LayerNorm": (-1,), "a norm over all axes but the first": every[1:]}
     axes_of["BatchNorm of its own batch"] = every[:-1]

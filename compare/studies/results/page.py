@@ -94,7 +94,7 @@ def _say_parity(default: list[dict[str, Any]]) -> str:
     apart = ", ".join(f"{key} {max(one[key] for one in drift):.1e}" for key in sorted(drift[0]))
     return (
         "With the final parameters of each training, all three implementations are within their "
-        f"rounding bounds. The largest differences between the two trainings in float32 are: {apart}."
+        f"rounding bounds. The largest differences between the two trainings in float32: {apart}."
     )
 
 

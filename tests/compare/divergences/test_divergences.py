@@ -180,8 +180,8 @@ def test_one_layer_of_several_libraries_is_one_line_of_the_index(name: str, call
 QUESTIONS = [
     ("differs by 1e-3 on a GPU", "Dense", "tf32"),
     ("differs by 1e-3 on a GPU", "nn.Conv2d", "tf32_convolutions"),
-    ("LayerNorm or another normalisation slightly off", "nn.LayerNorm", "layer_norm"),
-    ("LayerNorm or another normalisation slightly off", "nnx.LayerNorm", "layer_norm_variance"),
+    ("LayerNorm or another normalisation differs slightly", "nn.LayerNorm", "layer_norm"),
+    ("LayerNorm or another normalisation differs slightly", "nnx.LayerNorm", "layer_norm_variance"),
     ("differs by 1e-6 to 1e-4", "elementwise_affine", "layer_norm"),
     ("training drifts: the optimiser", "torch.optim.Adam", "adam_bias_correction"),
     ("training drifts: the optimiser", "optax.adam", "adam_epsilon"),
@@ -190,8 +190,8 @@ QUESTIONS = [
     ("differs only with padding", "key_padding_mask", "masked_row"),
     ("accuracy differs", "nnx.metrics.Accuracy", "accuracy_by_class"),
     ("bfloat16 results differ", "bfloat16", "stored_or_computed"),
-    ("mask does the opposite", "nn.MultiheadAttention", "mask_polarity"),
-    ("mask does the opposite", "nnx.dot_product_attention", "mask_of_numbers"),
+    ("a mask has the opposite effect", "nn.MultiheadAttention", "mask_polarity"),
+    ("a mask has the opposite effect", "nnx.dot_product_attention", "mask_of_numbers"),
 ]
 
 
@@ -250,7 +250,7 @@ def mutants_of(ratio: float | None, caught_by: list[str]) -> dict[str, Any]:
     ("ratio", "caught_by", "says"),
     [
         (1234567.0, ["intermediates"], "1.2e+06"),
-        (None, ["intermediates"], "yes or no"),
+        (None, ["intermediates"], "pass or fail"),
         (None, [], "not caught"),
     ],
 )
