@@ -10,31 +10,31 @@ DATA = (
         file="data/normalization.py",
         right="variance = (count * total_squares - total**2) / count**2",
         wrong="variance = (count * total_squares - total**2) / (count * (count - 1))",
-        why="torch.std divides by n - 1, numpy.std and jax.numpy.std by n.",
+        why="torch.std divides by n - 1, numpy.std and jax.numpy.std divide by n.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
         check="data",
     ),
     Bug(
         name="biased_variance_of_the_original",
-        title="The original's normalisation is divided by n where it divided by n - 1",
+        title="The original's normalisation divides by n instead of n - 1",
         package="shared",
         file="data/normalization.py",
         right="ddof=1, keepdims=True",
         wrong="keepdims=True",
-        why="The same default, the other way round: NumPy's std stands in for torch's.",
+        why="This is the same difference in the other direction: NumPy's std replaces torch's.",
         sources=("https://github.com/pytorch/pytorch/issues/50010",),
         check="data",
     ),
     Bug(
         name="statistics_of_all_splits",
-        title="Mean and deviation are measured on all splits",
+        title="Mean and standard deviation are computed on all splits",
         package="shared",
         file="data/load.py",
         right='fit_normalization(digits["train"].pixels, normalization)',
         wrong="fit_normalization(np.concat([split.pixels for split in digits.values()]), "
         "normalization)",
-        why="Normalising comes first and splitting later, so the test images have their say in "
-        "what the training sees.",
+        why="The data is normalised before it is split, so the test images influence the training "
+        "data.",
         sources=(
             "https://github.com/cornellius-gp/gpytorch/pull/2761",
             "https://github.com/d2l-ai/d2l-en/pull/1595",
@@ -43,13 +43,12 @@ DATA = (
     ),
     Bug(
         name="uint8_wraps",
-        title="Squares of pixels are taken in uint8, and wrap at 256",
+        title="Squares of pixels are computed in uint8 and overflow",
         package="shared",
         file="data/normalization.py",
         right="squares += (rows**2).sum(axis=0)",
         wrong="squares += (pixels[start : start + ROWS_AT_ONCE] ** 2).sum(axis=0, dtype=np.int64)",
-        why="Pixels come as uint8, and 16 ** 2 is 0 there, in NumPy, PyTorch and JAX alike, "
-        "without a word.",
+        why="Pixels are uint8, and in uint8 16 ** 2 is silently 0 in NumPy, PyTorch and JAX.",
         sources=(
             "https://github.com/huggingface/lerobot/pull/3697",
             "https://github.com/numpy/numpy/issues/22305",
@@ -58,13 +57,13 @@ DATA = (
     ),
     Bug(
         name="dead_pixels_divided_by_epsilon",
-        title="A pixel that never varies is divided by an epsilon",
+        title="A constant pixel is divided by an epsilon",
         package="shared",
         file="data/normalization.py",
         right="np.where(variances > 0, np.sqrt(variances), 255.0)",
         wrong="np.sqrt(variances) + 1e-7",
-        why="An epsilon avoids 0 / 0 on the training images. On the first other image with ink in "
-        "such a pixel it makes some hundred millions.",
+        why="The epsilon avoids 0 / 0 on the training images. If such a pixel is bright in "
+        "another image, its normalised value is several hundred million.",
         sources=(
             "https://github.com/keras-team/keras/issues/20011",
             "https://github.com/sbi-dev/sbi/issues/126",
@@ -79,8 +78,8 @@ DATA = (
         right='digits = Digits(file["pixels"], file["labels"].astype(np.int64))',
         wrong='turned = file["pixels"].reshape(-1, 28, 28).mT.reshape(-1, 784)\n'
         '        digits = Digits(turned, file["labels"].astype(np.int64))',
-        why="Files written by columns (MATLAB, EMNIST) are read by rows. A classifier learns from "
-        "such images as well as from others.",
+        why="Files in column-major order (MATLAB, EMNIST) are read in row-major order. A "
+        "classifier trains equally well on such images.",
         sources=(
             "https://github.com/tensorflow/datasets/issues/812",
             "https://github.com/pytorch/vision/issues/8783",
@@ -89,13 +88,13 @@ DATA = (
     ),
     Bug(
         name="one_seed_for_every_draw",
-        title="Every parameter is drawn from the same random numbers: K, Q and V are equal",
+        title="All parameters are drawn from the same random numbers, so K, Q and V are equal",
         package="shared",
         file="params.py",
         right="drawn = rng.uniform(",
         wrong="drawn = np.random.default_rng(seed).uniform(",
-        why="In JAX a key gives the same numbers each time it is used, and has to be split by "
-        "hand. With K = Q the scores are symmetric, and half of what attention can do is gone.",
+        why="A JAX key gives the same numbers each time and must be split explicitly. With K = Q "
+        "the scores are symmetric, and the attention is less expressive.",
         sources=(
             "https://github.com/jax-ml/jax/issues/2009",
             "https://github.com/jax-ml/jax/issues/192",
@@ -104,64 +103,64 @@ DATA = (
     ),
     Bug(
         name="last_image_never_drawn",
-        title="With replacement, the last image of a split is never drawn",
+        title="When drawing with replacement, the last image of a split is never drawn",
         package="shared",
         file="data/batches.py",
         right="return rng.integers(num_samples, size=shape)",
         wrong="return rng.integers(num_samples - 1, size=shape)",
-        why="Some generators leave out the end of a range and others, such as Python's randint, "
-        "do not.",
+        why="Some generators exclude the end of a range. Others, such as Python's randint, "
+        "include it.",
         sources=("https://docs.python.org/3/library/random.html#random.randint",),
         check="data",
     ),
     Bug(
         name="shuffled_within_a_buffer",
-        title="Images are shuffled within a buffer of a hundred",
+        title="Images are shuffled only within a buffer of a hundred",
         package="shared",
         file="data/batches.py",
         right="return rng.permutation(num_samples)[: shape[0] * shape[1]]",
         wrong="blocks = [rng.permutation(np.arange(i, min(i + 100, num_samples)))"
         " for i in range(0, num_samples, 100)]\n"
         "    return np.concat(blocks)[: shape[0] * shape[1]]",
-        why="tf.data shuffles within a buffer, and one that is smaller than the data leaves the "
-        "order of the file nearly as it is.",
+        why="tf.data shuffles within a buffer. If the buffer is smaller than the data, the order "
+        "stays nearly that of the file.",
         sources=("https://www.tensorflow.org/api_docs/python/tf/data/Dataset#shuffle",),
         check="data",
     ),
     Bug(
         name="indices_in_16_bits",
-        title="The indices of the samples are kept in 16 bits",
+        title="The indices of the samples are stored in 16 bits",
         package="shared",
         file="data/batches.py",
         right="return rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)",
         wrong="rows = rng.permutation(num_samples)[: shape[0] * shape[1]].reshape(shape)\n"
         '    return rows.astype("u2").astype(np.int64)',
-        why="Fewer bits are faster, and the sample that a test has is small: above 65,535 an index "
-        "begins anew at 0.",
+        why="A smaller dtype is faster, and the data of tests is small. Indices above 65,535 wrap "
+        "around.",
         sources=("https://numpy.org/doc/stable/user/basics.types.html#overflow-errors",),
         check="data",
     ),
     Bug(
         name="seed_plus_epoch",
-        title="An epoch is seeded by the sum of seed and epoch",
+        title="The seed of an epoch is the sum of seed and epoch",
         package="shared",
         file="data/batches.py",
         right="rng = np.random.default_rng([seed, epoch])",
         wrong="rng = np.random.default_rng(seed + epoch)",
-        why="The second epoch of one seed is then the first of the next: runs that should be "
-        "independent share their batches.",
+        why="The second epoch of one seed has the same batches as the first epoch of the next "
+        "seed. Runs that should be independent share batches.",
         sources=("https://numpy.org/doc/stable/reference/random/parallel.html",),
         check="data",
     ),
     Bug(
         name="each_split_by_its_own_statistics",
-        title="Every split is normalised by its own mean and deviation",
+        title="Every split is normalised by its own mean and standard deviation",
         package="shared",
         file="data/load.py",
         right="_prepare(split, fitted, num_channels)",
         wrong="_prepare(split, fit_normalization(split.pixels, normalization), num_channels)",
-        why="The lines that prepare the training split are called again for the others, fit "
-        "included. What the model then sees of a digit depends on the digits beside it.",
+        why="The code that prepares the training split, including the fit, is reused for the "
+        "other splits. The input for one digit then depends on the other digits of its split.",
         sources=(
             "https://github.com/khuyentran1401/production-ready-data-science-code/pull/5",
             "https://github.com/campusx-official/100-days-of-machine-learning/issues/75",
@@ -170,12 +169,12 @@ DATA = (
     ),
     Bug(
         name="mnist_labels_not_permuted",
-        title="Full MNIST's images are permuted, and the labels are not",
+        title="For full MNIST, images are permuted but labels are not",
         package="shared",
         file="data/mnist.py",
         right='"train": Digits(pixels[order[:NUM_TRAIN]], labels[order[:NUM_TRAIN]]),',
         wrong='"train": Digits(pixels[order[:NUM_TRAIN]], labels[:NUM_TRAIN]),',
-        why="Images and labels are two arrays, each permuted in a line of its own.",
+        why="Images and labels are two arrays, and each has its own line for the permutation.",
         sources=(
             "https://github.com/xudonmao/VMT/issues/1",
             "https://github.com/udacity/sdc-issue-reports/issues/1326",
@@ -184,13 +183,13 @@ DATA = (
     ),
     Bug(
         name="mnist_validation_not_permuted",
-        title="Full MNIST is permuted for the training split, and not for the validation split",
+        title="For full MNIST, the training split is permuted but the validation split is not",
         package="shared",
         file="data/mnist.py",
         right='"validation": Digits(pixels[order[NUM_TRAIN:]], labels[order[NUM_TRAIN:]]),',
         wrong='"validation": Digits(pixels[NUM_TRAIN:], labels[NUM_TRAIN:]),',
-        why="Both cuts are right by themselves. Together, most of the images validated on are "
-        "trained on too.",
+        why="Each split is right on its own. Together, most validation images are also training "
+        "images.",
         sources=(
             "https://github.com/marin-community/marin/pull/2700",
             "https://github.com/sarpaykent/GotenNet/issues/10",
@@ -199,12 +198,12 @@ DATA = (
     ),
     Bug(
         name="counts_of_levels_in_a_byte",
-        title="How often a grey level occurs is kept in a byte, and wraps at 256",
+        title="The counts of grey levels are stored in a byte and overflow at 256",
         package="shared",
         file="data/levels.py",
         right="np.empty((len(indices), len(levels)), dtype=np.float32)",
         wrong="np.empty((len(indices), len(levels)), dtype=np.uint8)",
-        why="The levels are bytes, so their counts become bytes too; but an image has 784 pixels, "
+        why="The levels are bytes, so the counts become bytes too. But an image has 784 pixels, "
         "most of them black.",
         sources=(
             "https://github.com/HerrZatacke/2bit-pxlr-studio/issues/53",
@@ -214,24 +213,24 @@ DATA = (
     ),
     Bug(
         name="levels_up_to_255",
-        title="There are said to be 255 grey levels",
+        title="The number of grey levels is 255 instead of 256",
         package="shared",
         file="data/levels.py",
         right="MAX_LEVELS = 256",
         wrong="MAX_LEVELS = 255",
-        why="The brightest level is 255, and with 0 there are 256.",
+        why="The brightest level is 255, but 0 is a level too.",
         sources=("https://github.com/manuelaguadomtz/pythreshold/issues/5",),
         check="data",
     ),
     Bug(
         name="short_batch_left_out_by_all",
-        title="The batches that all evaluate leave out a last one that is short",
+        title="The shared evaluation batches omit a short last batch",
         package="shared",
         file="data/batches.py",
         right="starts = range(0, num_samples, batch_size)",
         wrong="starts = range(0, num_samples - batch_size + 1, batch_size)",
-        why="Whole batches are what training takes. Here every framework evaluates the same wrong "
-        "samples, so no comparison of two of them tells.",
+        why="Training uses only full batches. All frameworks evaluate the same wrong samples, so "
+        "comparing them does not show the bug.",
         sources=(
             "https://github.com/thuml/Autoformer/issues/104",
             "https://github.com/NVIDIA-NeMo/RL/issues/958",
@@ -240,12 +239,13 @@ DATA = (
     ),
     Bug(
         name="resumed_epoch_begins_anew",
-        title="A training resumed within an epoch takes that epoch's first batches again",
+        title="A run resumed within an epoch starts with the first batches of this epoch",
         package="shared",
         file="data/batches.py",
         right="parts = np.split(batches[taken:], [cut - taken for cut in cuts])",
         wrong="parts = np.split(batches, cuts)",
-        why="The state says how many steps were taken, and whoever draws the batches does not ask.",
+        why="The state contains the number of steps, but the code that draws the batches does not "
+        "use it.",
         sources=(
             "https://github.com/huggingface/transformers/pull/8878",
             "https://github.com/vllm-project/speculators/pull/603",

@@ -5,13 +5,13 @@ from compare.catalogue.records import Bug
 EPOCHS = (
     Bug(
         name="epochs_off_by_one",
-        title="Every epoch takes the batches of the epoch before",
+        title="Every epoch uses the batches of the previous epoch",
         package="shared",
         file="training/loop.py",
         right="draw_batches(num_samples, state.epoch, config)",
         wrong="draw_batches(num_samples, state.epoch - 1, config)",
-        why="Epochs are counted from 0 in one place and from 1 in another; after a restart the "
-        "count begins anew.",
+        why="Epochs count from 0 in one place and from 1 in another, or the count starts again "
+        "after a restart.",
         sources=(
             "https://github.com/huggingface/accelerate/pull/4203",
             "https://github.com/huggingface/accelerate/pull/4071",
@@ -21,12 +21,12 @@ EPOCHS = (
     ),
     Bug(
         name="same_order_every_epoch",
-        title="Every epoch takes its batches in the same order",
+        title="Every epoch uses the batches in the same order",
         package="shared",
         file="training/loop.py",
         right="draw_batches(num_samples, state.epoch, config)",
         wrong="draw_batches(num_samples, 1, config)",
-        why="A shuffle that is seeded stays as it is until it is told the epoch "
+        why="A seeded shuffle does not change unless it gets the number of the epoch "
         "(sampler.set_epoch in PyTorch).",
         sources=(
             "https://github.com/pytorch/pytorch/issues/31771",
@@ -37,13 +37,13 @@ EPOCHS = (
     ),
     Bug(
         name="batches_with_replacement",
-        title="Batches are drawn with replacement instead of by shuffling",
+        title="Batches are drawn with replacement instead of shuffled",
         package="shared",
         file="training/loop.py",
         right="sampling=config.sampling",
         wrong='sampling="replacement"',
-        why="Random row numbers are the shortest way to a batch. A third of the images does not "
-        "occur in an epoch then.",
+        why="Random indices are the simplest way to draw a batch. About a third of the images "
+        "then do not occur in an epoch.",
         sources=(
             "https://github.com/mnielsen/neural-networks-and-deep-learning/issues/50",
             "https://github.com/fchollet/deep-learning-with-python-notebooks/pull/68",
@@ -53,7 +53,7 @@ EPOCHS = (
     ),
     Bug(
         name="mean_of_batch_means",
-        title="The loss is the mean of the batches' means, the last batch short",
+        title="The loss is the mean over batches, with a short last batch",
         package="pytorch_impl",
         file="train.py",
         right="loss=cross_entropy(logits, targets).item(),",
@@ -61,8 +61,8 @@ EPOCHS = (
         "batches])\n"
         "        .mean()\n"
         "        .item(),",
-        why="Each batch gives a mean, and their mean is right while all are of one size. In the "
-        "last, short one every sample weighs more.",
+        why="The mean of the batch means is right if all batches have the same size. In a shorter "
+        "last batch, every sample has a larger weight.",
         sources=(
             "https://github.com/catalyst-team/catalyst/issues/799",
             "https://github.com/dnouri/nolearn/issues/247",
@@ -71,15 +71,15 @@ EPOCHS = (
     ),
     Bug(
         name="last_batch_dropped",
-        title="The evaluation leaves out a last batch that is short",
+        title="The evaluation drops a short last batch",
         package="jax_impl",
         file="train.py",
         right="batches = batches_in_order(len(targets), batch_size)\n",
         wrong="batches = [rows for rows in batches_in_order(len(targets), batch_size)][: "
         "len(targets) // batch_size]\n"
         "        targets = targets[: len(batches) * batch_size]\n",
-        why="drop_last=True is right for training, where all batches should be of one shape, and "
-        "is copied into the evaluation.",
+        why="drop_last=True is useful in training, where all batches should have the same shape. "
+        "It was copied to the evaluation.",
         sources=(
             "https://github.com/thuml/Autoformer/issues/104",
             "https://github.com/NVIDIA-NeMo/RL/issues/958",
@@ -88,14 +88,13 @@ EPOCHS = (
     ),
     Bug(
         name="validation_of_the_start",
-        title="Every epoch validates the weights that training started from",
+        title="Every epoch validates the initial weights",
         package="shared",
         file="training/loop.py",
         right="            training.model,\n",
         wrong="            implementation.from_params(params, config.attention, "
         "config.dtype, config.device),\n",
-        why="A compiled function keeps, as constants, the weights that it closed over when it was "
-        "traced: they are those of its first call for ever.",
+        why="A compiled function keeps captured weights as constants from its first call.",
         sources=(
             "https://github.com/jax-ml/jax/issues/1426",
             "https://github.com/reservoirpy/reservoirpy/issues/235",
@@ -110,7 +109,7 @@ EPOCHS = (
         file="training/loop.py",
         right="train_loss=float(epoch.losses.mean(dtype=np.float64)),",
         wrong="train_loss=float(epoch.losses[-1]),",
-        why="The variable of the loop still holds a loss when the loop is over.",
+        why="The loop variable still contains a loss after the loop.",
         sources=(
             "https://github.com/numaproj/numalogic/issues/53",
             "https://github.com/nntrainer/nntrainer/pull/435",
@@ -120,25 +119,25 @@ EPOCHS = (
     ),
     Bug(
         name="loss_in_bits",
-        title="The loss is given in bits where nats are meant",
+        title="The loss is in bits instead of nats",
         package="jax_impl",
         file="train.py",
         right="loss=cross_entropy(logits, targets).mean().item(),",
         wrong="loss=(cross_entropy(logits, targets).mean() / jnp.log(2.0)).item(),",
-        why="Papers give either, and the base of a logarithm is rarely written.",
+        why="Papers use both units and rarely state the base of the logarithm.",
         sources=("https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.entropy.html",),
         check="loss",
         intermediate="loss",
     ),
     Bug(
         name="macro_for_micro",
-        title="Accuracy is averaged by class",
+        title="Accuracy is averaged over classes instead of samples",
         package="pytorch_impl",
         file="metrics.py",
         right="average, num_classes = accuracy, logits.shape[-1]",
         wrong='average, num_classes = "macro", logits.shape[-1]',
-        why="It is the default of TorchMetrics' MulticlassAccuracy (of its Accuracy it is not). "
-        "Where classes are balanced the two are nearly the same.",
+        why="This is the default of TorchMetrics' MulticlassAccuracy, but not of its Accuracy. "
+        "For balanced classes both are nearly equal.",
         sources=(
             "https://github.com/Lightning-AI/torchmetrics/issues/2320",
             "https://github.com/microsoft/hi-ml/pull/671",
@@ -147,13 +146,13 @@ EPOCHS = (
     ),
     Bug(
         name="absent_classes_count",
-        title="Classes that do not occur count as wrong in the mean by class",
+        title="In the mean over classes, absent classes count as wrong",
         package="jax_impl",
         file="metrics.py",
         right="return recall.sum() / jnp.count_nonzero(meant + guessed)",
         wrong="return recall.mean()",
-        why="A mean over all classes is shorter. In a batch of 16 some of the ten digits are "
-        "absent as a rule.",
+        why="A mean over all classes is the shorter code. In a batch of 16, some of the ten "
+        "digits are usually absent.",
         sources=(
             "https://github.com/Lightning-AI/torchmetrics/issues/1664",
             "https://github.com/Lightning-AI/torchmetrics/issues/2418",
@@ -162,24 +161,25 @@ EPOCHS = (
     ),
     Bug(
         name="ties_to_the_last",
-        title="Among equal logits the last one wins",
+        title="Among equal logits, the last one wins",
         package="numpy_reference",
         file="metrics.py",
         right="return float((logits.argmax(-1) == labels).mean())",
         wrong='order = logits.argsort(-1, kind="stable")\n'
         "    return float((order[:, -1] == labels).mean())",
-        why="The best k are the last k of a sorted row, and for k = 1 that is not argmax: it takes "
-        "the first of equals. With bfloat16 logits, ties are common.",
+        why="The best k elements are the last k of a sorted row. For k = 1 this differs from "
+        "argmax, which returns the first of several equal elements. With bfloat16 logits, ties "
+        "are frequent.",
         sources=(
             "https://github.com/vllm-project/tpu-inference/pull/3580",
             "https://github.com/blue-oil/blueoil/pull/58",
         ),
         check="accuracy",
-        small="Without ties it is the same; `accuracy` has logits that are all alike.",
+        small="Without ties the result is the same; `accuracy` uses equal logits.",
     ),
     Bug(
         name="labels_not_checked",
-        title="A label that is no class is taken, and made into something",
+        title="A label out of range raises no error",
         package="jax_impl",
         file="convert.py",
         right="from shared.params import PARAM_NAMES, check_batch, read_params\n",
@@ -190,8 +190,8 @@ EPOCHS = (
         "    return np.asarray(labels)  # any label, as optax does\n"
         "\n"
         "\n",
-        why="PyTorch raises, so a port from it checks nothing. In JAX an index past the end is "
-        "NaN or the last one, and -1 counts from the end.",
+        why="PyTorch raises an error, so a port from it has no check. In JAX an index past the "
+        "end gives NaN or the last element, and -1 counts from the end.",
         sources=("https://github.com/google-deepmind/optax/issues/1185",),
         check="labels",
         form="histogram",
@@ -203,34 +203,34 @@ EPOCHS = (
         file="training/loop.py",
         right="data.validation.in_form(config.attention), data.validation.labels",
         wrong="data.test.in_form(config.attention), data.test.labels",
-        why="Many scripts have two splits and call the second by either name. The best parameters "
-        "are then chosen by what they are to be tested on.",
+        why="Many scripts have only two splits and call the second validation or test. The best "
+        "parameters are then selected on the data that they are tested on.",
         sources=("https://scikit-learn.org/stable/common_pitfalls.html#data-leakage",),
         check="epochs",
         form="histogram",
     ),
     Bug(
         name="validation_accuracy_always_micro",
-        title="Validation takes the default accuracy, whichever was asked for",
+        title="Validation uses the default accuracy instead of the requested one",
         package="shared",
         file="training/loop.py",
         right="            accuracy=config.accuracy,\n",
         wrong="",
-        why="The option reaches the training's metric; the validation's is made elsewhere, and has "
-        "a default.",
+        why="The option reaches the metric of the training, but the metric of the validation is "
+        "created elsewhere with a default.",
         sources=("https://github.com/IGNF/myria3d/issues/130",),
         check="epochs",
         form="histogram",
     ),
     Bug(
         name="jax_timed_without_waiting",
-        title="JAX gives its steps back before they are done, and so they take no time",
+        title="JAX's steps are timed without waiting for their results",
         package="jax_impl",
         file="train.py",
         right="return to_numpy(losses), to_numpy(accuracies)",
         wrong="return losses, accuracies",
-        why="JAX returns at once what it computes later. Whoever looks at the clock then, as the "
-        "benchmark does, measures how long it took to ask.",
+        why="JAX computes asynchronously and returns at once. The benchmark then measures only "
+        "the time of the call.",
         sources=(
             "https://github.com/gchq/coreax/issues/470",
             "https://github.com/gbionics/jaxsim/pull/344",
@@ -241,12 +241,12 @@ EPOCHS = (
     ),
     Bug(
         name="seconds_of_the_last_part",
-        title="An epoch's seconds are those of its last part",
+        title="The duration of an epoch is that of its last part",
         package="shared",
         file="training/loop.py",
         right="self.seconds += time.perf_counter() - began",
         wrong="self.seconds = time.perf_counter() - began",
-        why="An epoch of one part, as every small test has, takes as long either way.",
+        why="In small tests an epoch has only one part, so the bug does not show.",
         sources=("https://github.com/NVIDIA/DeepLearningExamples/pull/879",),
         check="reports",
         form="histogram",
@@ -258,8 +258,8 @@ EPOCHS = (
         file="training/loop.py",
         right="samples=batches.size,",
         wrong="samples=len(batches),",
-        why="The loop counts batches, and its rate is that of its rounds. Both frameworks' are, so "
-        "their ratio is right.",
+        why="The loop counts batches. Both frameworks have the same bug, so the ratio of their "
+        "speeds is right.",
         sources=(
             "https://github.com/apache/mxnet/issues/431",
             "https://github.com/instructlab/training/issues/392",

@@ -5,14 +5,14 @@ from compare.catalogue.records import Bug
 OPTIMIZER = (
     Bug(
         name="optimizer_of_a_stale_copy",
-        title="The optimiser steps a copy of the model, which nobody uses",
+        title="The optimiser updates a copy of the model that is not used",
         package="jax_impl",
         file="train.py",
         right="optimizer.update(model, gradients)",
         wrong="optimizer.update(nnx.clone(model), gradients)",
-        why="A functional update gives new parameters, and whoever drops them trains nothing. In "
-        "PyTorch the same comes of a model that is rebuilt or loaded anew behind its optimiser. "
-        "The moments move, the weights do not, and nothing complains.",
+        why="A functional update returns new parameters; if they are dropped, nothing is trained. "
+        "In PyTorch the same happens if the model is rebuilt or reloaded after the optimiser was "
+        "created. The moments change, the parameters do not, and there is no error.",
         sources=(
             "https://github.com/microsoft/nni/issues/4521",
             "https://github.com/spro/practical-pytorch/issues/9",
@@ -22,14 +22,14 @@ OPTIMIZER = (
     ),
     Bug(
         name="optimizer_new_every_epoch",
-        title="Adam starts anew in every epoch",
+        title="Adam restarts in every epoch",
         package="pytorch_impl",
         file="train.py",
         right="rows = torch.tensor(batches, device=self.labels.device)",
         wrong="self.optimizer.state.clear()\n"
         "        rows = torch.tensor(batches, device=self.labels.device)",
-        why="The optimiser is made in the function that trains one epoch, or not restored from a "
-        "checkpoint: moments and step count are lost. The first epoch is right.",
+        why="The optimiser is created in the function that trains one epoch, or it is not "
+        "restored from a checkpoint. Moments and step count are lost. The first epoch is right.",
         sources=(
             "https://github.com/alan-turing-institute/deepsensor/issues/47",
             "https://github.com/OpenNMT/OpenNMT-py/issues/617",
@@ -39,27 +39,26 @@ OPTIMIZER = (
     ),
     Bug(
         name="gradient_clipping_left_on",
-        title="The gradient is clipped to the norm 1",
+        title="The gradient is clipped to norm 1",
         package="pytorch_impl",
         file="train.py",
         right="loss.backward()",
         wrong="loss.backward()\n    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
-        why="Recipes have it, some trainers do it unless told otherwise, and where gradients are "
-        "small it changes nothing.",
+        why="Many recipes clip gradients, and some trainers do so by default. It changes nothing "
+        "if gradients are small.",
         sources=("https://github.com/clab/dynet/pull/1511",),
         check="adam",
         form="histogram",
     ),
     Bug(
         name="adam_epsilon_inside_the_root",
-        title="Adam's epsilon stands inside the root",
+        title="Adam's epsilon is inside the square root",
         package="jax_impl",
         file="train.py",
         right="optax.adam(learning_rate)",
         wrong="optax.adam(learning_rate, eps=0.0, eps_root=1e-8)",
-        why="optax has two epsilons, eps and eps_root, and papers put theirs in either place. "
-        "With ordinary gradients the steps differ in the seventh digit, with gradients near "
-        "1e-4 by half.",
+        why="optax has two epsilons, eps and eps_root, and papers use both places. With ordinary "
+        "gradients the steps differ in the seventh digit, with gradients near 1e-4 by half.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/440",
             "https://github.com/google-deepmind/optax/issues/1414",
@@ -74,7 +73,7 @@ OPTIMIZER = (
         file="train.py",
         right="lr=config.learning_rate",
         wrong="lr=config.learning_rate, eps=1e-7",
-        why="It is Keras' default; PyTorch and optax have 1e-8.",
+        why="This is the default of Keras. PyTorch and optax use 1e-8.",
         sources=(
             "https://keras.io/api/optimizers/adam/",
             "https://github.com/google-deepmind/optax/issues/571",
@@ -84,7 +83,7 @@ OPTIMIZER = (
     ),
     Bug(
         name="adam_without_bias_correction",
-        title="Adam's moments are not corrected for their start at zero",
+        title="Adam has no bias correction",
         package="jax_impl",
         file="train.py",
         right="return optax.adam(learning_rate)",
@@ -97,8 +96,8 @@ OPTIMIZER = (
         "        return updates, (moments._replace(count=moments.count - late), *rest)\n"
         "\n"
         "    return optax.GradientTransformation(right.init, update)",
-        why="BERT's own optimiser left it out, by oversight, and others followed. The first steps "
-        "are three times as long then, and after some thousand nothing is left of it.",
+        why="BERT's optimiser omitted it by mistake, and others copied this. The first steps are "
+        "three times as large, and the effect vanishes after some thousand steps.",
         sources=(
             "https://github.com/google-research/bert/issues/153",
             "https://github.com/ml-explore/mlx/pull/1640",
@@ -108,12 +107,13 @@ OPTIMIZER = (
     ),
     Bug(
         name="adam_beta2_of_others",
-        title="Adam's second decay is 0.99 instead of 0.999",
+        title="Adam's beta2 is 0.99 instead of 0.999",
         package="jax_impl",
         file="train.py",
         right="optax.adam(learning_rate)",
         wrong="optax.adam(learning_rate, b2=0.99)",
-        why="Libraries have either as a default. The first step does not depend on it.",
+        why="Both values are defaults of some libraries. The first step does not depend on the "
+        "value.",
         sources=(
             "https://github.com/LoganBooker/prodigy-plus-schedule-free/issues/9",
             "https://github.com/google/flax/pull/239",
@@ -123,13 +123,13 @@ OPTIMIZER = (
     ),
     Bug(
         name="weight_decay_coupled",
-        title="Adam has a weight decay, which PyTorch adds to the gradient",
+        title="Adam uses a weight decay that is added to the gradient",
         package="pytorch_impl",
         file="train.py",
         right="lr=config.learning_rate",
         wrong="lr=config.learning_rate, weight_decay=1e-4",
-        why="In torch.optim.Adam weight_decay is an L2 penalty that goes through the moments; in "
-        "AdamW, and in optax, it is taken off the weights beside them.",
+        why="In torch.optim.Adam, weight_decay is an L2 penalty that changes the moments. In "
+        "AdamW, and in optax, it is subtracted from the weights separately.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/417",
             "https://github.com/pytorch/pytorch/issues/48793",
@@ -139,12 +139,12 @@ OPTIMIZER = (
     ),
     Bug(
         name="weight_decay_of_pytorchs_adamw",
-        title="AdamW stands for Adam, with PyTorch's default decay of 1e-2",
+        title="AdamW replaces Adam, with PyTorch's default decay of 1e-2",
         package="pytorch_impl",
         file="train.py",
         right="from torch.optim import Adam, Optimizer",
         wrong="from torch.optim import AdamW as Adam, Optimizer",
-        why="AdamW is taken for the better Adam. Its decay is not 0 unless one says so.",
+        why="AdamW is considered an improved Adam, but its default decay is not 0.",
         sources=(
             "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
             "https://github.com/TransformerLensOrg/TransformerLens/pull/81",
@@ -154,25 +154,25 @@ OPTIMIZER = (
     ),
     Bug(
         name="weight_decay_of_optaxs_adamw",
-        title="AdamW stands for Adam, with optax' default decay of 1e-4",
+        title="AdamW replaces Adam, with optax's default decay of 1e-4",
         package="jax_impl",
         file="train.py",
         right="optax.adam(learning_rate)",
         wrong="optax.adamw(learning_rate)",
-        why="A port replaces AdamW by AdamW; the default is a hundredth of PyTorch's.",
+        why="A port replaces AdamW by AdamW, but optax's default is a hundredth of PyTorch's.",
         sources=("https://github.com/google-deepmind/optax/issues/1414",),
         check="adam",
         form="histogram",
     ),
     Bug(
         name="schedule_off_by_one",
-        title="A warm-up of one step makes the first step one of rate 0",
+        title="A warm-up of one step gives the first step a learning rate of 0",
         package="jax_impl",
         file="train.py",
         right="optax.adam(learning_rate)",
         wrong="optax.adam(lambda count: learning_rate * jnp.minimum(count, 1))",
-        why="Schedules count from 0, and step / warm-up is 0 in the first step: it teaches "
-        "nothing but the moments.",
+        why="Schedules count from 0, so step / warm-up is 0 in the first step. This step only "
+        "updates the moments.",
         sources=(
             "https://github.com/google-research/bert/issues/1293",
             "https://github.com/verl-project/verl/issues/3674",
@@ -182,12 +182,12 @@ OPTIMIZER = (
     ),
     Bug(
         name="learning_rate_in_float32",
-        title="The learning rate of a float64 run is a float32 number",
+        title="The learning rate of a float64 run is rounded to float32",
         package="jax_impl",
         file="train.py",
         right="optax.adam(learning_rate)",
         wrong="optax.adam(jnp.float32(learning_rate))",
-        why="A rate that is to change without another compilation becomes an array, and an array "
+        why="A learning rate that changes without recompilation must be an array, and an array "
         "has a dtype.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/1414",
@@ -198,13 +198,13 @@ OPTIMIZER = (
     ),
     Bug(
         name="adam_counts_anew_after_a_resume",
-        title="Adam's moments are restored, and its count of steps is not",
+        title="On resume Adam's moments are restored, but not its step count",
         package="pytorch_impl",
         file="train.py",
         right='"step": torch.tensor(adam.step),',
         wrong='"step": torch.tensor(0),',
-        why="A checkpoint that was put together by hand holds the arrays and forgets the number. "
-        "The bias correction of the first steps is then applied a second time.",
+        why="A hand-written checkpoint contains the arrays but not the step count. The bias "
+        "correction of the first steps is then applied again.",
         sources=("https://docs.pytorch.org/tutorials/beginner/saving_loading_models.html",),
         check="resume",
         form="histogram",

@@ -12,13 +12,13 @@ LAST = "logits[batches[-1]], targets[batches[-1]]"
 PORTED = (
     Bug(
         name="softmax_over_the_queries_in_both",
-        title="The softmax is taken over the axis of the queries, in both frameworks",
+        title="In both frameworks, the softmax is computed over the axis of the queries",
         package="jax_impl",
         file="model.py",
         right=SOFTMAX,
         wrong="weights = softmax(scores, -2)",
-        why="A model is ported line by line, wrong lines too, and that the port agrees with it is "
-        "taken for a proof of both.",
+        why="A model is ported line by line, including its bugs. The agreement of both versions "
+        "is then taken as a proof.",
         sources=(
             "https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/146",
             "https://github.com/nerminnuraydogan/vision-transformer/issues/1",
@@ -29,13 +29,13 @@ PORTED = (
     ),
     Bug(
         name="weight_decay_in_both",
-        title="AdamW with a decay of 1e-2 stands for Adam, in both frameworks",
+        title="In both frameworks, AdamW with a decay of 1e-2 replaces Adam",
         package="jax_impl",
         file="train.py",
         right="return optax.adam(learning_rate)",
         wrong="return optax.adamw(learning_rate, weight_decay=1e-2)",
-        why="Where two libraries' defaults differ, a port sets them alike; that there should be no "
-        "decay, and none on biases least of all, is not asked.",
+        why="If the defaults of two libraries differ, a port sets them to the same value. Nobody "
+        "checks that there should be no decay, especially not for biases.",
         sources=(
             "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
             "https://optax.readthedocs.io/en/latest/api/optimizers.html#optax.adamw",
@@ -53,14 +53,14 @@ PORTED = (
     ),
     Bug(
         name="adam_one_step_ahead_in_both",
-        title="Adam's count of steps begins at one too many, in both frameworks",
+        title="In both frameworks, Adam's step count starts one too high",
         package="jax_impl",
         file="train.py",
         right="kept.count[...] = adam.step",
         wrong="kept.count[...] = adam.step + 1",
-        why="The paper counts steps from 1, and libraries add that 1 themselves. The bias "
-        "correction of the first step is that of the second, and after a hundred steps nothing "
-        "shows.",
+        why="The paper counts steps from 1, and libraries add this 1 themselves. The first step "
+        "then has the bias correction of the second. After a hundred steps the effect is not "
+        "visible.",
         sources=(
             "https://github.com/Oneflow-Inc/oneflow/pull/5960",
             "https://arxiv.org/abs/1412.6980",
@@ -78,13 +78,13 @@ PORTED = (
     ),
     Bug(
         name="loss_of_the_last_batch_in_both",
-        title="An evaluation's loss is that of its last batch, in both frameworks",
+        title="In both frameworks, the evaluation reports the loss of its last batch",
         package="jax_impl",
         file="train.py",
         right="loss=cross_entropy(logits, targets).mean().item(),",
         wrong=f"loss=cross_entropy({LAST}).mean().item(),",
-        why="The loop's variable holds the last batch when the loop is over, and a mean over it "
-        "looks like a mean over all.",
+        why="After the loop, the loop variable contains the last batch, and its mean looks like "
+        "the mean of all batches.",
         sources=(
             "https://github.com/keras-team/keras/issues/13780",
             "https://github.com/google/prettytensor/issues/35",
@@ -102,13 +102,13 @@ PORTED = (
     ),
     Bug(
         name="accuracy_after_the_step_in_both",
-        title="Training accuracy is measured after the step on the same batch, in both frameworks",
+        title="In both frameworks, training accuracy is measured after the step on the same batch",
         package="jax_impl",
         file="train.py",
         right="    optimizer.update(model, gradients)\n    return loss, logits",
         wrong="    optimizer.update(model, gradients)\n    return loss, model(images)",
-        why="The loss is of before the step and the accuracy of after it, on images just learnt "
-        "from: too good by a little, in both alike.",
+        why="The loss is measured before the step and the accuracy after it, on images that were "
+        "just trained on. It is slightly too high in both frameworks.",
         sources=("https://github.com/hunto/image_classification_sota/pull/1",),
         check="epochs",
         form="histogram",
@@ -123,14 +123,14 @@ PORTED = (
     ),
     Bug(
         name="macro_over_what_is_meant_in_all",
-        title="The mean by class is over the classes that are meant alone, in NumPy too",
+        title="In all three, the mean over classes ignores classes that occur only as predictions",
         package="numpy_reference",
         file="metrics.py",
         right="return float(recall.sum() / np.count_nonzero(meant + guessed))",
         wrong="return float(recall.sum() / np.count_nonzero(meant))",
-        why="scikit-learn defines it so; TorchMetrics, which the original calls, counts a class "
-        "that is only guessed as one that is wrong. All three have it here, the reference that "
-        "judges accuracy included.",
+        why="scikit-learn defines the mean in this way. TorchMetrics, which the original uses, "
+        "counts a class that is only predicted as wrong. The bug is also in the NumPy reference "
+        "that checks the accuracy.",
         sources=(
             "https://scikit-learn.org/stable/modules/generated/"
             "sklearn.metrics.balanced_accuracy_score.html",

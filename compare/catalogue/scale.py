@@ -12,9 +12,8 @@ SCALE = (
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])",
         wrong="scores = query @ key.mT",
-        why="The scale is one more factor in a line that runs without it, and training adapts to "
-        "larger scores. A second path through the code (a fallback, another backend) is where it "
-        "is forgotten.",
+        why="The code runs without the scale, and training adapts to larger scores. The scale is "
+        "often missing in a second code path, such as a fallback or another backend.",
         sources=(
             "https://github.com/mlc-ai/mlc-llm/pull/3426",
             "https://github.com/delzac/cntkx/issues/10",
@@ -30,15 +29,15 @@ SCALE = (
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])",
         wrong="scores = query @ key.mT / K.shape[-1]",
-        why="The root is lost, or the query was scaled already where the scores are scaled again. "
-        "Both 1 / d and 1 / sqrt(d) are in use: the former is muP's.",
+        why="The square root is missing, or the query was already scaled. Both 1 / d and 1 / "
+        "sqrt(d) are in use; muP uses the former.",
         sources=(
             "https://github.com/microsoft/mup/issues/18",
             "https://github.com/charliezchen/scaling-matrix-preconditioning/issues/2",
         ),
         check="intermediates",
         intermediate="scores",
-        equivalent="With one channel 1 = sqrt(1): dividing again changes nothing.",
+        equivalent="With one channel sqrt(1) = 1, so a second division changes nothing.",
     ),
     Bug(
         name="scale_the_wrong_way_up",
@@ -47,22 +46,22 @@ SCALE = (
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])",
         wrong="scores = query @ key.mT * sqrt(K.shape[-1])",
-        why="One code keeps the scale as d ** -0.5 and multiplies, another keeps sqrt(d) and "
-        "divides; the name `scale` is the same in both.",
+        why="Some code stores the scale as d ** -0.5 and multiplies, other code stores sqrt(d) "
+        "and divides. Both call it `scale`.",
         sources=("https://github.com/esceptico/perceiver-io/issues/9",),
         check="intermediates",
         intermediate="scores",
-        equivalent="With one channel the scale is 1 either way up.",
+        equivalent="With one channel the scale and its inverse are 1.",
     ),
     Bug(
         name="scale_of_the_steps",
-        title="The scale is taken from the axis of the steps",
+        title="The scale is computed from the number of steps",
         package="numpy_reference",
         file="model.py",
         right="scores = query @ key.mT / sqrt(K.shape[-1])",
         wrong="scores = query @ key.mT / sqrt(x.shape[-2])",
-        why="Which size the d of sqrt(d) is has to be looked up: that of one head's keys, not that "
-        "of the embedding or of the sequence.",
+        why="The d in sqrt(d) is the size of a head's keys, not of the embedding or the sequence. "
+        "The formula does not say so.",
         sources=(
             "https://github.com/Graylab/DL4Proteins-notebooks/issues/12",
             "https://github.com/FrancescoSaverioZuppichini/ViT/issues/1",
@@ -79,25 +78,26 @@ SCALE = (
         "    weights = softmax(scores, -1)",
         wrong="scores = query @ key.mT  # [..., steps, steps]\n"
         "    weights = softmax(scores, -1) / sqrt(K.shape[-1])",
-        why="Written in one expression, the scale slips outside of the softmax's parentheses.",
+        why="In a single expression, the scale is easily written outside the parentheses of the "
+        "softmax.",
         sources=("https://github.com/FrancescoSaverioZuppichini/ViT/issues/2",),
         check="intermediates",
         intermediate="scores",
-        equivalent="With one channel the scale is 1, wherever it stands.",
+        equivalent="With one channel the scale is 1, and its place does not matter.",
     ),
     Bug(
         name="builtin_scaled_twice",
-        title="The query is scaled before a call that scales by itself",
+        title="The query is scaled before a call that also scales it",
         package="jax_impl",
         file="forms.py",
         right="dot_product_attention_weights(query, key)",
         wrong="dot_product_attention_weights(query / sqrt(K.shape[-1]), key)",
-        why="Code by hand is replaced by the built-in call, and its scaling of the query stays: "
-        "the call's own scale, 1 / sqrt(channels), is a default that one does not see.",
+        why="Hand-written code is replaced by the built-in call, but the scaling of the query "
+        "remains. The call has a default scale of 1 / sqrt(channels).",
         sources=(JAX_ATTENTION,),
         check="intermediates",
         intermediate="weights",
         form="builtin",
-        equivalent="With one channel dividing by sqrt(1) again changes nothing.",
+        equivalent="With one channel a second division by sqrt(1) changes nothing.",
     ),
 )
