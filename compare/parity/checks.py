@@ -61,94 +61,94 @@ class Check:
 CHECKS = (
     Check(
         "intermediates",
-        "every intermediate of the forward pass, by itself, is within its rounding bound",
+        "every intermediate of the forward pass is within the rounding bound of its operation",
         check_intermediates,
     ),
     Check(
         "logits",
-        "the logits of `evaluate` are within their bound since the start",
+        "the logits of `evaluate` are within the rounding bound of the whole forward pass",
         check_logits,
     ),
     Check(
         "loss",
-        "the mean loss of `evaluate` is within its bound, a short last batch included",
+        "the mean loss of `evaluate` is within its bound, also with a short last batch",
         check_loss,
     ),
     Check(
         "accuracy",
-        "accuracy, micro and macro, is exact: ties, absent and unbalanced classes",
+        "micro and macro accuracy are exact, also with ties, absent classes and unbalanced classes",
         check_accuracy,
     ),
     Check(
         "gradients",
-        "`loss_and_gradients` gives the gradient of the mean loss by every parameter",
+        "`loss_and_gradients` returns the gradient of the mean loss for every parameter",
         check_gradients,
         needs="loss_and_gradients",
     ),
     Check(
         "adam",
-        "a few steps of training are Adam by hand in float64, parameters and both moments",
+        "parameters and both moments after a few steps agree with Adam in float64",
         check_adam,
         needs="Training",
     ),
     Check(
         "trajectory",
-        "500 float64 steps of training stay with the same training in NumPy",
+        "500 float64 training steps agree with the same training in NumPy",
         check_trajectory,
         needs="Training",
         dtypes=("float64",),
     ),
     Check(
         "epochs",
-        "every epoch takes its own batches, and reports what happened in it",
+        "every epoch uses its own batches and reports its own results",
         check_epochs,
         needs="Training",
     ),
     Check(
         "copies",
-        "what is done to the data and the parameters after training began changes nothing",
+        "changes of the data and the parameters after training has started have no effect",
         check_copies,
         needs="Training",
     ),
     Check(
         "resume",
-        "training in two pieces, stopped within an epoch, is training in one",
+        "training that is stopped within an epoch and resumed equals uninterrupted training",
         check_resume,
         needs="Training",
         dtypes=("float64",),
     ),
     Check(
         "repeat",
-        "a model that is asked twice for its loss and gradients gives the same twice",
+        "a second call for loss and gradients returns the same result",
         check_repeat,
         needs="loss_and_gradients",
     ),
     Check(
         "parameters",
-        "parameters go in and out unchanged, as copies, in the dtype asked for",
+        "parameters are converted without changes, as copies, in the requested dtype",
         check_params,
     ),
     Check(
         "inputs",
-        "huge scores stay finite, NaN shows, and numbers too small to be normal are kept",
+        "large scores do not overflow, NaN is not hidden, and subnormal numbers are handled",
         check_inputs,
     ),
     Check(
         "threads",
-        "two threads that evaluate at once get what each gets alone",
+        "two threads that evaluate at the same time get the same results as one",
         check_threads,
     ),
     Check(
         "labels",
-        "a label out of range is refused",
+        "a label out of range raises an error",
         check_labels,
     ),
 )
 
 # All that is checked, by name: also of what no implementation has a part in.
 CHECKED = {check.name: check.says for check in CHECKS} | {
-    "comparator": "the comparator fails what is wrong, whatever its kind, and passes what is right",
-    "data": "pixels, labels, statistics and first parameters are what `shared` says they are",
-    "saved": "what is saved, resumed and kept as best is what was trained, in every process",
-    "reports": "times, rates, medians, ratios and bits are what NumPy makes of the same numbers",
+    "comparator": "the comparison fails for wrong results of every kind and passes for right ones",
+    "data": "pixels, labels, statistics and initial parameters from `shared` are right",
+    "saved": "saved, resumed and best parameters are those of the training, in every process",
+    "reports": "times, rates, medians, ratios and bits agree with NumPy's results",
 }

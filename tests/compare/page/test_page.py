@@ -170,7 +170,7 @@ def test_the_accuracies_that_the_page_quotes_are_those_of_the_results():
     results = (HERE.parents[1] / "docs" / "results.md").read_text()
     quoted = re.findall(r"\d\d\.\d\d %", template)
     assert len(quoted) == 2
-    sentence = "the model reaches **{}** of the test images and its last layer alone **{}**"
+    sentence = "the model reaches a test accuracy of **{}** and its last layer alone **{}**"
     assert sentence.format(*quoted) in results
 
 
