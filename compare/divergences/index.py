@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import groupby
 
 from compare.catalogue.divergences import Divergence
 from compare.catalogue.divergences.records import SYMPTOMS
@@ -30,6 +31,17 @@ def by_call(divergences: Iterable[Divergence]) -> list[tuple[list[str], list[Div
             if each not in shown:
                 shown.append(each)
     return [(sorted(groups[name][0]), groups[name][1]) for name in sorted(groups)]
+
+
+def by_letter(
+    divergences: Iterable[Divergence],
+) -> dict[str, list[tuple[list[str], list[Divergence]]]]:
+    """Return the rows of by_call by the first letter of what their calls have in common."""
+    rows = by_call(divergences)
+    return {
+        letter: list(group)
+        for letter, group in groupby(rows, key=lambda row: name_of(row[0][0])[0].upper())
+    }
 
 
 def name_of(call: str) -> str:

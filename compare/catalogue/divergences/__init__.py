@@ -18,6 +18,7 @@ from compare.catalogue.divergences.records import Divergence, Results
 from compare.catalogue.divergences.recurrent import RECURRENT
 from compare.catalogue.divergences.run import missing_library, run_divergence
 from compare.catalogue.divergences.training import TRAINING
+from compare.catalogue.divergences.updates import UPDATES
 
 # By subject, as the page has them.
 SUBJECTS: dict[str, tuple[Divergence, ...]] = {
@@ -28,7 +29,7 @@ SUBJECTS: dict[str, tuple[Divergence, ...]] = {
     "Convolution and pooling": CONVOLUTION,
     "Embeddings": EMBEDDINGS,
     "Recurrent layers, PReLU and dropout": RECURRENT,
-    "Losses and optimisers": (*TRAINING, *LOSSES),
+    "Losses and optimisers": (*TRAINING, *UPDATES, *LOSSES),
     "Metrics": METRICS,
     "Gradients": GRADIENTS,
     "Data": DATA,

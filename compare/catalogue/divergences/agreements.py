@@ -80,6 +80,26 @@ AGREEMENTS = (
         "nnx.Dropout(0.5, rngs=nnx.Rngs(0))(jnp.ones(1000)).max()",
     ),
     Agreement(
+        "is_causal with fewer queries than keys aligns the first query with the first key",
+        "q, k = torch.ones(1, 1, 1, 1), torch.ones(1, 1, 3, 1)\n"
+        "v = torch.tensor([1.0, 2.0, 4.0])[None, None, :, None]\n"
+        "F.scaled_dot_product_attention(q, k, v, is_causal=True).flatten()",
+        "q, k = jnp.ones((1, 1, 1, 1)), jnp.ones((1, 3, 1, 1))\n"
+        "v = jnp.array([1.0, 2.0, 4.0])[None, :, None, None]\n"
+        "jax.nn.dot_product_attention(q, k, v, is_causal=True).flatten()",
+    ),
+    Agreement(
+        "SGD with momentum takes the same steps, with Nesterov's too",
+        "w = torch.ones(1, requires_grad=True)\n"
+        "sgd = torch.optim.SGD([w], lr=0.1, momentum=0.9, nesterov=True)\n"
+        "for gradient in (1.0, -0.5, 2.0):\n    w.grad = torch.tensor([gradient])\n"
+        "    sgd.step()\nresult = w",
+        "w, sgd = jnp.ones(1), optax.sgd(0.1, momentum=0.9, nesterov=True)\nstate = sgd.init(w)\n"
+        "for gradient in (1.0, -0.5, 2.0):\n"
+        "    step, state = sgd.update(jnp.array([gradient]), state)\n    w += step\n"
+        "result = w",
+    ),
+    Agreement(
         "three steps of plain Adam agree to five digits for gradients of ordinary size",
         "w = torch.ones(1, requires_grad=True)\nadam = torch.optim.Adam([w], lr=0.1)\n"
         "for gradient in (1.0, -0.5, 2.0):\n    w.grad = torch.tensor([gradient])\n"

@@ -124,8 +124,7 @@ ARRAYS = (
         fix="Draw weights and batches once in NumPy, and pass them to both frameworks.",
         sources=("https://docs.jax.dev/en/latest/random-numbers.html",),
         symptoms=(
-            "initial weights differ",
-            "training drifts",
+            "training drifts: the initial weights or random numbers",
             "inputs differ before they reach the model",
         ),
         calls=("torch.manual_seed", "jax.random.key", "np.random.default_rng"),
@@ -147,7 +146,7 @@ ARRAYS = (
             "https://github.com/jax-ml/jax/issues/2009",
             "https://github.com/jax-ml/jax/issues/192",
         ),
-        symptoms=("initial weights differ", "training drifts"),
+        symptoms=("training drifts: the initial weights or random numbers",),
         calls=("torch.manual_seed", "jax.random.key", "nnx.Rngs"),
         bugs=("one_seed_for_every_draw",),
     ),
@@ -180,7 +179,7 @@ ARRAYS = (
             "https://github.com/jax-ml/jax/issues/21232",
             "https://github.com/jax-ml/jax/issues/40232",
         ),
-        symptoms=("initial weights differ", "training drifts"),
+        symptoms=("training drifts: the initial weights or random numbers",),
         calls=("torch.Generator", "jax.random.key"),
     ),
     Divergence(

@@ -79,60 +79,93 @@ ATTENTION = (
     Divergence(
         name="masked_row",
         title="A fully masked row gives 0, a mean, or NaN",
-        what="If a query may attend to no key, PyTorch's call returns 0 and JAX's the mean of all "
-        "values. A hand-written softmax returns NaN.",
-        pytorch="q = torch.ones(1, 1, 2, 1)\n"
-        "v = torch.tensor([1.0, 3.0])[None, None, :, None]\n"
-        "mask = torch.tensor([[True, True], [False, False]])\n"
-        "F.scaled_dot_product_attention(q, q, v, attn_mask=mask).flatten()",
-        jax="q = jnp.ones((1, 2, 1, 1))\n"
-        "v = jnp.array([1.0, 3.0])[None, :, None, None]\n"
-        "mask = jnp.array([[True, True], [False, False]])[None, None]\n"
-        "jax.nn.dot_product_attention(q, q, v, mask=mask).flatten()",
+        what="If a query may attend to no key, F.scaled_dot_product_attention returns 0. "
+        "nn.MultiheadAttention returns NaN; with need_weights=False it returns 0, but NaN "
+        "again under eval() and no_grad(). jax.nn and Flax NNX return the mean of all values "
+        "for a boolean mask, and NaN for a bias of -inf. A hand-written softmax returns NaN. "
+        "PyTorch: the function, then the layer in these three ways. JAX: with a mask, and "
+        "with a bias:",
+        pytorch="x, mask = torch.ones(1, 2, 2), torch.tensor([[True, True], [False, False]])\n"
+        "call = F.scaled_dot_product_attention(x, x, x, attn_mask=mask)[0, 1, 0]\n"
+        "layer = nn.MultiheadAttention(2, num_heads=2, batch_first=True)\n"
+        "of = lambda need: layer(x, x, x, attn_mask=~mask, need_weights=need)[0][0, 1, 0]\n"
+        "result = [call, of(True), of(False)]\n"
+        "with torch.no_grad():\n    layer.eval(), result.append(of(False))",
+        jax="q, v = jnp.ones((1, 2, 1, 1)), jnp.array([[[[1.0]], [[3.0]]]])\n"
+        "mask = jnp.array([[True, True], [False, False]])\n"
+        "call = jax.nn.dot_product_attention\n"
+        "by_mask = call(q, q, v, mask=mask[None, None])[0, 1, 0, 0]\n"
+        "bias = jnp.where(mask, 0, -jnp.inf)[None, None]\n"
+        "by_mask, call(q, q, v, bias=bias)[0, 1, 0, 0]",
         numpy="scores = np.array([-np.inf, -np.inf])\n"
         "exponentials = np.exp(scores - scores.max())\n"
         "exponentials / exponentials.sum()",
+        port="q, v = np.ones((1, 2, 1, 1), 'f4'), np.array([[[[1.0]], [[3.0]]]], 'f4')\n"
+        "mask = np.array([[True, True], [False, False]])\n"
+        "turned = [torch.tensor(each).swapaxes(1, 2) for each in (q, q, v)]\n"
+        "right = F.scaled_dot_product_attention(*turned, attn_mask=torch.tensor(mask))\n"
+        "found = jax.nn.dot_product_attention(*map(jnp.array, (q, q, v)), mask=mask[None, None])\n"
+        "right.swapaxes(1, 2), jnp.where(mask.any(axis=-1)[:, None, None], found, 0)",
         expect=lambda r: (
-            r.pytorch[1] == 0 and bool(np.isclose(r.jax[1], 2)) and bool(np.isnan(r.numpy).all())
+            r.pytorch[0] == r.pytorch[2] == 0
+            and bool(np.isnan(r.pytorch[1]) and np.isnan(r.pytorch[3]))
+            and bool(np.isclose(r.jax[0], 2) and np.isnan(r.jax[1]))
+            and bool(np.isnan(r.numpy).all())
         ),
-        size=lambda r: f"{r.pytorch[1]:g}, {r.jax[1]:g} and {r.numpy[0]:g}",
+        size=lambda r: f"{r.pytorch[0]:g}, {r.jax[0]:g} and {r.numpy[0]:g}",
         detect="Test with a sample that consists of padding only.",
-        fix="Exclude such rows from later computations.",
+        fix="In JAX, use a boolean mask, which causes no NaN, and set the rows without a key to "
+        "0. In nn.MultiheadAttention, let such a row attend to one key. Exclude such rows "
+        "from later computations.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/103963",
             "https://github.com/pytorch/pytorch/pull/131060",
         ),
-        symptoms=("NaN or infinity", "a mask has the opposite effect"),
-        calls=("F.scaled_dot_product_attention", "jax.nn.dot_product_attention", "F.softmax"),
+        symptoms=(
+            *("differs only with padding", "NaN or infinity", "NaN gradients"),
+            *("a mask has the opposite effect", "training mode differs from evaluation"),
+        ),
+        calls=(
+            *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention", "F.softmax"),
+            *("nn.MultiheadAttention", "nnx.MultiHeadAttention", "nnx.dot_product_attention"),
+            *("attn_mask", "key_padding_mask", "nn.TransformerEncoderLayer"),
+        ),
         bugs=("nan_made_zero",),
     ),
     Divergence(
         name="mask_polarity",
         title="True keeps in one call and masks out in the other",
-        what="In scaled_dot_product_attention and in JAX, True means that a key takes part. In "
-        "nn.MultiheadAttention, True means that it is masked out. In this example the second of "
-        "two keys is False.",
-        pytorch="attend = nn.MultiheadAttention(1, 1, batch_first=True)\n"
-        "x = torch.ones(1, 2, 1)\n"
+        what="True means that a key takes part in the `attn_mask` of "
+        "F.scaled_dot_product_attention and in the `mask` of jax.nn, "
+        "nnx.dot_product_attention and nnx.MultiHeadAttention. True means that a key is "
+        "masked out in the `attn_mask` and `key_padding_mask` of nn.MultiheadAttention, and "
+        "in the `src_mask` and `src_key_padding_mask` of nn.TransformerEncoderLayer. In this "
+        "example the second of two keys is False. PyTorch: the weights with `attn_mask`, and "
+        "with `key_padding_mask`:",
+        pytorch="layer, x = nn.MultiheadAttention(1, 1, batch_first=True), torch.ones(1, 2, 1)\n"
         "mask = torch.tensor([[True, False], [True, False]])\n"
-        "attend(x, x, x, attn_mask=mask)[1][0, 0]  # the weights of the first query",
+        "masks = [{'attn_mask': mask}, {'key_padding_mask': mask[:1]}]\n"
+        "[layer(x, x, x, **each)[1][0, 0] for each in masks]  # of the first query",
         jax="q, v = jnp.ones((1, 2, 1, 2)), jnp.eye(2)[None, :, None]\n"
         "mask = jnp.array([[True, False], [True, False]])[None, None]\n"
         "jax.nn.dot_product_attention(q, q, v, mask=mask)[0, 0, 0]",
-        expect=lambda r: list(r.pytorch) == [0, 1] and list(r.jax) == [1, 0],
-        size=lambda r: (
-            f"weights {r.pytorch[0]:g}, {r.pytorch[1]:g} against {r.jax[0]:g}, {r.jax[1]:g}"
+        expect=lambda r: (
+            [list(each) for each in r.pytorch] == [[0, 1], [0, 1]] and list(r.jax) == [1, 0]
         ),
+        size=lambda r: f"weights {list(map(int, r.pytorch[0]))} against {list(map(int, r.jax))}",
         detect="Mask a single key and look at its weight.",
-        fix="Convert with `~mask`.",
+        fix="Convert with `~mask`. A `key_padding_mask` of shape [batch, keys] is "
+        "`mask=~key_padding_mask[:, None, None, :]` in JAX.",
         sources=(
             SDPA,
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html",
         ),
-        symptoms=("a mask has the opposite effect",),
+        symptoms=("a mask has the opposite effect", "differs only with padding"),
         calls=(
             *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
-            *("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
+            *("nn.MultiheadAttention", "nnx.MultiHeadAttention", "nnx.dot_product_attention"),
+            *("attn_mask", "key_padding_mask", "src_key_padding_mask"),
+            "nn.TransformerEncoderLayer",
         ),
         bugs=("causal_mask_left_on",),
     ),
@@ -153,7 +186,10 @@ ATTENTION = (
             "https://github.com/pytorch/pytorch/issues/124464",
             "https://github.com/huggingface/pytorch-image-models/pull/1978",
         ),
-        symptoms=("the result changes from call to call", "accuracy differs"),
+        symptoms=(
+            *("the result changes from call to call", "training mode differs from evaluation"),
+            *("accuracy differs", "checkpoint loads, outputs differ: right after loading"),
+        ),
         calls=(
             *("F.scaled_dot_product_attention", "F.dropout", "nn.Dropout"),
             "jax.nn.dot_product_attention",
@@ -162,30 +198,43 @@ ATTENTION = (
     ),
     Divergence(
         name="mask_of_numbers",
-        title="PyTorch adds a mask of 0.0 and 1.0 to the scores, Flax reads it as booleans",
+        title="A float mask is additive in PyTorch; Flax's mask= reads nonzero numbers as True",
         what="PyTorch adds a floating-point mask to the scores. Flax NNX reads every nonzero "
-        "number as True. jax.nn raises an error. The example shows the weight of a key that the "
-        "value 0.0 should hide:",
-        pytorch="q = np.random.default_rng(0).normal(size=(1, 1, 3, 2)).astype('f4')\n"
-        "q = torch.tensor(q)  # [batch, heads, steps, channels]\n"
-        "v, mask = torch.tensor([[0.0, 0], [0, 0], [1, 0]]), torch.tensor([[1.0, 1.0, 0.0]] * 3)\n"
-        "call = lambda mask: F.scaled_dot_product_attention(q, q, v[None, None], attn_mask=mask)\n"
-        "[call(each)[0, 0, 0, 0] for each in (mask, mask.bool())]",
-        jax="q = np.random.default_rng(0).normal(size=(1, 1, 3, 2)).astype('f4')\n"
-        "q = jnp.array(q).swapaxes(1, 2)  # [batch, steps, heads, channels]\n"
+        "number in `mask=` as True, so the usual additive mask of 0 and -inf does exactly the "
+        "opposite, without an error. jax.nn raises an error. The example hides the last of "
+        "three keys and shows its weight, with a mask of 1.0 and 0.0, and with an additive "
+        "mask:",
+        pytorch="q = torch.tensor(np.random.default_rng(0).normal(size=(1, 1, 3, 2)))\n"
+        "v = torch.tensor([[0.0, 0], [0, 0], [1, 0]], dtype=q.dtype)[None, None]\n"
+        "masks = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, -torch.inf]], dtype=q.dtype)\n"
+        "call = F.scaled_dot_product_attention\n"
+        "[call(q, q, v, attn_mask=mask.expand(3, 3))[0, 0, 0, 0] for mask in masks]",
+        jax="q = jnp.array(np.random.default_rng(0).normal(size=(1, 1, 3, 2))).swapaxes(1, 2)\n"
         "v = jnp.array([[0.0, 0], [0, 0], [1, 0]])[None, :, None]\n"
-        "mask = jnp.broadcast_to(jnp.array([1.0, 1.0, 0.0]), (1, 1, 3, 3))\n"
-        "nnx.dot_product_attention(q, q, v, mask=mask)[0, 0, 0, 0]",
-        expect=lambda r: r.pytorch[0] > 0.01 and r.pytorch[1] == 0 and r.jax < 1e-6,
-        size=lambda r: f"{r.pytorch[0]:.2g} against {r.jax:g}",
+        "masks = jnp.array([[1.0, 1.0, 0.0], [0.0, 0.0, -jnp.inf]])\n"
+        "call = nnx.dot_product_attention\n"
+        "[call(q, q, v, mask=mask.reshape(1, 1, 1, 3))[0, 0, 0, 0] for mask in masks]",
+        port="q, v = np.random.default_rng(0).normal(size=(2, 1, 3, 5, 2)).astype('f4')\n"
+        "mask = np.triu(np.full((5, 5), -np.inf, 'f4'), 1)  # [batch, heads, steps, channels]\n"
+        "to_torch, to_jax = torch.tensor, lambda each: jnp.array(each).swapaxes(1, 2)\n"
+        "right = F.scaled_dot_product_attention(\n"
+        "    to_torch(q), to_torch(q), to_torch(v), attn_mask=to_torch(mask))\n"
+        "q, v = to_jax(q), to_jax(v)\n"
+        "found = nnx.dot_product_attention(q, q, v, bias=mask[None, None])\n"
+        "right, found.swapaxes(1, 2)",
+        expect=lambda r: (
+            r.pytorch[0] > 0.01 and r.pytorch[1] == 0 and r.jax[0] < 1e-6 and r.jax[1] == 1
+        ),
+        size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:g} by an additive mask",
         detect="Change a masked key. The output must not change.",
-        fix="Use boolean masks in every framework.",
+        fix="Use boolean masks in every framework. Pass an additive mask as `bias=` to jax.nn and "
+        "nnx.dot_product_attention. nnx.MultiHeadAttention takes no bias: pass `mask == 0`.",
         sources=("https://github.com/pytorch/pytorch/issues/163026",),
-        symptoms=("a mask has the opposite effect",),
+        symptoms=("a mask has the opposite effect", "differs only with padding"),
         calls=(
             *("F.scaled_dot_product_attention", "nn.MultiheadAttention"),
             *("nnx.dot_product_attention", "nnx.MultiHeadAttention"),
-            "jax.nn.dot_product_attention",
+            *("jax.nn.dot_product_attention", "attn_mask", "additive mask", "float mask"),
         ),
         libraries=("torch", "jax", "flax"),
     ),

@@ -24,7 +24,7 @@ BFLOAT16 = (
         detect="Print the dtype of a parameter, and whether a step changed it.",
         fix="In PyTorch, keep float32 parameters and compute under `torch.autocast`.",
         sources=("https://github.com/Physical-Intelligence/openpi/issues/989",),
-        symptoms=("bfloat16 results differ", "training drifts"),
+        symptoms=("bfloat16 results differ", "training drifts: the data, dropout or dtype"),
         calls=(
             *("nn.Parameter", "nnx.Linear", "nnx.Param", "torch.optim.Adam", "optax.adam"),
             *("torch.autocast", "bfloat16"),
@@ -105,7 +105,7 @@ BFLOAT16 = (
         sources=("https://docs.pytorch.org/docs/stable/amp.html",),
         symptoms=(
             "bfloat16 results differ",
-            "training drifts",
+            "training drifts: the loss or its gradient",
             "differs by 1e-4 to 1e-2, on a CPU too",
         ),
         calls=(

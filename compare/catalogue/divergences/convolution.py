@@ -24,8 +24,8 @@ CONVOLUTION = (
         fix="Use `kernel.transpose(2, 3, 1, 0)` for the kernel and `x.transpose(0, 2, 3, 1)` for "
         "images.",
         sources=(PORT_GUIDE, TORCH_DOCS + "nn.Conv2d.html", FLAX_DOCS + "linear.html"),
-        symptoms=("shapes differ", "checkpoint loads, outputs differ"),
-        calls=("nn.Conv2d", "nnx.Conv"),
+        symptoms=("shapes differ", "checkpoint loads, outputs differ: right after loading"),
+        calls=("nn.Conv2d", "nnx.Conv", "NCHW", "NHWC"),
         libraries=("torch", "jax", "flax"),
     ),
     Divergence(
@@ -48,17 +48,32 @@ CONVOLUTION = (
         name="same_padding_with_a_stride",
         title="With a stride, 'SAME' pads only the end, PyTorch's padding both ends",
         what="nn.Conv1d with padding=1 adds a zero at each end. 'SAME' adds one only at the end. "
-        "The output has the same shape. PyTorch raises an error for padding='same' with a stride. "
-        "Example with four numbers, kernel 3, stride 2:",
+        "The output has the same shape. For n numbers, kernel k and stride s, 'SAME' adds "
+        "max((ceil(n / s) - 1) s + k - n, 0) zeros, half of them at each end; if the number "
+        "is odd, the end gets one more. PyTorch raises an error for padding='same' with a "
+        "stride. Example with four numbers, kernel 3, stride 2:",
         pytorch="x = torch.tensor([[[1.0, 2.0, 4.0, 8.0]]])\n"
         "F.conv1d(x, torch.ones(1, 1, 3), stride=2, padding=1).flatten()",
         jax="layer = nnx.Conv(1, 1, 3, strides=2, use_bias=False, rngs=nnx.Rngs(0))\n"
         "layer.kernel[...] = jnp.ones((3, 1, 1))\n"
         "layer(jnp.array([[[1.0], [2.0], [4.0], [8.0]]])).flatten()",
+        port="def pad_same(x, k, s):  # the last axis, as 'SAME' does it\n"
+        "    n = x.shape[-1]\n"
+        "    total = max((-(-n // s) - 1) * s + k - n, 0)\n"
+        "    return F.pad(x, (total // 2, total - total // 2))\n\n"
+        "right, found = [], []\n"
+        "for n, k, s in ((4, 3, 2), (5, 3, 2), (6, 5, 3), (7, 2, 3)):\n"
+        "    x, kernel = torch.arange(1.0, n + 1)[None, None], torch.ones(1, 1, k)\n"
+        "    right.extend(F.conv1d(pad_same(x, k, s), kernel, stride=s).flatten())\n"
+        "    given = jnp.array(x).swapaxes(1, 2), jnp.ones((k, 1, 1)), (s,), 'SAME'\n"
+        "    axes = ('NWC', 'WIO', 'NWC')\n"
+        "    found.extend(jax.lax.conv_general_dilated(*given, dimension_numbers=axes).flatten())\n"
+        "result = right, found",
         expect=lambda r: list(r.pytorch) == [3, 14] and list(r.jax) == [7, 12],
         size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g} in the first pixel",
         detect="Test with a stride, an even number of pixels and a single bright pixel.",
-        fix="Pass `padding=1` to nnx.Conv too, which also pads both ends.",
+        fix="Pass `padding=1` to nnx.Conv too, which also pads both ends. Or pad in PyTorch as "
+        "'SAME' does: in the example with `F.pad(x, (0, 1))`.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/67551",
             TORCH_DOCS + "nn.Conv2d.html",
@@ -66,7 +81,7 @@ CONVOLUTION = (
         ),
         symptoms=(
             "outputs differ by a few percent or more",
-            "checkpoint loads, outputs differ",
+            "checkpoint loads, outputs differ: right after loading",
         ),
         calls=("nn.Conv2d", "F.conv1d", "nnx.Conv"),
         libraries=("torch", "jax", "flax"),
@@ -96,7 +111,7 @@ CONVOLUTION = (
         sources=(PORT_GUIDE, TORCH_DOCS + "nn.ConvTranspose2d.html", FLAX_DOCS + "linear.html"),
         symptoms=(
             "outputs have the same numbers in another order",
-            "checkpoint loads, outputs differ",
+            "checkpoint loads, outputs differ: right after loading",
         ),
         calls=("nn.ConvTranspose2d", "F.conv_transpose1d", "nnx.ConvTranspose"),
         libraries=("torch", "jax", "flax"),
@@ -136,7 +151,7 @@ CONVOLUTION = (
         sources=(PORT_GUIDE,),
         symptoms=(
             "outputs have the same numbers in another order",
-            "checkpoint loads, outputs differ",
+            "checkpoint loads, outputs differ: right after loading",
         ),
         calls=("nn.Flatten", "torch.flatten", "jnp.reshape", "nn.Linear", "nnx.Linear"),
         libraries=("torch", "jax"),

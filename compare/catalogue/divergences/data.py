@@ -52,7 +52,7 @@ DATA = (
         ),
         symptoms=(
             "accuracy differs",
-            "training drifts",
+            "training drifts: the data, dropout or dtype",
             "inputs differ before they reach the model",
         ),
         calls=("DataLoader", "jax.jit", "nnx.jit"),

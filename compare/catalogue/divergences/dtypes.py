@@ -123,14 +123,19 @@ DTYPES = (
         "np.abs(product - exact).max() / np.abs(exact).max()",
         expect=lambda r: r.pytorch < 1e-5 and 1e-4 < r.jax < 1e-2,
         size=lambda r: f"{r.jax:.1g} against {r.pytorch:.1g} of the largest element",
-        detect="Look for errors near 5e-4 = 2^-11 instead of 6e-8, only on a GPU.",
-        fix='Use `with jax.default_matmul_precision("highest"):`.',
+        detect="Look for errors near 5e-4 = 2^-11 instead of 6e-8, only on a GPU. Run again with "
+        '"highest": if the error falls by a factor of a thousand, the cause was TF32.',
+        fix='Use `with jax.default_matmul_precision("highest"):`. For the whole program, use '
+        '`jax.config.update("jax_default_matmul_precision", "highest")`; for one layer, '
+        '`nnx.Linear(..., precision="highest")`. If PyTorch is the less exact side, look for '
+        '`torch.set_float32_matmul_precision("high")`, which enables TF32 there.',
         sources=(
             "https://github.com/jax-ml/jax/issues/12008",
             "https://github.com/typoverflow/flow-rl/pull/12",
         ),
         symptoms=("differs by 1e-3 on a GPU",),
         calls=(
+            "torch.set_float32_matmul_precision",
             *("torch.matmul", "jnp.matmul", "jnp.einsum", "nn.Linear", "nnx.Linear", "Dense"),
             *("F.scaled_dot_product_attention", "jax.nn.dot_product_attention"),
         ),

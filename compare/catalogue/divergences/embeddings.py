@@ -20,7 +20,7 @@ EMBEDDINGS = (
         "far above log(classes).",
         fix="Set `embedding_init`, or call `nn.init.normal_(layer.weight, std=features**-0.5)`.",
         sources=(TORCH_DOCS + "nn.Embedding.html", FLAX_DOCS + "linear.html"),
-        symptoms=("initial weights differ", "training drifts"),
+        symptoms=("training drifts: the initial weights or random numbers", "first loss too large"),
         calls=("nn.Embedding", "nnx.Embed", "Embedding"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -58,14 +58,83 @@ EMBEDDINGS = (
         "layer(torch.tensor([0])).sum().backward()\nlayer.weight.grad[0]",
         jax="layer = nnx.Embed(3, 1, rngs=nnx.Rngs(0))\n"
         "nnx.grad(lambda layer: layer(jnp.array([0])).sum())(layer).embedding[...][0]",
+        port="tokens, weight = np.array([0, 2, 0, 1]), np.array([[1.0], [2.0], [3.0]], 'f4')\n"
+        "right, found = nn.Embedding(3, 1, padding_idx=0), nnx.Embed(3, 1, rngs=nnx.Rngs(0))\n"
+        "right.load_state_dict({'weight': torch.tensor(weight)})\n"
+        "found.embedding[...] = jnp.array(weight)\n"
+        "right(torch.tensor(tokens)).square().sum().backward()\n"
+        "def loss(layer):\n"
+        "    e = layer(tokens)\n"
+        "    e = jnp.where(tokens[:, None] == 0, jax.lax.stop_gradient(e), e)\n"
+        "    return jnp.square(e).sum()\n"
+        "value, gradient = nnx.value_and_grad(loss)(found)\n"
+        "right.weight.grad, gradient.embedding[...]",
         expect=lambda r: r.pytorch[0] == 0 and r.jax[0] == 1,
         size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}",
         detect="Look at the gradient of the padding row.",
-        fix="Mask the output: `jnp.where(tokens[..., None] == 0, 0, embedded)`.",
+        fix="Stop the gradient of that row, as in the code. Do not set its output to 0: a loaded "
+        "row is not always 0, because load_state_dict overwrites the zeros.",
         sources=(TORCH_DOCS + "nn.Embedding.html", FLAX_DOCS + "linear.html"),
-        symptoms=("loss the same, gradients not", "training drifts"),
-        calls=("nn.Embedding", "nnx.Embed", "Embedding"),
+        symptoms=(
+            "differs only with padding",
+            "loss the same, gradients not",
+            "training drifts: the loss or its gradient",
+        ),
+        calls=("nn.Embedding", "nnx.Embed", "Embedding", "padding_idx"),
         libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="tied_output",
+        title="A tied output layer is an assignment in PyTorch and Embed.attend in Flax",
+        what="nn.Linear and nn.Embedding both store [tokens, features], so they can share one "
+        "parameter. A Flax kernel is [features, tokens]: with the embedding as its kernel, "
+        "the layer raises an error, or multiplies by the transpose if both numbers are equal. "
+        "The example has two tokens and two features. JAX: by assignment, and by attend:",
+        pytorch="embed, out = nn.Embedding(2, 2), nn.Linear(2, 2, bias=False)\n"
+        "embed.weight.data = torch.tensor([[1.0, 2.0], [3.0, 4.0]])\n"
+        "out.weight = embed.weight\nout(torch.tensor([1.0, 0.0]))",
+        jax="embed = nnx.Embed(2, 2, rngs=nnx.Rngs(0))\n"
+        "embed.embedding[...] = jnp.array([[1.0, 2.0], [3.0, 4.0]])\n"
+        "out = nnx.Linear(2, 2, use_bias=False, rngs=nnx.Rngs(0))\n"
+        "out.kernel = embed.embedding\n"
+        "x = jnp.array([1.0, 0.0])\nout(x), embed.attend(x)",
+        expect=lambda r: list(r.pytorch) == list(r.jax[1]) == [1, 3] and list(r.jax[0]) == [1, 2],
+        size=lambda r: f"{r.pytorch[1]:g} against {r.jax[0][1]:g}",
+        detect="Use a vocabulary whose size differs from the number of features.",
+        fix="Use `embed.attend(x)`. It has no bias: add the bias of the output layer, if there is "
+        "one.",
+        sources=(FLAX_DOCS + "linear.html", TORCH_DOCS + "nn.Embedding.html"),
+        symptoms=(
+            "outputs differ by a few percent or more",
+            "checkpoint loads, outputs differ: right after loading",
+        ),
+        calls=("nn.Embedding", "nnx.Embed", "Embedding", "nn.Linear", "nnx.Linear", "tied weights"),
+        libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="embedding_times_root",
+        title="JAX rounds sqrt(features) to bfloat16 before it multiplies, PyTorch does not",
+        what="Transformers such as Gemma multiply embeddings by sqrt(features); no library does so "
+        "by itself. JAX rounds a Python number to the dtype of the array first: sqrt(3072) = "
+        "55.43 becomes 55.5. PyTorch rounds only the product. The example multiplies 2.25:",
+        pytorch="import math\n"
+        "(torch.tensor([2.25], dtype=torch.bfloat16) * math.sqrt(3072)).float()",
+        jax="import math\n(jnp.array([2.25], jnp.bfloat16) * math.sqrt(3072)).astype('float32')",
+        port="import math\nx = np.linspace(-3, 3, 100, dtype='f4')\n"
+        "right = torch.tensor(x).bfloat16() * math.sqrt(3072)\n"
+        "product = jnp.array(x, jnp.bfloat16).astype(jnp.float32) * math.sqrt(3072)\n"
+        "right.float(), product.astype(jnp.bfloat16).astype(jnp.float32)",
+        expect=lambda r: r.pytorch[0] == 124.5 and r.jax[0] == 125,
+        size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}",
+        detect="Compare the input of the first block with float64.",
+        fix="Multiply in float32 and round the product. If a checkpoint was trained in JAX with "
+        "the rounded root, use the rounded root in PyTorch too.",
+        sources=("https://github.com/huggingface/transformers/pull/29402",),
+        symptoms=(
+            "bfloat16 results differ",
+            "checkpoint loads, outputs differ: right after loading",
+        ),
+        calls=("nn.Embedding", "nnx.Embed", "Embedding", "math.sqrt", "np.sqrt", "bfloat16"),
     ),
     Divergence(
         name="one_hot",

@@ -23,7 +23,7 @@ GRADIENTS = (
             "https://github.com/jax-ml/jax/issues/37821",
             "https://github.com/jax-ml/jax/issues/37820",
         ),
-        symptoms=("loss the same, gradients not", "training drifts"),
+        symptoms=("loss the same, gradients not", "training drifts: the loss or its gradient"),
         calls=("torch.abs", "torch.clamp", "jnp.abs", "jnp.clip", "F.relu", "jax.nn.relu"),
     ),
     Divergence(
@@ -38,7 +38,7 @@ GRADIENTS = (
         detect="Compute the gradient of a maximum over equal numbers.",
         fix="Use `torch.amax`.",
         sources=("https://github.com/jax-ml/jax/issues/13600",),
-        symptoms=("loss the same, gradients not", "training drifts"),
+        symptoms=("loss the same, gradients not", "training drifts: the loss or its gradient"),
         calls=("torch.max", "torch.amax", "jnp.max"),
     ),
     Divergence(
@@ -56,7 +56,7 @@ GRADIENTS = (
             "https://github.com/jax-ml/jax/issues/21723",
             "https://github.com/jax-ml/jax/pull/39792",
         ),
-        symptoms=("NaN or infinity", "loss the same, gradients not"),
+        symptoms=("NaN gradients", "NaN or infinity", "loss the same, gradients not"),
         calls=("torch.std", "torch.linalg.norm", "jnp.std", "jnp.linalg.norm"),
         bugs=("dead_pixels_divided_by_epsilon",),
     ),
@@ -79,8 +79,8 @@ GRADIENTS = (
             "https://github.com/ml-explore/mlx-lm/issues/1413",
             "https://github.com/huggingface/transformers/issues/34242",
         ),
-        symptoms=("loss the same, gradients not", "training drifts"),
-        calls=("loss.backward", "optax.MultiSteps"),
+        symptoms=("loss the same, gradients not", "training drifts: the loss or its gradient"),
+        calls=("loss.backward", "zero_grad", "jax.grad", "optax.MultiSteps"),
         libraries=("torch", "jax", "optax"),
     ),
 )

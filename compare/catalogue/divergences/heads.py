@@ -13,13 +13,25 @@ HEADS = (
         "tuple(layer.in_proj_weight.shape), tuple(layer.out_proj.weight.shape)",
         jax="layer = nnx.MultiHeadAttention(2, 4, rngs=nnx.Rngs(0))\n"
         "layer.query.kernel.shape, layer.out.kernel.shape",
+        port="inputs, heads = 6, 2\n"
+        "layer = nn.MultiheadAttention(inputs, heads, batch_first=True).requires_grad_(False)\n"
+        "port = nnx.MultiHeadAttention(heads, inputs, decode=False, rngs=nnx.Rngs(0))\n"
+        "weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.normal_().chunk(3)\n"
+        "for part, w, b in zip((port.query, port.key, port.value), weights, biases):\n"
+        "    part.kernel[...] = w.T.reshape(inputs, heads, -1).numpy()\n"
+        "    part.bias[...] = b.reshape(heads, -1).numpy()\n"
+        "port.out.kernel[...] = layer.out_proj.weight.T.reshape(heads, -1, inputs).numpy()\n"
+        "port.out.bias[...] = layer.out_proj.bias.numpy()\n"
+        "x = torch.randn(2, 5, inputs)\n"
+        "layer(x, x, x)[0], port(x.numpy())",
         expect=lambda r: r.pytorch == ((12, 4), (4, 4)) and r.jax == ((4, 2, 2), (2, 2, 4)),
         size=lambda r: f"{r.pytorch[0]} against three of {r.jax[0]}",
         detect="Set one head to 0 and compare the outputs.",
-        fix="Split with `q, k, v = in_proj_weight.chunk(3)`. Transpose before you reshape: "
-        "`q.T.reshape(inputs, heads, -1)`.",
+        fix="Split weight and bias with `chunk(3)`. Transpose before you reshape. "
+        "nnx.MultiHeadAttention needs `decode=False`; without it the first call raises an "
+        "error.",
         sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
-        symptoms=("shapes differ", "checkpoint loads, outputs differ"),
+        symptoms=("shapes differ", "checkpoint loads, outputs differ: right after loading"),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -41,6 +53,33 @@ HEADS = (
         sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
         symptoms=("outputs differ by a few percent or more", "accuracy differs"),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention", "nn.TransformerEncoderLayer"),
+        libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="causal_hint",
+        title="is_causal is a hint in nn.MultiheadAttention and a mask in Flax",
+        what="nn.MultiheadAttention raises an error if `attn_mask` is missing. It trusts the hint "
+        "only with need_weights=False, and then does not read the mask. In "
+        "F.scaled_dot_product_attention, jax.nn and Flax NNX, is_causal=True is the mask. The "
+        "example shows the weight of the second key for the first query. PyTorch: the hint "
+        "alone, and with a mask that hides nothing:",
+        pytorch="layer, x = nn.MultiheadAttention(2, 1, batch_first=True), torch.ones(1, 2, 2)\n"
+        "try:\n    layer(x, x, x, is_causal=True)\n"
+        "except RuntimeError as error:\n    alone = str(error).split(' if ')[0]\n"
+        "alone, layer(x, x, x, attn_mask=torch.zeros(2, 2), is_causal=True)[1][0, 0, 1]",
+        jax="layer = nnx.MultiHeadAttention(1, 2, decode=False, rngs=nnx.Rngs(0))\n"
+        "layer(jnp.ones((1, 2, 2)), is_causal=True, sow_weights=True)\n"
+        "layer.attention_weights[0][0, 0, 0, 1]",
+        expect=lambda r: r.pytorch[0] == "Need attn_mask" and r.pytorch[1] == 0.5 and r.jax == 0,
+        size=lambda r: f"{r.pytorch[1]:g} against {r.jax:g}",
+        detect="Change the last step: the outputs before it must not change.",
+        fix="Pass the causal mask as `attn_mask` too.",
+        sources=(TORCH_DOCS + "nn.MultiheadAttention.html", FLAX_DOCS + "attention.html"),
+        symptoms=("a mask has the opposite effect", "an error in one framework only"),
+        calls=(
+            *("nn.MultiheadAttention", "nnx.MultiHeadAttention", "is_causal", "attn_mask"),
+            *("F.scaled_dot_product_attention", "nn.TransformerEncoderLayer"),
+        ),
         libraries=("torch", "jax", "flax"),
     ),
     Divergence(
@@ -82,7 +121,7 @@ HEADS = (
         detect="Set the value to the identity matrix. The output then equals the weights.",
         fix="Pass `broadcast_dropout=False` to nnx.MultiHeadAttention.",
         sources=(FLAX_DOCS + "attention.html", TORCH_DOCS + "nn.MultiheadAttention.html"),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the data, dropout or dtype",),
         calls=(
             *("nn.MultiheadAttention", "F.scaled_dot_product_attention", "nn.Dropout"),
             *("nnx.MultiHeadAttention", "nnx.dot_product_attention", "nnx.Dropout"),
@@ -113,7 +152,7 @@ HEADS = (
             "https://github.com/Dao-AILab/flash-attention/issues/288",
         ),
         symptoms=(
-            "checkpoint loads, outputs differ",
+            "checkpoint loads, outputs differ: right after loading",
             "outputs differ by a few percent or more",
         ),
         calls=("rotary embedding", "RoPE"),

@@ -22,7 +22,7 @@ LAYERS = (
         fix="Transpose the weight (do not reshape it), in one place of the code.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
         symptoms=(
-            "checkpoint loads, outputs differ",
+            "checkpoint loads, outputs differ: right after loading",
             "outputs differ by a few percent or more",
         ),
         calls=("nn.Linear", "nnx.Linear", "Dense"),
@@ -36,26 +36,41 @@ LAYERS = (
     ),
     Divergence(
         name="linear_start",
-        title="A Flax linear layer starts with 1.7 times larger weights and a bias of 0",
+        title="A Flax linear or convolution layer starts with 1.7 times larger weights and a bias "
+        "of 0",
         what="PyTorch draws weights and bias uniformly from ±1 / sqrt(inputs). Flax draws weights "
-        "from a truncated normal distribution with standard deviation 1 / sqrt(inputs), and sets "
-        "the bias to 0.",
+        "from a truncated normal distribution with standard deviation 1 / sqrt(inputs), and "
+        "sets the bias to 0. The inputs of a convolution are its channels times the size of "
+        "the kernel. Example with a linear layer:",
         pytorch="torch.manual_seed(0)\nlayer = nn.Linear(1000, 1000)\n"
         "layer.weight.std(), layer.bias.abs().max()",
         jax="layer = nnx.Linear(1000, 1000, rngs=nnx.Rngs(0))\n"
         "layer.kernel[...].std(), jnp.abs(layer.bias[...]).max()",
+        port="inputs = 64 * 3 * 3\n"
+        "like_torch = nnx.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')\n"
+        "def bias(key, shape, dtype, **others):\n"
+        "    return jax.random.uniform(key, shape, dtype, -1, 1) / inputs**0.5\n\n"
+        "inits = {'kernel_init': like_torch, 'bias_init': bias}\n"
+        "conv = nnx.Conv(64, 999, (3, 3), rngs=nnx.Rngs(0), **inits)\n"
+        "torch.manual_seed(0)\n"
+        "like = nn.Conv2d(64, 999, 3)\n"
+        "def of(w, b):\n"
+        "    return [round(x.item() * 24, 2) for x in (w.std(), abs(w).max(), abs(b).max())]\n\n"
+        "of(like.weight, like.bias), of(conv.kernel[...], conv.bias[...])",
         expect=lambda r: (
             1.7 < r.jax[0] / r.pytorch[0] < 1.76 and r.jax[1] == 0 and r.pytorch[1] > 0.03
         ),
         size=lambda r: f"{r.jax[0] / r.pytorch[0]:.3f} times, sqrt(3) in theory",
         detect="Compare the standard deviations of the initial weights.",
-        fix="Set `kernel_init` and `bias_init`, or start both frameworks from the same arrays.",
+        fix="Set `kernel_init` and `bias_init` as in the code, or start both frameworks from the "
+        "same arrays. The code compares the standard deviation and the largest values, in "
+        "units of 1 / sqrt(inputs).",
         sources=(
             "https://github.com/jax-ml/jax/issues/4862",
             "https://github.com/google/flax/issues/3125",
         ),
-        symptoms=("initial weights differ", "training drifts"),
-        calls=("nn.Linear", "nnx.Linear", "Dense"),
+        symptoms=("training drifts: the initial weights or random numbers", "first loss too large"),
+        calls=("nn.Linear", "nnx.Linear", "Dense", "nn.Conv2d", "nnx.Conv"),
         bugs=("bias_missing",),
         libraries=("torch", "jax", "flax"),
     ),
@@ -80,7 +95,7 @@ LAYERS = (
             "https://github.com/pytorch/pytorch/issues/166378",
             "https://github.com/pytorch/pytorch/pull/171361",
         ),
-        symptoms=("initial weights differ", "training drifts"),
+        symptoms=("training drifts: the initial weights or random numbers",),
         calls=("nn.MultiheadAttention", "nnx.MultiHeadAttention"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -98,7 +113,10 @@ LAYERS = (
             "https://github.com/jax-ml/jax/issues/4428",
             "https://github.com/goodfire-ai/spd/issues/624",
         ),
-        symptoms=("differs by 1e-4 to 1e-2, on a CPU too",),
+        symptoms=(
+            "differs by 1e-4 to 1e-2, on a CPU too",
+            "checkpoint loads, outputs differ: right after loading",
+        ),
         calls=("F.gelu", "nn.GELU", "jax.nn.gelu", "nnx.gelu"),
     ),
 )

@@ -115,7 +115,11 @@ METRICS = (
         detect="Test with a mask whose shape differs from that of the values.",
         fix="Call `jnp.broadcast_to(mask, values.shape)` first.",
         sources=("https://github.com/google/flax/issues/5588",),
-        symptoms=("accuracy differs", "a mask has the opposite effect"),
+        symptoms=(
+            "accuracy differs",
+            "a mask has the opposite effect",
+            "differs only with padding",
+        ),
         calls=("MeanMetric", "nnx.metrics.Average"),
         libraries=("torch", "jax", "flax"),
     ),

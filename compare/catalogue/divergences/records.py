@@ -14,24 +14,32 @@ PORT_GUIDE = "https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to
 SYMPTOMS = (
     "differs by 1e-3 on a GPU",
     "differs by 1e-4 to 1e-2, on a CPU too",
+    "differs by 1e-6 to 1e-4",
     "differs by 1e-7 in float64",
     "differs in the last digits",
     "LayerNorm or another normalisation differs slightly",
     "outputs differ by a few percent or more",
     "outputs have the same numbers in another order",
     "shapes differ",
+    "differs only with padding",
+    "training mode differs from evaluation",
     "an error in one framework only",
     "NaN or infinity",
+    "NaN gradients",
     "NaN under jit",
     "the result changes from call to call",
     "bfloat16 results differ",
     "a mask has the opposite effect",
     "losses differ by a factor",
+    "first loss too large",
     "loss the same, gradients not",
-    "training drifts",
-    "initial weights differ",
+    "training drifts: the optimiser",
+    "training drifts: the loss or its gradient",
+    "training drifts: the data, dropout or dtype",
+    "training drifts: the initial weights or random numbers",
     "accuracy differs",
-    "checkpoint loads, outputs differ",
+    "checkpoint loads, outputs differ: right after loading",
+    "checkpoint loads, outputs differ: after a step",
     "inputs differ before they reach the model",
 )
 
@@ -72,6 +80,7 @@ class Divergence:
     symptoms: tuple[str, ...]  # of SYMPTOMS: what it looks like from outside
     calls: tuple[str, ...]  # the layers and functions that it concerns, as they are called
     numpy: str = ""
+    port: str = ""  # the fix as code: a pair, what PyTorch gives and what the ported code gives
     bugs: tuple[str, ...] = ()  # planted bugs that it leads to
     libraries: tuple[str, ...] = ("torch", "jax")  # distributions whose versions it depends on
 

@@ -25,7 +25,10 @@ RECURRENT = (
         fix="Write the cell yourself with the second bias, or train PyTorch's GRU with bias_hh "
         "fixed at 0.",
         sources=(TORCH_DOCS + "nn.GRU.html", FLAX_DOCS + "recurrent.html"),
-        symptoms=("checkpoint loads, outputs differ", "training drifts"),
+        symptoms=(
+            "checkpoint loads, outputs differ: right after loading",
+            "training drifts: the loss or its gradient",
+        ),
         calls=("nn.GRU", "nn.GRUCell", "nnx.GRUCell"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -45,7 +48,10 @@ RECURRENT = (
         detect="Count the parameters.",
         fix="Load bias_ih + bias_hh. To train in the same way, fix one of PyTorch's biases at 0.",
         sources=(TORCH_DOCS + "nn.LSTM.html", FLAX_DOCS + "recurrent.html"),
-        symptoms=("checkpoint loads, outputs differ", "training drifts"),
+        symptoms=(
+            "checkpoint loads, outputs differ: right after loading",
+            "training drifts: the loss or its gradient",
+        ),
         calls=("nn.LSTM", "nn.LSTMCell", "nnx.LSTMCell"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -86,7 +92,7 @@ RECURRENT = (
         fix="Use `nn.init.orthogonal_` for each gate, or start both frameworks from the same "
         "arrays.",
         sources=(TORCH_DOCS + "nn.RNN.html", FLAX_DOCS + "recurrent.html"),
-        symptoms=("initial weights differ", "training drifts"),
+        symptoms=("training drifts: the initial weights or random numbers",),
         calls=(
             *("nn.RNN", "nn.RNNCell", "nn.GRU", "nn.LSTM"),
             *("nnx.SimpleCell", "nnx.GRUCell", "nnx.LSTMCell"),
@@ -122,7 +128,10 @@ RECURRENT = (
         detect="Compare one negative value.",
         fix="Pass `negative_slope_init=0.25` to nnx.PReLU.",
         sources=(TORCH_DOCS + "nn.PReLU.html", FLAX_DOCS + "activations.html"),
-        symptoms=("initial weights differ", "outputs differ by a few percent or more"),
+        symptoms=(
+            "training drifts: the initial weights or random numbers",
+            "outputs differ by a few percent or more",
+        ),
         calls=("nn.PReLU", "nnx.PReLU"),
         libraries=("torch", "jax", "flax"),
     ),
@@ -140,8 +149,51 @@ RECURRENT = (
         detect="Remove the dropout. The batches must not change.",
         fix="Pass a `generator` to DataLoader; use `nnx.Dropout(rate, rngs=rngs)`.",
         sources=(TORCH_DOCS + "nn.Dropout.html", FLAX_DOCS + "stochastic.html"),
-        symptoms=("an error in one framework only", "training drifts"),
+        symptoms=(
+            "an error in one framework only",
+            "training drifts: the data, dropout or dtype",
+        ),
         calls=("nn.Dropout", "nnx.Dropout", "DataLoader", "torch.manual_seed"),
+        libraries=("torch", "jax", "flax"),
+    ),
+    Divergence(
+        name="evaluation_mode",
+        title="eval() sets training in PyTorch, deterministic and use_running_average in Flax",
+        what="Both frameworks build a model in training mode, and a loaded model stays in it: "
+        "dropout is on, and BatchNorm uses the statistics of the batch. nnx's eval() does not "
+        "change a flag of your own called `training`. The example is a model that doubles its "
+        "input in training, after eval():",
+        pytorch="class Model(nn.Module):\n"
+        "    def forward(self, x):\n        return 2 * x if self.training else x\n\n"
+        "Model().eval()(1.0)",
+        jax="class Model(nnx.Module):\n"
+        "    training = True\n"
+        "    def __call__(self, x):\n        return 2 * x if self.training else x\n\n"
+        "model = Model()\nmodel.eval()\nmodel(1.0)",
+        port="class Model(nnx.Module):\n"
+        "    deterministic = False\n"
+        "    def __call__(self, x):\n        return x if self.deterministic else 2 * x\n\n"
+        "model = Model()\nmodel.eval()\n1.0, model(1.0)",
+        expect=lambda r: r.pytorch == 1 and r.jax == 2,
+        size=lambda r: f"{r.pytorch:g} against {r.jax:g}",
+        detect="Evaluate twice, and with another batch size: the outputs must not change.",
+        fix="Call `model.eval()` before evaluation in both. In Flax, call your own flags "
+        "`deterministic` or `use_running_average`, or pass them: "
+        "`model.eval(training=False)`.",
+        sources=(
+            TORCH_DOCS + "nn.Module.html",
+            "https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/module.html",
+        ),
+        symptoms=(
+            "training mode differs from evaluation",
+            "checkpoint loads, outputs differ: right after loading",
+            "the result changes from call to call",
+            "accuracy differs",
+        ),
+        calls=(
+            *("model.eval", "model.train", "nn.Dropout", "nnx.Dropout"),
+            *("nn.BatchNorm1d", "nn.BatchNorm2d", "nnx.BatchNorm"),
+        ),
         libraries=("torch", "jax", "flax"),
     ),
 )

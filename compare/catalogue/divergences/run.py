@@ -19,6 +19,7 @@ PRELUDE = {
     "from jax import numpy as jnp",
     "numpy": "import numpy as np",
 }
+PRELUDE["port"] = f"{PRELUDE['pytorch']}\n{PRELUDE['jax']}"
 
 
 def missing_library(divergence: Divergence) -> str | None:
@@ -47,7 +48,7 @@ def run_code(code: str, framework: str) -> Any:
     program = compile(ast.fix_missing_locations(tree), f"<{framework}>", "exec")
     names: dict[str, Any] = {}
     exec(PRELUDE[framework], names)
-    as_jax_starts: Any = names["jax"].enable_x64(False) if framework == "jax" else nullcontext()
+    as_jax_starts: Any = names["jax"].enable_x64(False) if "jax" in names else nullcontext()
     with warnings.catch_warnings(), as_jax_starts:
         warnings.simplefilter("ignore")  # a divergence that warns is one whose warning was not read
         try:
@@ -74,7 +75,8 @@ def say_result(value: Any) -> str:
     if isinstance(value, Raised):
         return f"raises {value.error}: {value.says}"
     if isinstance(value, tuple):
-        return ", ".join(say_result(item) for item in value)
+        text = ", ".join(say_result(item) for item in value)
+        return f"({text})" if all(type(item) is int for item in value) else text  # a shape
     if isinstance(value, np.ndarray):
         digits: Any = {"float_kind": lambda x: f"{x:.6g}"}
         text = np.array2string(value, formatter=digits, separator=", ", max_line_width=10**6)

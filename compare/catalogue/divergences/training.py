@@ -13,18 +13,27 @@ TRAINING = (
         pytorch="F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]))",
         jax="loss = optax.softmax_cross_entropy_with_integer_labels\n"
         "loss(jnp.zeros((2, 3)), jnp.array([0, 1]))",
+        port="x, y = np.random.default_rng(0).normal(size=(3, 4)).astype('f4'), np.eye(3, 4)\n"
+        "right = F.binary_cross_entropy_with_logits(torch.tensor(x), torch.tensor(y))\n"
+        "right, optax.sigmoid_binary_cross_entropy(jnp.array(x), y).mean()",
         expect=lambda r: r.pytorch.shape == () and r.jax.shape == (2,),
         size=lambda r: f"shape {r.pytorch.shape} against {r.jax.shape}",
         detect="Compare the loss of a batch with the loss of the same batch repeated twice.",
-        fix="Call `.mean()` on optax's losses.",
+        fix="Call `.mean()` on optax's losses. nn.BCEWithLogitsLoss is "
+        "`optax.sigmoid_binary_cross_entropy(...).mean()`.",
         sources=(
             "https://optax.readthedocs.io/en/latest/api/losses.html",
             "https://github.com/ai-safety-foundation/sparse_autoencoder/issues/63",
         ),
-        symptoms=("losses differ by a factor", "training drifts"),
+        symptoms=(
+            "losses differ by a factor",
+            "training drifts: the loss or its gradient",
+            "first loss too large",
+        ),
         calls=(
-            *("F.cross_entropy", "nn.CrossEntropyLoss"),
+            *("F.cross_entropy", "nn.CrossEntropyLoss", "nn.BCEWithLogitsLoss"),
             "optax.softmax_cross_entropy_with_integer_labels",
+            "optax.sigmoid_binary_cross_entropy",
         ),
         bugs=("loss_summed", "gradient_of_the_sum", "mean_taken_twice"),
         libraries=("torch", "jax", "optax"),
@@ -73,9 +82,9 @@ TRAINING = (
             "https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
             "https://github.com/google-deepmind/optax/issues/1185",
         ),
-        symptoms=("NaN or infinity",),
+        symptoms=("NaN or infinity", "differs only with padding", "NaN gradients"),
         calls=(
-            *("F.cross_entropy", "nn.CrossEntropyLoss"),
+            *("F.cross_entropy", "nn.CrossEntropyLoss", "ignore_index"),
             "optax.softmax_cross_entropy_with_integer_labels",
         ),
         libraries=("torch", "jax", "optax"),
@@ -83,25 +92,29 @@ TRAINING = (
     Divergence(
         name="adam_epsilon",
         title="optax's Adam has two epsilons",
-        what="`eps` is added to the square root, as in PyTorch. `eps_root` is added inside the "
-        "root. With gradients of ordinary size both agree. In the example the gradient is as "
-        "small as the epsilon.",
+        what="The defaults agree: eps 1e-8, eps_root 0, betas 0.9 and 0.999. `eps` is added to the "
+        "square root, as in PyTorch. `eps_root` is added inside the root. With gradients of "
+        "ordinary size both agree. In the example the gradient is as small as the epsilon.",
         pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
         "torch.optim.Adam([w], lr=1.0, eps=1e-8).step()\nw",
         jax="adam = optax.adam(1.0, eps=0.0, eps_root=1e-16)\n"
         "adam.update(jnp.array([1e-8]), adam.init(jnp.zeros(1)))[0]",
+        port="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
+        "torch.optim.Adam([w], lr=1.0, betas=(0.8, 0.9), eps=1e-7).step()\n"
+        "adam = optax.adam(1.0, b1=0.8, b2=0.9, eps=1e-7, eps_root=0.0)\n"
+        "w, adam.update(jnp.array([1e-8]), adam.init(jnp.zeros(1)))[0]",
         expect=lambda r: bool(
             np.isclose(r.pytorch, -1 / 2, rtol=1e-3) and np.isclose(r.jax, -(0.5**0.5), rtol=1e-3)
         ),
         size=lambda r: f"{r.jax[0] / r.pytorch[0] - 1:.0%}",
         detect="Look for gradients near the epsilon, for example of unused parameters or after a "
         "saturated softmax.",
-        fix="Check where the paper adds epsilon. The default of Keras is 1e-7.",
+        fix="Pass PyTorch's eps as `eps`, and `eps_root=0.0`. The default of Keras is 1e-7.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/440",
             "https://github.com/google-deepmind/optax/issues/571",
         ),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("torch.optim.Adam", "optax.adam"),
         bugs=("adam_epsilon_inside_the_root", "adam_epsilon_of_keras"),
         libraries=("torch", "jax", "optax"),
@@ -117,12 +130,23 @@ TRAINING = (
         "torch.optim.Adam([w], lr=1.0, eps=0.0).step()\nw + 1",
         jax="adam = optax.adam(1.0, eps=0.0)\n"
         "step = adam.update(jnp.ones(1), adam.init(jnp.zeros(1)))[0]\nstep + 1",
+        port="from unittest.mock import patch\n\n"
+        "def correct(moment, decay, count):\n"
+        "    one_less_power = -jnp.expm1(count.astype('float32') * np.float32(np.log(decay)))\n"
+        "    return jax.tree.map(lambda x: x / one_less_power.astype(x.dtype), moment)\n\n"
+        "with patch('optax.tree.bias_correction', correct):\n"
+        "    adam = optax.adam(1.0, eps=0.0)\n"
+        "    step = adam.update(jnp.ones(1), adam.init(jnp.zeros(1)))[0]\n"
+        "w = torch.zeros(1, requires_grad=True)\nw.grad = torch.ones(1)\n"
+        "torch.optim.Adam([w], lr=1.0, eps=0.0).step()\nw + 1, step + 1",
         expect=lambda r: abs(r.pytorch[0]) < 2e-7 and 1e-6 < abs(r.jax[0]) < 1e-4,
         size=lambda r: f"{abs(r.jax[0]):.1g} against {abs(r.pytorch[0]):.1g}",
         detect="Check the first step, whose size is known.",
-        fix="Set `jax_enable_x64`, or allow for the difference: it is not a bug of your port.",
+        fix="Set `jax_enable_x64`, or replace optax's correction by the exact one in the code, "
+        "before the step is compiled. Or allow for the difference: it is not a bug of your "
+        "port.",
         sources=("https://github.com/google-deepmind/optax/issues/1532",),
-        symptoms=("training drifts", "differs in the last digits"),
+        symptoms=("training drifts: the optimiser", "differs in the last digits"),
         calls=("torch.optim.Adam", "torch.optim.AdamW", "optax.adam", "optax.adamw"),
         bugs=("adam_without_bias_correction",),
         libraries=("torch", "jax", "optax"),
@@ -138,15 +162,26 @@ TRAINING = (
         jax="w, adam = jnp.ones(1), optax.adamw(0.1, weight_decay=0.5)\nstate = adam.init(w)\n"
         "for _ in range(3):\n    step, state = adam.update(jnp.ones(1), state, w)\n    w += step\n"
         "result = w",
+        port="w = torch.ones(1, requires_grad=True)\n"
+        "adam = torch.optim.Adam([w], lr=0.1, weight_decay=0.5)\n"
+        "v = jnp.ones(1)\n"
+        "chain = optax.chain(optax.add_decayed_weights(0.5), optax.adam(0.1))\n"
+        "state = chain.init(v)\n"
+        "for _ in range(3):\n"
+        "    w.grad = torch.ones(1)\n    adam.step()\n"
+        "    step, state = chain.update(jnp.ones(1), state, v)\n    v += step\n"
+        "result = w, v",
         expect=lambda r: 0.69 < r.pytorch[0] < 0.71 and 0.56 < r.jax[0] < 0.58,
         size=lambda r: f"{r.pytorch[0]:.3f} against {r.jax[0]:.3f}",
         detect="Compare three steps of one weight.",
-        fix="Use torch.optim.AdamW.",
+        fix="torch.optim.AdamW is optax.adamw. torch.optim.Adam with weight_decay is the chain in "
+        "the code. Both libraries also decay biases and norms, unless you pass `mask=` to "
+        "optax or parameter groups to PyTorch.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/417",
             "https://github.com/pytorch/pytorch/issues/48793",
         ),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("torch.optim.Adam", "torch.optim.AdamW", "optax.adamw"),
         bugs=("weight_decay_coupled",),
         libraries=("torch", "jax", "optax"),
@@ -165,7 +200,7 @@ TRAINING = (
             "https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
             "https://github.com/google-deepmind/optax/issues/1414",
         ),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("torch.optim.AdamW", "optax.adamw"),
         bugs=("weight_decay_of_pytorchs_adamw", "weight_decay_of_optaxs_adamw"),
         libraries=("torch", "jax", "optax"),
@@ -186,7 +221,7 @@ TRAINING = (
         detect="Test with a small gradient and a small maximum norm.",
         fix="No fix is needed unless gradient norms are near 1e-6.",
         sources=("https://github.com/goodfire-ai/spd/issues/643",),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("clip_grad_norm_", "optax.clip_by_global_norm"),
         bugs=("gradient_clipping_left_on",),
         libraries=("torch", "jax", "optax"),
@@ -209,7 +244,7 @@ TRAINING = (
         detect="Print the rates after the end of the schedule.",
         fix="Stop calling the scheduler at T_max.",
         sources=("https://github.com/ivadomed/ivadomed/issues/57",),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("CosineAnnealingLR", "optax.cosine_decay_schedule"),
         bugs=("schedule_off_by_one",),
         libraries=("torch", "jax", "optax"),
@@ -232,7 +267,7 @@ TRAINING = (
             "https://github.com/google-research/bert/issues/1293",
             "https://github.com/meta-pytorch/torchtune/issues/2010",
         ),
-        symptoms=("training drifts",),
+        symptoms=("training drifts: the optimiser",),
         calls=("LinearLR", "optax.linear_schedule"),
         bugs=("schedule_off_by_one",),
         libraries=("torch", "jax", "optax"),

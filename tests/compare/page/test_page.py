@@ -148,7 +148,15 @@ def test_every_divergence_is_whole_in_the_page_and_every_link_works(tmp_path: Pa
     shown = html.unescape(re.sub(r"</?code>", "`", section))
     assert shown.count("<details") == len(DIVERGENCES)
     for each in DIVERGENCES:
-        for words in (each.title, each.what, each.detect, each.fix, each.pytorch, each.jax):
+        for words in (
+            each.title,
+            each.what,
+            each.detect,
+            each.fix,
+            each.pytorch,
+            each.jax,
+            each.port,
+        ):
             assert words in shown, each.name
     assert "<code>1 - decay**count</code>" in section
     ids = re.findall(r'\bid="([^"]+)"', text)
