@@ -1,8 +1,7 @@
 """float64 in JAX is scoped: it does not change how the rest of the process computes."""
 
 import numpy as np
-import pytest
-from conftest import FORMS, import_or_skip
+from conftest import import_or_skip
 
 from compare.expected.problems import few_levels, make_dataset, make_problem
 from compare.parity.common import config_of
@@ -35,20 +34,19 @@ def test_a_user_who_turned_64_bits_on_trains_float32_alike():
         assert train_in("float32") == before
 
 
-@pytest.mark.parametrize("form", FORMS["jax"])
-def test_no_call_leaves_64_bits_on(form: str):
+def test_no_call_leaves_64_bits_on():
     jax_impl = import_or_skip("jax")
     import jax
 
     assert not jax.config.jax_enable_x64
-    model = jax_impl.from_params(PROBLEM.params, form, "float64")
+    model = jax_impl.from_params(PROBLEM.params, "vectorized", "float64")
     assert not jax.config.jax_enable_x64
     result = jax_impl.evaluate(model, PROBLEM.images, PROBLEM.labels)
     assert not jax.config.jax_enable_x64
     _, gradients = jax_impl.loss_and_gradients(model, PROBLEM.images, PROBLEM.labels)
     assert not jax.config.jax_enable_x64
     assert result.logits.dtype == gradients["K"].dtype == np.float64
-    config = config_of(Case("jax", form, "float64"), epochs=1, batch_size=5)
+    config = config_of(Case("jax", "vectorized", "float64"), epochs=1, batch_size=5)
     training = train(jax_impl, PROBLEM.params, make_dataset(PROBLEM), config)
     assert next(training).params["K"].dtype == np.float64
     assert not jax.config.jax_enable_x64, "nor does a training that is under way"

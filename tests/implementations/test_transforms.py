@@ -117,6 +117,12 @@ def torch_transforms() -> dict[str, Callable[[Torch], Any]]:
     }
 
 
+@cache
+def pytorchs(form: str, transform: str) -> np.ndarray:
+    """Return what PyTorch makes of a form."""
+    return torch_transforms()[transform](Torch(form)).detach().numpy()
+
+
 FORWARD = ("func.jvp", "func.jacfwd twice", "func.hessian", "func.jacrev of jacfwd")
 FORWARD = (*FORWARD, "func.vmap of jvp", "forward mode")
 # These take tensors alone, and no images by their grey levels.
@@ -149,9 +155,7 @@ def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
 )
 def test_pytorch_transforms_a_form_like_the_vectorized_one(form: str, transform: str):
     import_or_skip("pytorch")
-    apply = torch_transforms()[transform]
-    found, expected = (apply(Torch(each)).detach().numpy() for each in (form, "vectorized"))
-    assert_same(found, expected)
+    assert_same(pytorchs(form, transform), pytorchs("vectorized", transform))
 
 
 @pytest.mark.parametrize("transform", FORWARD)
@@ -212,6 +216,20 @@ def jax_transforms() -> dict[str, Callable[[Jax], Any]]:
     }
 
 
+@cache
+def jaxs(form: str, transform: str) -> np.ndarray:
+    """Return what JAX makes of a form: as one compiled program, but for `grad` and `jvp`."""
+    import jax
+
+    from jax_impl.convert import computing_in
+
+    with computing_in("float64"):
+        apply, model = jax_transforms()[transform], Jax(form)
+        if transform in ("grad", "jvp"):  # operation by operation, each compiled by itself: slow
+            return np.asarray(apply(model))
+        return np.asarray(jax.jit(lambda: apply(model))())
+
+
 JAX_FORWARD = ("jvp", "jacfwd twice", "jit of jvp")
 JAX_OTHERS = ("grad", "jit of grad", "vmap", "vmap of grad", "grad of vmap", "hessian")
 JAX_OTHERS = (*JAX_OTHERS, "grad of grad", "grad of hessian", "grad of checkpoint")
@@ -226,12 +244,7 @@ JAX_OTHERS = (*JAX_OTHERS, "grad of grad", "grad of hessian", "grad of checkpoin
 )
 def test_jax_transforms_a_form_like_the_vectorized_one(form: str, transform: str):
     import_or_skip("jax")
-    from jax_impl.convert import computing_in
-
-    with computing_in("float64"):
-        apply = jax_transforms()[transform]
-        found, expected = (np.asarray(apply(Jax(each))) for each in (form, "vectorized"))
-    assert_same(found, expected)
+    assert_same(jaxs(form, transform), jaxs("vectorized", transform))
 
 
 @pytest.mark.parametrize("transform", JAX_FORWARD)

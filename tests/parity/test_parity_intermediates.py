@@ -98,7 +98,7 @@ def test_every_intermediate_is_within_its_bound_by_itself_and_since_the_start(
         pytest.skip(f"{case.implementation} shows no intermediates: logits and loss were judged")
 
 
-# Planted bugs, and what the hint must speak of; tests/compare/mutants/test_mutants.py plants all.
+# Planted bugs, and what the hint must speak of; `make mutants` plants all.
 HINTS = {
     "scale_of_the_steps": "scale",
     "scores_turned": "transposed",

@@ -225,7 +225,7 @@ def test_any_metrics(content: bytes, tmp_path: Path):
     read_or_refuse(read_metrics, tmp_path / "metrics.jsonl")
 
 
-@FUZZ
+@settings(FUZZ, max_examples=40)  # a parser is built for each
 @given(
     args=st.lists(
         st.sampled_from([f"--{name.replace('_', '-')}" for name in config_to_json(Config())])

@@ -10,10 +10,9 @@ from compare.catalogue.divergences import DIVERGENCES
 from shared.data.load import Dataset
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 900, 1600])
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (900, "light"), (1600, "dark")])
 def test_it_fits_and_axe_finds_nothing(
-    browser: Any, full: tuple[Path, Dataset], tmp_path: Path, width: int, scheme: str
+    browser: Any, full: tuple[Path, Dataset], width: int, scheme: str
 ):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     opened = Watched(browser, full[0] / "page.html", width, color_scheme=scheme)
@@ -27,8 +26,6 @@ def test_it_fits_and_axe_finds_nothing(
     # Contrast among the rest; axe-core's rules of WCAG 2.2, levels A and AA, and its good practice.
     violations = axe.Axe().run(page).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in violations] == []
-    page.screenshot(path=tmp_path / f"page-{width}-{scheme}.png", full_page=True)
-    assert (tmp_path / f"page-{width}-{scheme}.png").stat().st_size > 50_000
     opened.close()
 
 

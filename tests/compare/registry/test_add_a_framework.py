@@ -62,18 +62,23 @@ def reader(tmp_path_factory) -> Path:
     return in_a_folder(tmp_path_factory, f"{FORWARD}\n\n{TRAINING}")
 
 
+SOAK = pytest.mark.soak  # a minute; test_third_party.py does the same with an example in NumPy
+
+
 @pytest.fixture(scope="module")
 def results(reader: Path) -> dict[str, subprocess.CompletedProcess]:
     """Run the commands at the page's end."""
     return run_all(COMMANDS, reader)
 
 
+@SOAK
 @pytest.mark.parametrize("name", ["trace", "run", "bench", "pytest"])
 def test_a_command_of_the_page_succeeds(results, name: str):
     process = results[name]
     assert process.returncode == 0, process.stdout + process.stderr
 
 
+@SOAK
 def test_every_step_of_the_example_is_seen_and_right(results):
     out = results["trace"].stdout
     assert "mlx_attention has no looped, blocked, builtin, bfloat16." in out
@@ -83,6 +88,7 @@ def test_every_step_of_the_example_is_seen_and_right(results):
     assert not any(re.search(r"│\s+-\s+│", row) for row in rows), "an intermediate was not seen"
 
 
+@SOAK
 def test_the_example_trains_as_pytorch_does(results, reader: Path):
     assert "Parity holds" in results["run"].stdout
     (report,) = (reader / "runs").glob("*-compare/report.txt")
@@ -91,11 +97,13 @@ def test_the_example_trains_as_pytorch_does(results, reader: Path):
     assert float(row.split("│")[3]) < 1e-14
 
 
+@SOAK
 def test_the_example_is_timed_in_training_too(results):
     steps = results["bench"].stdout.split("Training step")[1]
     assert "mlx_attention" in steps
 
 
+@SOAK
 def test_all_checks_are_put_to_the_example(results):
     out = results["pytest"].stdout
     assert "judged: mlx_attention (vectorized, histogram; float32, float64; cpu)" in out
@@ -128,6 +136,7 @@ def without_numbers(text: str) -> str:
     return re.sub(r"[\d.e+-]*\d", "#", " ".join(text.split()))
 
 
+@SOAK
 def test_without_its_scale_every_judge_refuses_it_at_the_step_that_is_wrong(tmp_path_factory):
     source = f"{FORWARD}\n\n{TRAINING}"
     assert source.count(SCALE) == 2
