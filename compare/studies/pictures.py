@@ -91,12 +91,12 @@ def draw_attention(params: Mapping[str, np.ndarray], digits: Split) -> Figure:
     first, *others, last = figure.subplots(1, len(chosen) + 2)
     _show(first, pixels, "the digit", cmap="gray")
     for (name, weights), axes in zip(heat.items(), others, strict=True):
-        title = f"what {name} attends to\n(grey level {pixels[chosen[name]]})"
+        title = f"weights of {name}\n(grey level {pixels[chosen[name]]})"
         shown = _show(axes, weights, title, cmap="inferno", vmin=0, vmax=highest)
         _outline(axes, pixels)
         _mark(axes, chosen[name])
     bar = figure.colorbar(shown, ax=others, shrink=0.85, pad=0.02)
-    bar.set_label("weight, times even", fontsize=9)
+    bar.set_label(f"weight × {len(pixels)}", fontsize=9)
     _show(last, seen["attended"][0, :, 0], "the attended image", cmap="gray")
     return figure
 
@@ -117,9 +117,9 @@ def choose_pixels(pixels: np.ndarray) -> dict[str, int]:
 
     ink = pixels.astype(int)
     return {
-        "the background": int(np.flatnonzero((ink == 0) & (rows >= 3) & (columns >= 3))[0]),
-        "an edge": nearest((ink > 90) & (ink < 165)),
-        "a stroke": nearest(ink > 245),
+        "a background pixel": int(np.flatnonzero((ink == 0) & (rows >= 3) & (columns >= 3))[0]),
+        "an edge pixel": nearest((ink > 90) & (ink < 165)),
+        "a stroke pixel": nearest(ink > 245),
     }
 
 
