@@ -1,8 +1,7 @@
 """Convert NumPy arrays for the JAX model and back: parameters, images and labels."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import jax
@@ -43,12 +42,6 @@ def computing_in(dtype: str) -> Iterator[None]:
         yield
 
 
-@cache
-def trace_model(sizes: tuple[int, int, int], attend: Callable) -> tuple[nnx.GraphDef, nnx.State]:
-    """Return the structure of a model, and its parameters without numbers."""
-    return nnx.split(nnx.eval_shape(lambda: SelfAttentionModel(*sizes, attend, rngs=nnx.Rngs(0))))
-
-
 def from_params(
     params: Mapping[str, np.ndarray],
     attention: str = "looped",
@@ -61,7 +54,7 @@ def from_params(
     check_choice("dtype", dtype, DTYPES)
     to = {"dtype": dtype, "device": find_device(device)}
     with computing_in(dtype):
-        model = nnx.merge(*trace_model(sizes, attend), copy=True)
+        model = nnx.eval_shape(lambda: SelfAttentionModel(*sizes, attend, rngs=nnx.Rngs(0)))
         arrays = {name: jnp.array(array, **to) for name, array in params.items()}
         kernel, bias = arrays.pop("out.weight").T, arrays.pop("out.bias")
         nnx.update(model, {**arrays, "out": {"kernel": kernel, "bias": bias}})
