@@ -62,16 +62,16 @@ def test_the_samples_levels_are_its_pixels(channels: int):
 def test_pixels_normalised_each_in_its_own_way_are_refused(normalization: str):
     split = load_data("sample", normalization=normalization).test
     assert split.levels is None
-    with pytest.raises(UserError, match=r"must be normalised alike: .* [\d,]+ different pixels"):
+    with pytest.raises(UserError, match=r"same normalization: .* [\d,]+ different values"):
         split.in_form("histogram")
-    with pytest.raises(UserError, match=f"does not hold for --normalization {normalization}"):
+    with pytest.raises(UserError, match=f"does not support --normalization {normalization}"):
         Config(attention="histogram", normalization=normalization)  # type: ignore[arg-type]
 
 
 def test_256_levels_are_taken_and_257_refused():
     images = np.arange(257, dtype=np.float32)[:, None, None]
     assert find_levels(images[:256]).levels.shape == (256, 1)
-    with pytest.raises(UserError, match="these images have 257 different pixels, at most 256"):
+    with pytest.raises(UserError, match="these images have 257 different values, more than 256"):
         find_levels(images)
 
 
