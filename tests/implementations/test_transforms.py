@@ -161,9 +161,7 @@ def test_pytorch_transforms_a_form_like_the_vectorized_one(form: str, transform:
 @pytest.mark.parametrize("transform", FORWARD)
 def test_pytorchs_blocked_form_refuses_forward_mode_in_a_sentence(transform: str):
     import_or_skip("pytorch")
-    with pytest.raises(
-        UserError, match=r"blocked form has no .* forward mode: use the vectorized"
-    ):
+    with pytest.raises(UserError, match=r"blocked form has no .* forward mode: use the vectorized"):
         torch_transforms()[transform](Torch("blocked"))
 
 

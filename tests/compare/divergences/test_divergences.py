@@ -26,7 +26,6 @@ from compare.catalogue.divergences.records import SYMPTOMS
 from compare.catalogue.divergences.run import run_code, say_result
 from compare.divergences import command as divergences
 from compare.divergences.command import anchor_of, main, say_versions, write_page
-from compare.divergences.index import by_call, by_symptom, name_of
 from compare.parity.checks import CHECKED
 from compare.records.mutants import read_mutants
 from shared.errors import UserError
@@ -160,61 +159,6 @@ def test_the_page_holds_every_divergence_and_every_bug_and_names_its_versions():
     assert page.count("Seen with ") == len(DIVERGENCES)
     assert "\n\n\n" not in page
     assert not re.search(r"[ \t]\n", page)
-
-
-@pytest.mark.parametrize(
-    ("name", "calls"),
-    [
-        ("conv", ("nn.Conv2d", "F.conv1d", "nnx.Conv")),
-        ("multiheadattention", ("nn.MultiheadAttention", "nnx.MultiHeadAttention")),
-        ("batchnorm", ("nn.BatchNorm1d", "nn.BatchNorm2d", "nnx.BatchNorm")),
-        ("crossentropy", ("nn.CrossEntropyLoss", "F.cross_entropy")),
-        ("adam", ("torch.optim.Adam", "optax.adam")),
-    ],
-)
-def test_one_layer_of_several_libraries_is_one_line_of_the_index(name: str, calls: tuple[str, ...]):
-    assert {name_of(call) for call in calls} == {name}
-    assert sum(set(calls) <= set(row) for row, _ in by_call(DIVERGENCES)) == 1
-
-
-QUESTIONS = [
-    ("differs by 1e-3 on a GPU", "Dense", "tf32"),
-    ("differs by 1e-3 on a GPU", "nn.Conv2d", "tf32_convolutions"),
-    ("LayerNorm or another normalisation differs slightly", "nn.LayerNorm", "layer_norm"),
-    ("LayerNorm or another normalisation differs slightly", "nnx.LayerNorm", "layer_norm_variance"),
-    ("differs by 1e-6 to 1e-4", "elementwise_affine", "layer_norm"),
-    ("training drifts: the optimiser", "torch.optim.Adam", "adam_bias_correction"),
-    ("training drifts: the optimiser", "optax.adam", "adam_epsilon"),
-    ("training drifts: the optimiser", "zero_grad", "unused_parameters"),
-    ("training mode differs from evaluation", "model.eval", "evaluation_mode"),
-    ("differs only with padding", "key_padding_mask", "masked_row"),
-    ("accuracy differs", "nnx.metrics.Accuracy", "accuracy_by_class"),
-    ("bfloat16 results differ", "bfloat16", "stored_or_computed"),
-    ("a mask has the opposite effect", "nn.MultiheadAttention", "mask_polarity"),
-    ("a mask has the opposite effect", "nnx.dot_product_attention", "mask_of_numbers"),
-]
-
-
-@pytest.mark.parametrize(("symptom", "call", "name"), QUESTIONS)
-def test_a_question_is_answered_by_both_indexes(symptom: str, call: str, name: str):
-    assert name in [each.name for each in by_symptom(DIVERGENCES)[symptom]]
-    assert name in [
-        each.name for calls, shown in by_call(DIVERGENCES) if call in calls for each in shown
-    ]
-
-
-def test_the_indexes_hold_every_divergence_and_every_symptom():
-    symptoms = by_symptom(DIVERGENCES)
-    assert tuple(symptoms) == SYMPTOMS
-    names = {divergence.name for divergence in DIVERGENCES}
-    assert {each.name for shown in symptoms.values() for each in shown} == names
-    assert {each.name for _, shown in by_call(DIVERGENCES) for each in shown} == names
-    index = PAGE.read_text().split("\n## Before you compare\n")[0]
-    for divergence in DIVERGENCES:
-        link = f"]({anchor_of(divergence.title)})"
-        # By subject, by each of its symptoms, and by its calls.
-        assert index.count(link) >= 2 + len(divergence.symptoms), divergence.name
-        assert all(f"\n### {symptom}\n" in index for symptom in divergence.symptoms)
 
 
 def test_every_link_within_the_page_and_the_project_resolves():
