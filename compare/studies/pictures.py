@@ -96,7 +96,7 @@ def draw_attention(params: Mapping[str, np.ndarray], digits: Split) -> Figure:
         _outline(axes, pixels)
         _mark(axes, chosen[name])
     bar = figure.colorbar(shown, ax=others, shrink=0.85, pad=0.02)
-    bar.set_label(f"weight × {len(pixels)}", fontsize=9)
+    bar.set_label(f"weight times {len(pixels)}", fontsize=9)
     _show(last, seen["attended"][0, :, 0], "the attended image", cmap="gray")
     return figure
 
