@@ -60,7 +60,7 @@ def read_options(default: Options, args: Sequence[str], *, prog: str, descriptio
     except SystemExit as exited:
         if not exited.code:  # the help is printed
             raise
-        raise UserError(say_refused(args, get_type_hints(kind), parse)) from None
+        raise UserError(say_refused(args, get_type_hints(kind), parse, prog)) from None
     if unknown:
         raise UserError(say_unknown(unknown[0], [each.name for each in fields(kind)], prog))
     values = {
@@ -145,15 +145,19 @@ def read_helps(kind: type) -> dict[str, str]:
     return helps
 
 
-def say_refused(args: Sequence[str], hints: Mapping[str, Any], parse: Callable[..., Any]) -> str:
+def say_refused(
+    args: Sequence[str], hints: Mapping[str, Any], parse: Callable[..., Any], prog: str
+) -> str:
     """Return a sentence that names the option whose value is refused; `parse` tries each option."""
     starts = [number for number, arg in enumerate(args) if arg.startswith("--")]
     for start, end in zip(starts, [*starts[1:], len(args)], strict=True):
+        option, _, value = args[start].partition("=")
+        name = option[2:].replace("-", "_")
+        if name not in hints:
+            return say_unknown(option, list(hints), prog)
         try:
             parse(args[start:end])
         except SystemExit:
-            option, _, value = args[start].partition("=")
-            name = option[2:].replace("-", "_")
             found = " ".join([value, *args[start + 1 : end]]).strip() or "empty"
             return bad_option(name, found, say_expected(without_none(hints[name])))
     return f"{' '.join(args)} cannot be read: see --help."

@@ -157,8 +157,8 @@ class Judgement:
             if side.side.framework == "jax" and (said := self._compiled(side)):
                 return "only compiled", said
         return "same function", (
-            f"{worst.say_gaps()}; from its own float64 the left is {worst.left_noise:.1e} and "
-            f"the right {worst.right_noise:.1e}"
+            f"{worst.say_gaps()}; the float32 and float64 results differ by "
+            f"{worst.left_noise:.1e} on the left and {worst.right_noise:.1e} on the right"
         )
 
     def _say_not_finite(self, side: Observed, name: str) -> str:
@@ -262,14 +262,14 @@ class Judgement:
         if not ratio >= LESS_EXACT:
             return None
         side, other = (self.left, self.right) if is_left else (self.right, self.left)
-        said = f"{side.side.name} is {ratio:.3g} times as far from float64 as {other.side.name}"
+        said = f"{side.side.name} has {ratio:.3g} times the float32 error of {other.side.name}"
         for match in self.matches:
             if match.is_solid and not match.left.is_plain:
                 worse, better = (match.left, match.right) if is_left else (match.right, match.left)
                 if self.noise(worse) >= LESS_EXACT * self.noise(better):
                     why = explain_noise(worse, side)
                     end = f": {why}" if why else ""
-                    return f"{said}; it loses it first in {worse}{end}"
+                    return f"{said}; it first arises in {worse}{end}"
         return said
 
 

@@ -76,7 +76,9 @@ def test_seed_makes_inputs_a_few_hundredths_in_size():
     assert 0.02 < np.abs(images).max() < 0.1
 
 
-@pytest.mark.parametrize(("kind", "sentence"), [("global", "no scale"), ("original", "scale is 0")])
+@pytest.mark.parametrize(
+    ("kind", "sentence"), [("global", "scale is 0"), ("original", "scale is 0")]
+)
 def test_pixels_that_give_no_scale_are_refused(kind: str, sentence: str):
     with pytest.raises(UserError, match=sentence):
         fit_normalization(np.full((5, 784), 9, np.uint8), kind)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -134,9 +135,19 @@ def test_an_unknown_verb_names_the_one_that_is_meant(verb: str, meant: str):
     ],
 )
 def test_a_wrong_option_is_one_sentence_without_a_box(args, sentence: str, tmp_path: Path):
+    check_refused(["compare", *args], sentence, tmp_path)
+
+
+def test_an_unknown_option_before_a_value_that_is_no_path_is_named(tmp_path: Path):
+    # tyro reads the value as the positional path, given twice, and does not come to the option.
+    sentence = "error: python -m numpy_reference has no option --seed: see"
+    check_refused(["numpy_reference", "--seed", "1"], sentence, tmp_path)
+
+
+def check_refused(args: Sequence[str], sentence: str, folder: Path) -> None:
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "compare", *args]
-    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    command = [sys.executable, "-m", *args]
+    ran = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     assert ran.returncode == 2
     assert ran.stdout == ""
     assert ran.stderr.startswith(sentence)

@@ -153,5 +153,5 @@ def test_the_less_exact_side_and_where_it_loses_is_named():
     report = diagnose(nn.LayerNorm(97), right, x)
     assert report.verdict == "same function", str(report)
     assert report.less_exact is not None
-    assert report.less_exact.startswith("right is ")
+    assert report.less_exact.startswith("right has ")
     assert "use_fast_variance=False" in report.less_exact

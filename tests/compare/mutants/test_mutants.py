@@ -74,7 +74,7 @@ def test_a_bug_that_is_not_caught_is_told_of():
     ]
     small = Tried(SCALE.name, {"intermediates": 20.0}, "scores")
     assert find_failures([SCALE], [small]) == [
-        f"{SCALE.name} is caught by intermediates at 20 bounds alone."
+        f"{SCALE.name} is caught by intermediates at only 20 bounds."
     ]
     assert find_failures([replace(SCALE, small="why")], [small]) == []
     assert find_failures([SCALE], [Tried(SCALE.name, {"intermediates": math.nan}, "scores")]) == []
