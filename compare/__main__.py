@@ -14,8 +14,8 @@ VERBS = {
     "diff": "show the code side by side, the same step on one row",
     "page": "write one HTML page that shows a run",
     "diagnose": "tell rounding from a bug in two programs of your own",
-    "trace": "compare every intermediate of every form with its exact value",
-    "bench": "time every form of every implementation",
+    "trace": "compare every intermediate with its exact value",
+    "bench": "time every form of the attention",
     "mutants": "plant known bugs and test that the checks catch them",
     "divergences": "write docs/divergences.md, where the libraries differ",
 }

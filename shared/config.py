@@ -32,16 +32,16 @@ class EvaluationConfig:
     """A folder with MNIST's four original files, so that --data mnist downloads nothing
     (default: the environment variable MNIST_DIR)."""
     normalization: Literal["global", "per-pixel", "original"] = "global"
-    """How pixels are normalised: "global", by one mean and deviation for all; "per-pixel", by those
-    of each pixel; "original", as the original script does."""
+    """How pixels are normalised: "global", with one mean and standard deviation for all pixels;
+    "per-pixel", with one of each per pixel; "original", as the original script does."""
     attention: Attention = "histogram"
     """The form of attention. All compute the same function; NumPy has no "builtin". "histogram" is
     by far the fastest, and needs --normalization global."""
     eval_batch_size: int = 32
     """Images per batch in evaluations; affects memory, not results."""
     accuracy: Accuracy = "micro"
-    """"micro": the fraction of images that are right. "macro": the mean of this fraction over the
-    classes, computed batch by batch in training."""
+    """"micro": the fraction of images that are right. "macro": the mean of the fractions of
+    the classes; in training, computed per batch."""
     dtype: Literal["float32", "float64"] = "float32"
     """The dtype of all computations."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -66,7 +66,7 @@ class Config(EvaluationConfig):
 
     preset: Literal["default", "original"] = "default"
     """"original": the settings of the script that this project started from, see docs/original.md,
-    on all of MNIST, which is downloaded. Other options override it."""
+    on all of MNIST, which is downloaded. Options that are given override them."""
     num_channels: int = 1
     """Channels per pixel; every channel repeats the pixel."""
     epochs: int = 3
@@ -91,7 +91,8 @@ class Config(EvaluationConfig):
     resume: Path | None = None
     """Continue the run in this folder, with its options."""
     resume_from: str | None = None
-    """With --resume: the implementation whose checkpoint is continued (default: each its own)."""
+    """With --resume: continue every implementation from the checkpoint of this one
+    (default: each from its own)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,13 +30,14 @@ class DiagnoseConfig:
     program with its parameters: a torch.nn.Module, an nnx.Module, or a function of PyTorch,
     JAX or NumPy arrays."""
     input: Path | None = None
-    """The inputs of both: a .npz or .safetensors file of arrays named like the arguments, or in
+    """The inputs of both: a .npz or .safetensors file of arrays, named after the arguments or in
     their order."""
     params: tuple[Path, Path] | None = None
     """The parameters of LEFT and of RIGHT, two files: loaded into a module by name, or given to a
     function as its first argument, a dict."""
     look: tuple[str, ...] = ()
-    """Libraries whose code is observed like your own, such as transformers.models.bert."""
+    """Library modules whose local variables are read as in your own code, such as
+    transformers.models.bert."""
     frameworks: tuple[Literal["torch", "jax", "numpy"], Literal["torch", "jax", "numpy"]] | None = (
         None
     )
@@ -45,7 +46,8 @@ class DiagnoseConfig:
     """Compare the gradients too: of the output if it is one number, or else of a random projection
     of it."""
     dumps: tuple[Path, Path] | None = None
-    """Two files of named arrays to compare instead of programs, in the order they were computed."""
+    """Two files of named arrays to compare instead of LEFT and RIGHT; each has its arrays in the
+    order they were computed."""
     json: Path | None = None
     """Write the result to this file."""
     html: Path | None = None

@@ -55,7 +55,7 @@ def compare_gradients(left: Side, right: Side, inputs: Inputs) -> tuple[list[str
     if said:
         return said, True
     return [
-        f"the same by {len(ours['float64'][0])} inputs and {compared} of {len(mine)} parameters"
+        f"the same (inputs: {len(ours['float64'][0])}; parameters: {compared} of {len(mine)})"
     ], False
 
 

@@ -1,4 +1,4 @@
-"""Find differences behind the first: run modules of the right on inputs of the left.
+"""Find further differences after the first: run modules of the right on inputs of the left.
 
 Behind the first bug every array differs, so arrays no longer match. But a module of the right that
 holds the same parameters as a module of the left can be run on the input of the left one.
@@ -54,8 +54,8 @@ def find_further(
         if gap is not None:
             wrong.append(part.path)
             said.append(
-                f"{twins[0].path or type(twins[0].module).__name__} of {right.side.name} differs "
-                f"by {gap:.2g} from {part.path} of {left.side.name} on the same input"
+                f"on the same input, {twins[0].path or type(twins[0].module).__name__} of "
+                f"{right.side.name} differs from {part.path} of {left.side.name} by {gap:.2g}"
             )
     return said
 

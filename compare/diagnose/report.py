@@ -71,7 +71,7 @@ class Report:
     less_exact: str | None = None
     hints: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    further: tuple[str, ...] = ()  # modules behind the first that differ on the input of the left
+    further: tuple[str, ...] = ()  # other modules that differ on the input of the left
     gradients: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     seen: tuple[int, int] = (0, 0)
@@ -86,7 +86,7 @@ class Report:
 
     @property
     def place(self) -> str:
-        """The names and places of the first arrays that part and the last in common, as text."""
+        """The names and places of the first arrays that differ, as text."""
         if self.parting is None:
             return ""
         common = self.parting.common
@@ -108,8 +108,8 @@ class Report:
         if self.less_exact:
             lines.append(self.less_exact)
         lines += [f"Looks like: {hint}" for hint in self.hints]
-        lines += [f"Behind it: {text}" for text in self.further]
-        lines += [f"Gradient: {text}" for text in self.gradients]
+        lines += [f"Also: {text}" for text in self.further]
+        lines += [f"Gradients: {text}" for text in self.gradients]
         lines += [f"Note: {remark}" for remark in self.remarks]
         if any(self.seen):
             lines.append(
@@ -122,17 +122,17 @@ class Report:
         lines = []
         if parting.common is not None:
             lines += [
-                "last in common",
+                "last match",
                 *_side_lines(self.names, parting.common.left, parting.common.right),
             ]
         if parting.left is not None or parting.right is not None:
-            lines += ["first that parts", *_side_lines(self.names, parting.left, parting.right)]
+            lines += ["first difference", *_side_lines(self.names, parting.left, parting.right)]
         found = parting.difference()
         if found is not None:
             relative, index, left, right = found
             lines.append(
-                f"largest difference {relative:.2g} of the largest value, at {list(index)}: "
-                f"{left:.9g} against {right:.9g}"
+                f"largest difference {relative:.2g} relative to the largest value, at "
+                f"{list(index)}: {left:.9g} against {right:.9g}"
             )
         return lines
 
@@ -154,7 +154,7 @@ class Report:
             else None,
             "less_exact": self.less_exact,
             "hints": list(self.hints),
-            "behind": list(self.further),
+            "further": list(self.further),
             "gradients": list(self.gradients),
             "remarks": list(self.remarks),
             "arrays": [vars(row) for row in self.rows],

@@ -33,7 +33,8 @@ class DiffConfig:
     """The options of `compare diff`."""
 
     implementations: tuple[Literal["pytorch", "jax", "numpy"], ...] | None = None
-    """Two or three implementations, in this order (default: all that have the file and form)."""
+    """Two or three implementations, shown in the order given (default: all that have the file and
+    form)."""
     file: str | None = None
     """The file to compare: model.py (the default), forms.py, convert.py, train.py, metrics.py,
     blocks.py or distributed.py."""

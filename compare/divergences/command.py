@@ -66,7 +66,7 @@ def main(args: Sequence[str]) -> int:
         DivergencesConfig(),
         args,
         prog="python -m compare divergences",
-        description="Run every divergence of the catalogue and write docs/divergences.md from it.",
+        description="Runs the example of every divergence and writes docs/divergences.md.",
     )
     missing = {name for each in DIVERGENCES if (name := missing_library(each)) is not None}
     if missing:

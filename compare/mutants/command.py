@@ -49,12 +49,12 @@ class MutantsConfig:
     seeds: int = 1000
     """Number of seeds with which correct code must pass the checks; 0 skips this part."""
     train_epochs: int = 0
-    """Number of epochs to train on the sample with each bug of PyTorch's forward pass, and without
-    it, to measure the effect on accuracy; 0 skips this part."""
+    """Number of epochs to train on the sample with each bug in PyTorch's forward pass, and without
+    any, to measure the effect on accuracy; 0 skips this part."""
     jobs: int = 0
     """Number of processes at once; 0 means one per core."""
     json: Path | None = None
-    """Write the result to this file; with --bugs, its results for other bugs are kept."""
+    """Write the result to this file; with --bugs, results that it has for other bugs are kept."""
 
     def __post_init__(self) -> None:
         for name in ("seeds", "train_epochs", "jobs"):

@@ -55,8 +55,8 @@ class Parity:
                 return f"Parity FAILS: {each.quantity} of {each.where} {each.say()}."
         closest = max(self.comparisons, key=Comparison.badness)
         return (
-            "Parity holds: all compute the same function. Every difference, in this run and at "
-            "three channels, is within what rounding allows; the largest is "
+            "Parity holds: all compute the same function. Every difference, in this run and with "
+            "three channels per pixel, is within what rounding allows; the largest is "
             f"{closest.error_ratio:.1%} of that: {closest.quantity} of {closest.where}."
         )
 

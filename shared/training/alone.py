@@ -72,7 +72,7 @@ def train_alone(
         Config,
         args,
         prog=f"python -m {implementation.__name__}",
-        description=f"{implementation.__doc__} Trains it, prints every epoch, and tests it.",
+        description=f"{implementation.__doc__} Trains it, prints epochs, and tests the result.",
     )
     process = find_process(os.environ)
     if process is None:

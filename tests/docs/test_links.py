@@ -1,6 +1,7 @@
 """Every link within the README and the docs leads somewhere."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,17 @@ PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
 
 
-def anchors(page: Path) -> set[str]:
+def anchors(page: Path) -> list[str]:
     """Return the anchors that GitHub makes of a page's headings, and those set by hand."""
-    text = page.read_text()
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    made = {anchor_of(title).removeprefix("#") for title in headings}
-    return made | set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
+    made = [anchor_of(title).removeprefix("#") for title in headings]
+    return made + re.findall(r'<a (?:id|name)="([^"]+)"', text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_two_places_of_a_page_have_the_same_anchor(page: Path):
+    assert [anchor for anchor, count in Counter(anchors(page)).items() if count > 1] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

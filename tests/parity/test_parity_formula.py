@@ -28,7 +28,7 @@ def test_every_implementation_computes_the_formula_at_three_channels(implementat
     quantities = {each.quantity for each in parity.comparisons}
     assert {"logits", "loss"} <= quantities
     assert ("first moment K" in quantities) == hasattr(implementation, "Training")
-    assert "at three channels" in parity.verdict
+    assert "with three channels" in parity.verdict
 
 
 @pytest.mark.parametrize("bug", HIDDEN, ids=lambda bug: bug.name)

@@ -36,7 +36,7 @@ SUBJECTS: dict[str, tuple[Divergence, ...]] = {
     "Checkpoints": CHECKPOINTS,
     "Arrays": ARRAYS,
     "Numbers": DTYPES,
-    "bfloat16": BFLOAT16,
+    "Computing in bfloat16": BFLOAT16,
 }
 DIVERGENCES: tuple[Divergence, ...] = tuple(each for group in SUBJECTS.values() for each in group)
 

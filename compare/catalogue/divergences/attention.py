@@ -49,7 +49,7 @@ ATTENTION = (
     Divergence(
         name="attention_in_float64",
         title="jax.nn.dot_product_attention computes its softmax in float32",
-        what="This does not depend on the input dtype. With float64 inputs the result has the "
+        what="It does so whatever the input dtype. With float64 inputs the result has the "
         "dtype float64, but only about seven digits are exact.",
         pytorch="x = torch.tensor(np.random.default_rng(0).normal(size=(5, 3)))[None, None]\n"
         "right = (x @ x.mT / 3**0.5).softmax(dim=-1) @ x\n"
@@ -66,7 +66,7 @@ ATTENTION = (
             and 1e-10 < r.jax[1] < 1e-5
         ),
         size=lambda r: f"{r.jax[1]:.1g} against {r.pytorch[1]:.1g}",
-        detect="A float64 run has errors of about 1e-8.",
+        detect="A float64 run has errors of about 1e-7.",
         fix="Use `flax.linen.dot_product_attention`, which keeps float64, or write the formula.",
         sources=(
             "https://github.com/jax-ml/jax/pull/21371",
@@ -79,12 +79,13 @@ ATTENTION = (
     Divergence(
         name="masked_row",
         title="A fully masked row gives 0, a mean, or NaN",
-        what="If a query may attend to no key, F.scaled_dot_product_attention returns 0. "
+        what="If every key is masked for a query, F.scaled_dot_product_attention returns 0. "
         "nn.MultiheadAttention returns NaN; with need_weights=False it returns 0, but NaN "
         "again under eval() and no_grad(). jax.nn and Flax NNX return the mean of all values "
-        "for a boolean mask, and NaN for a bias of -inf. A hand-written softmax returns NaN. "
-        "PyTorch: the function, then the layer in these three ways. JAX: with a mask, and "
-        "with a bias:",
+        "for a boolean mask, and NaN for a bias of -inf. A hand-written softmax returns NaN, "
+        "or the mean if the mask adds a finite number such as -1e9. "
+        "The PyTorch example calls the function, then the layer in these three ways; the JAX "
+        "example uses a mask, then a bias:",
         pytorch="x, mask = torch.ones(1, 2, 2), torch.tensor([[True, True], [False, False]])\n"
         "call = F.scaled_dot_product_attention(x, x, x, attn_mask=mask)[0, 1, 0]\n"
         "layer = nn.MultiheadAttention(2, num_heads=2, batch_first=True)\n"
@@ -114,9 +115,9 @@ ATTENTION = (
         ),
         size=lambda r: f"{r.pytorch[0]:g}, {r.jax[0]:g} and {r.numpy[0]:g}",
         detect="Test with a sample that consists of padding only.",
-        fix="In JAX, use a boolean mask, which causes no NaN, and set the rows without a key to "
-        "0. In nn.MultiheadAttention, let such a row attend to one key. Exclude such rows "
-        "from later computations.",
+        fix="In JAX, use a boolean mask, which causes no NaN, and set the outputs of "
+        "fully masked rows to 0. In nn.MultiheadAttention, let such a row attend to one key. "
+        "Exclude such rows from later computations.",
         sources=(
             "https://github.com/pytorch/pytorch/issues/103963",
             "https://github.com/pytorch/pytorch/pull/131060",
@@ -135,13 +136,12 @@ ATTENTION = (
     Divergence(
         name="mask_polarity",
         title="True keeps in one call and masks out in the other",
-        what="True means that a key takes part in the `attn_mask` of "
-        "F.scaled_dot_product_attention and in the `mask` of jax.nn, "
-        "nnx.dot_product_attention and nnx.MultiHeadAttention. True means that a key is "
-        "masked out in the `attn_mask` and `key_padding_mask` of nn.MultiheadAttention, and "
-        "in the `src_mask` and `src_key_padding_mask` of nn.TransformerEncoderLayer. In this "
-        "example the second of two keys is False. PyTorch: the weights with `attn_mask`, and "
-        "with `key_padding_mask`:",
+        what="In the `attn_mask` of F.scaled_dot_product_attention and the `mask` of jax.nn, "
+        "nnx.dot_product_attention and nnx.MultiHeadAttention, True means that the key takes "
+        "part. In the `attn_mask` and `key_padding_mask` of nn.MultiheadAttention, and the "
+        "`src_mask` and `src_key_padding_mask` of nn.TransformerEncoderLayer, True means that it "
+        "is masked out. In this example the second of two keys is False. The PyTorch example "
+        "shows the weights with `attn_mask`, then with `key_padding_mask`:",
         pytorch="layer, x = nn.MultiheadAttention(1, 1, batch_first=True), torch.ones(1, 2, 1)\n"
         "mask = torch.tensor([[True, False], [True, False]])\n"
         "masks = [{'attn_mask': mask}, {'key_padding_mask': mask[:1]}]\n"
@@ -225,10 +225,11 @@ ATTENTION = (
         expect=lambda r: (
             r.pytorch[0] > 0.01 and r.pytorch[1] == 0 and r.jax[0] < 1e-6 and r.jax[1] == 1
         ),
-        size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:g} by an additive mask",
+        size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:g} with an additive mask",
         detect="Change a masked key. The output must not change.",
         fix="Use boolean masks in every framework. Pass an additive mask as `bias=` to jax.nn and "
-        "nnx.dot_product_attention. nnx.MultiHeadAttention takes no bias: pass `mask == 0`.",
+        "nnx.dot_product_attention. nnx.MultiHeadAttention has no `bias=`: pass "
+        "`mask=(additive_mask == 0)`.",
         sources=("https://github.com/pytorch/pytorch/issues/163026",),
         symptoms=("a mask has the opposite effect", "differs only with padding"),
         calls=(

@@ -26,7 +26,7 @@ HEADS = (
         "layer(x, x, x)[0], port(x.numpy())",
         expect=lambda r: r.pytorch == ((12, 4), (4, 4)) and r.jax == ((4, 2, 2), (2, 2, 4)),
         size=lambda r: f"{r.pytorch[0]} against three of {r.jax[0]}",
-        detect="Set one head to 0 and compare the outputs.",
+        detect="Zero the same head in both models and compare the outputs.",
         fix="Split weight and bias with `chunk(3)`. Transpose before you reshape. "
         "nnx.MultiHeadAttention needs `decode=False`; without it the first call raises an "
         "error.",
@@ -58,11 +58,12 @@ HEADS = (
     Divergence(
         name="causal_hint",
         title="is_causal is a hint in nn.MultiheadAttention and a mask in Flax",
-        what="nn.MultiheadAttention raises an error if `attn_mask` is missing. It trusts the hint "
-        "only with need_weights=False, and then does not read the mask. In "
+        what="With is_causal=True, nn.MultiheadAttention needs `attn_mask` too, or raises an "
+        "error. It applies that mask and ignores the hint, except with need_weights=False and no "
+        "`key_padding_mask`: then it applies a causal mask and ignores `attn_mask`. In "
         "F.scaled_dot_product_attention, jax.nn and Flax NNX, is_causal=True is the mask. The "
-        "example shows the weight of the second key for the first query. PyTorch: the hint "
-        "alone, and with a mask that hides nothing:",
+        "example shows the weight of the second key for the first query; in PyTorch with the hint "
+        "alone, then with a mask that hides nothing:",
         pytorch="layer, x = nn.MultiheadAttention(2, 1, batch_first=True), torch.ones(1, 2, 2)\n"
         "try:\n    layer(x, x, x, is_causal=True)\n"
         "except RuntimeError as error:\n    alone = str(error).split(' if ')[0]\n"
@@ -146,7 +147,7 @@ HEADS = (
         size=lambda r: f"{r.pytorch[0]:g} against {r.jax[0]:g}",
         detect="The outputs agree at position 0 and differ at all other positions.",
         fix="Permute the rows of the query and key weights when you load them, as Hugging Face's "
-        "conversion does. Alternatively, use the pairs of the checkpoint.",
+        "conversion does. Alternatively, use the checkpoint's pairing.",
         sources=(
             "https://github.com/huggingface/transformers/issues/25199",
             "https://github.com/Dao-AILab/flash-attention/issues/288",
@@ -160,9 +161,9 @@ HEADS = (
     Divergence(
         name="rotary_in_bfloat16",
         title="model.to(bfloat16) rounds the rotary frequencies, Flax's dtype does not",
-        what="PyTorch also converts every buffer. A Flax layer with dtype=bfloat16 does not "
-        "convert other arrays. The example shows the error of the angle at position 1,001 with "
-        "frequency 0.3:",
+        what="`model.to(torch.bfloat16)` converts buffers as well as parameters. The `dtype` of a "
+        "Flax layer affects only that layer's own computation. The example shows the error of the "
+        "angle at position 1,001 with frequency 0.3:",
         pytorch="model = nn.Module()\n"
         'model.register_buffer("frequency", torch.tensor(0.3))\n'
         "model.to(torch.bfloat16)\n"

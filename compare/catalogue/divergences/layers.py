@@ -19,7 +19,7 @@ LAYERS = (
         expect=lambda r: list(r.pytorch) == [1, 3] and list(r.jax) == [1, 2],
         size=lambda r: f"{r.pytorch[1]:g} against {r.jax[1]:g}",
         detect="Test a square layer with a weight that is not symmetric.",
-        fix="Transpose the weight (do not reshape it), in one place of the code.",
+        fix="Transpose the weight (do not reshape it), in a single place in the code.",
         sources=("https://flax.readthedocs.io/en/stable/migrating/convert_pytorch_to_flax.html",),
         symptoms=(
             "checkpoint loads, outputs differ: right after loading",
@@ -38,10 +38,10 @@ LAYERS = (
         name="linear_start",
         title="A Flax linear or convolution layer starts with 1.7 times larger weights and a bias "
         "of 0",
-        what="PyTorch draws weights and bias uniformly from ±1 / sqrt(inputs). Flax draws weights "
-        "from a truncated normal distribution with standard deviation 1 / sqrt(inputs), and "
-        "sets the bias to 0. The inputs of a convolution are its channels times the size of "
-        "the kernel. Example with a linear layer:",
+        what="PyTorch draws weights and bias uniformly between -1 / sqrt(inputs) and "
+        "1 / sqrt(inputs). Flax draws weights from a truncated normal distribution with standard "
+        "deviation 1 / sqrt(inputs), and sets the bias to 0. The inputs of a convolution "
+        "are its channels times the size of the kernel. Example with a linear layer:",
         pytorch="torch.manual_seed(0)\nlayer = nn.Linear(1000, 1000)\n"
         "layer.weight.std(), layer.bias.abs().max()",
         jax="layer = nnx.Linear(1000, 1000, rngs=nnx.Rngs(0))\n"
@@ -107,7 +107,7 @@ LAYERS = (
         jax="jax.nn.gelu(jnp.array([-1.0, 1.0]))",
         expect=lambda r: 1e-5 < np.abs(r.pytorch - r.jax).max() < 1e-3,
         size=lambda r: f"{np.abs(r.pytorch - r.jax).max():.1g}",
-        detect="Compare a single value.",
+        detect="Compare the output at x = 1.",
         fix='Pass `approximate=False` to jax.nn.gelu, or `approximate="tanh"` to F.gelu.',
         sources=(
             "https://github.com/jax-ml/jax/issues/4428",

@@ -9,8 +9,8 @@ NORMS = (
         name="layer_norm",
         title="LayerNorm adds 1e-5 to the variance in PyTorch, 1e-6 in Flax",
         what="For inputs of standard deviation 1 the outputs differ by about 4.7e-6 of the largest "
-        "value. The difference grows as the variance shrinks. A trained model keeps the "
-        "epsilon that it was trained with; `compare diagnose` names the epsilon of both "
+        "value. The difference grows as the variance shrinks. Use the epsilon that "
+        "the model was trained with; `compare diagnose` names the epsilon of both "
         "sides. The scale is called `weight` in PyTorch and `scale` in Flax. The example has "
         "standard deviations of 1 and 0.005:",
         pytorch="norm = nn.LayerNorm(2)\n"
@@ -38,8 +38,8 @@ NORMS = (
             "https://github.com/huggingface/candle/pull/271",
         ),
         symptoms=(
-            "differs by 1e-6 to 1e-4",
             "LayerNorm or another normalisation differs slightly",
+            "differs by 1e-6 to 1e-4",
             "checkpoint loads, outputs differ: right after loading",
             "differs by 1e-4 to 1e-2, on a CPU too",
         ),
@@ -51,7 +51,7 @@ NORMS = (
         name="layer_norm_variance",
         title="Flax computes the variance of LayerNorm as E[x²] - E[x]²",
         what="This formula needs one pass over the data instead of two, but digits cancel if the "
-        "mean is much larger than the standard deviation. Without the fast variance Flax is "
+        "mean is much larger than the standard deviation. With `use_fast_variance=False`, Flax is "
         "as exact as PyTorch. The example shows the largest error against float64, where the "
         "mean is 3, 10, 30 and 100 times the standard deviation:",
         pytorch="x = np.random.default_rng(0).normal(size=(64, 256)).astype('f4')\n"

@@ -79,9 +79,10 @@ RECURRENT = (
     Divergence(
         name="recurrent_start",
         title="Recurrent weights are uniform in PyTorch and orthogonal in Flax initially",
-        what="PyTorch draws every weight and bias uniformly from ±1 / sqrt(units). Flax uses an "
-        "orthogonal matrix for the state, which preserves its length over many steps, and biases "
-        "of 0. The example shows the largest entry of U U^T - 1 for 64 units:",
+        what="PyTorch draws every weight and bias uniformly between -1 / sqrt(units) and "
+        "1 / sqrt(units). Flax uses an orthogonal matrix for the state, which preserves its "
+        "length over many steps, and biases of 0. The example shows the largest entry of "
+        "U U^T - 1 for 64 units:",
         pytorch="torch.manual_seed(0)\nw = nn.RNNCell(64, 64).weight_hh\n"
         "(w @ w.T - torch.eye(64)).abs().max()",
         jax="w = nnx.SimpleCell(64, 64, rngs=nnx.Rngs(0)).dense_h.kernel[...]\n"

@@ -94,7 +94,8 @@ TRAINING = (
         title="optax's Adam has two epsilons",
         what="The defaults agree: eps 1e-8, eps_root 0, betas 0.9 and 0.999. `eps` is added to the "
         "square root, as in PyTorch. `eps_root` is added inside the root. With gradients of "
-        "ordinary size both agree. In the example the gradient is as small as the epsilon.",
+        "ordinary size both agree. In the example the gradient is as small as the "
+        "epsilon, and JAX uses a wrong `eps_root`.",
         pytorch="w = torch.zeros(1, requires_grad=True)\nw.grad = torch.tensor([1e-8])\n"
         "torch.optim.Adam([w], lr=1.0, eps=1e-8).step()\nw",
         jax="adam = optax.adam(1.0, eps=0.0, eps_root=1e-16)\n"
@@ -109,7 +110,7 @@ TRAINING = (
         size=lambda r: f"{r.jax[0] / r.pytorch[0] - 1:.0%}",
         detect="Look for gradients near the epsilon, for example of unused parameters or after a "
         "saturated softmax.",
-        fix="Pass PyTorch's eps as `eps`, and `eps_root=0.0`. The default of Keras is 1e-7.",
+        fix="Pass PyTorch's eps as `eps`, and `eps_root=0.0`. Keras's default eps is 1e-7.",
         sources=(
             "https://github.com/google-deepmind/optax/issues/440",
             "https://github.com/google-deepmind/optax/issues/571",
@@ -174,7 +175,8 @@ TRAINING = (
         expect=lambda r: 0.69 < r.pytorch[0] < 0.71 and 0.56 < r.jax[0] < 0.58,
         size=lambda r: f"{r.pytorch[0]:.3f} against {r.jax[0]:.3f}",
         detect="Compare three steps of one weight.",
-        fix="torch.optim.AdamW is optax.adamw. torch.optim.Adam with weight_decay is the chain in "
+        fix="torch.optim.AdamW is optax.adamw with the same `weight_decay`; their defaults differ. "
+        "torch.optim.Adam with weight_decay is the chain in "
         "the code. Both libraries also decay biases and norms, unless you pass `mask=` to "
         "optax or parameter groups to PyTorch.",
         sources=(

@@ -238,7 +238,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(folder, o
 
 def test_gradients_is_a_flag_and_numpy_has_none(folder, capsys):
     assert run("mine.py:make", "mine.py:make_port", "--gradients", "--input", "batch.npz") == 0
-    assert "Gradient: not compared: left is in NumPy" in capsys.readouterr().out
+    assert "Gradients: not compared: left is in NumPy" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])
@@ -269,7 +269,7 @@ def test_json_holds_all_that_was_found(folder):
     assert found["parts_first"]["right"]["name"] == "leaky in make_wrong.forward"
     assert any(row["layout"] == "parts" for row in found["arrays"])
     assert len(found["arrays"]) >= 4
-    assert {"less_exact", "hints", "behind", "gradients", "remarks", "seen", "seconds"} <= set(
+    assert {"less_exact", "hints", "further", "gradients", "remarks", "seen", "seconds"} <= set(
         found
     )
 
@@ -289,8 +289,8 @@ def test_dumps_are_matched_by_value(folder, capsys):
     capsys.readouterr()
     assert run("--dumps", left, wrong) == 1
     said = capsys.readouterr().out
-    assert said.index("last in common") < said.index("tokens") < said.index("first that parts")
-    assert said.index("first that parts") < said.index("hidden") < said.index("feature")
+    assert said.index("last match") < said.index("tokens") < said.index("first difference")
+    assert said.index("first difference") < said.index("hidden") < said.index("feature")
     shuffled = hidden.reshape(5, 7).T
     other = dump(folder, "other", tokens=x, feature=shuffled, logits=0.5 * out)
     assert run("--dumps", left, other) == 1

@@ -84,7 +84,9 @@ def test_a_bug_behind_the_first_is_seen_where_modules_match():
         chain.due.bias[...] = jnp.asarray(model.two.bias.detach().numpy())
         reports.append(diagnose(model, chain, X))
     assert [report.verdict for report in reports] == ["bug", "bug"]
-    assert any(said.startswith("uno of right differs") for said in reports[0].further)
+    assert any(
+        said.startswith("on the same input, uno of right differs") for said in reports[0].further
+    )
     assert reports[1].further == ()
 
 
@@ -117,7 +119,7 @@ def without_gradient(x):
 
 
 GRADIENTS = {
-    "right": (doubled, doubled_in_jax, "same function", "the same by 1 inputs"),
+    "right": (doubled, doubled_in_jax, "same function", "the same (inputs: 1;"),
     "stopped": (doubled, stopped, "bug", "0.5 times as large"),
     "doubled": (doubled_in_jax, doubled_gradient, "bug", "2 times as large"),
     "none": (without_gradient, doubled_in_jax, "bug", "1 of the largest"),
@@ -125,7 +127,7 @@ GRADIENTS = {
         lambda x: torch.argmax(x, -1),
         lambda x: jnp.argmax(x, -1),
         "same function",
-        "by 1",
+        "inputs: 1;",
     ),
     "numpy": (doubled, in_numpy, "same function", "not compared: right is in NumPy"),
 }

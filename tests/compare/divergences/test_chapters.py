@@ -185,7 +185,9 @@ def test_the_errors_of_bfloat16_are_those_measured():
         low = model.float().bfloat16()(torch.tensor(x).bfloat16()).double().numpy()
     pairs = [(autocast, exact), (flax[0], exact), (low, exact), (flax[1], exact), (low, flax[1])]
     found = [np.abs(one - other).max() / np.abs(exact).max() for one, other in pairs]
-    np.testing.assert_allclose(found, [float(row[2]) for row in rows("bfloat16.md")], rtol=0.3)
+    np.testing.assert_allclose(
+        found, [float(row[2]) for row in rows("computing_in_bfloat16.md")], rtol=0.3
+    )
 
 
 def test_what_autocast_keeps_in_float32_on_a_cpu():
@@ -204,7 +206,9 @@ def test_one_rounding_to_bfloat16_is_at_most_2_to_the_minus_8():
     x = np.linspace(1, 2, 100_001)
     error = np.abs(torch.tensor(x).bfloat16().double().numpy() / x - 1).max()
     assert 0.99 * 2**-8 < error <= 2**-8
-    assert re.search(r"by up to 2\^-8 = 0\.4 %", (CHAPTERS / "bfloat16.md").read_text())
+    assert re.search(
+        r"by up to 2\^-8 = 0\.4 %", (CHAPTERS / "computing_in_bfloat16.md").read_text()
+    )
 
 
 def test_every_chapter_file_stands_on_the_page():

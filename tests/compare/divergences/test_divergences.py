@@ -161,19 +161,6 @@ def test_the_page_holds_every_divergence_and_every_bug_and_names_its_versions():
     assert not re.search(r"[ \t]\n", page)
 
 
-def test_every_link_within_the_page_and_the_project_resolves():
-    page = PAGE.read_text()
-    outside_code = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
-    anchors = {anchor_of(heading) for heading in re.findall(r"^#+ (.*)$", outside_code, re.M)}
-    links = re.findall(r"\]\(([^)]*)\)", outside_code)
-    assert len(links) > 300
-    for link in links:
-        if link.startswith("#"):
-            assert link in anchors
-        elif not link.startswith("https://"):
-            assert (DOCS / link).resolve().is_file(), link
-
-
 def test_every_link_of_the_diagnosis_leads_to_an_entry():
     anchors = {anchor_of(divergence.title).removeprefix("#") for divergence in DIVERGENCES}
     sources = (DOCS.parent / "compare" / "diagnose").rglob("*.py")
