@@ -76,21 +76,23 @@ def load_named(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: give a .npz or a .safetensors file.")
     if not path.exists():
         raise UserError(f"There is no file {path}.")
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        elif path.suffix == ".npy":
-            arrays = {"input": np.load(path, allow_pickle=False)}
-        else:
-            arrays, _ = load_arrays(path, from_elsewhere=True)
-    except UserError:
-        raise
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        raise UserError(f"Could not read {path}: {say_error(error)}.") from error
+    if path.suffix == ".safetensors":
+        arrays, _ = load_arrays(path, from_elsewhere=True)
+    else:
+        arrays = _load_numpy(path)
     if not arrays:
         raise UserError(f"{path} holds no arrays: give a file with arrays.")
     return arrays
+
+
+def _load_numpy(path: Path) -> dict[str, np.ndarray]:
+    try:
+        if path.suffix == ".npy":
+            return {"input": np.load(path, allow_pickle=False)}
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise UserError(f"Could not read {path}: {say_error(error)}.") from error
 
 
 def with_params(program: Any, params: dict[str, np.ndarray], given: str) -> Any:

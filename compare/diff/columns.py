@@ -22,7 +22,6 @@ STYLES = {
 }
 MARK, MARK_DIFFERENT = "underline", "bold red"  # not only a colour: NO_COLOR removes those
 
-
 WIDTHS = {2: 100, 3: 160}  # characters that two or three readable columns of code take
 NARROWEST = 30  # characters for a line of code, however narrow the terminal is
 

@@ -24,7 +24,7 @@ from compare.catalogue.divergences.agreements import AGREEMENTS
 from compare.catalogue.divergences.records import anchor_of
 from compare.catalogue.divergences.run import PRELUDE, say_result
 from compare.catalogue.plant import whole_lines
-from compare.divergences.index import by_letter, by_symptom
+from compare.divergences.index import FIRST_ANSWERS, by_letter, by_symptom
 from compare.parity.checks import CHECKED
 from compare.records.mutants import FoundBug, read_mutants
 from compare.registry.implementations import DISPLAY_NAMES
@@ -104,6 +104,7 @@ def write_page(mutants: Mapping[str, FoundBug] = MappingProxyType({})) -> str:
             for subject, group in SUBJECTS.items()
         },
         symptoms=by_symptom(listed),
+        first_answers=FIRST_ANSWERS,
         letters=by_letter(listed),
         num_divergences=len(DIVERGENCES),
         prelude="\n".join(dict.fromkeys("\n".join(PRELUDE.values()).splitlines())),

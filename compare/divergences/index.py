@@ -7,6 +7,19 @@ from itertools import groupby
 from compare.catalogue.divergences import Divergence
 from compare.catalogue.divergences.records import SYMPTOMS
 
+GRADIENTS = "[`compare diagnose --gradients`](diagnose.md) names the first gradient that differs"
+MASKS = "[How each call reads a mask](#attention)"
+# What answers a symptom better than any single divergence.
+FIRST_ANSWERS = {
+    "bfloat16 results differ": (
+        "[What is normal, and what to keep in float32](#computing-in-bfloat16)"
+    ),
+    "a mask has the opposite effect": MASKS,
+    "differs only with padding": MASKS,
+    "loss the same, gradients not": GRADIENTS,
+    "NaN gradients": GRADIENTS,
+}
+
 
 def by_symptom(divergences: Iterable[Divergence]) -> dict[str, list[Divergence]]:
     """Return the divergences of each symptom; first those that list it first."""

@@ -94,15 +94,11 @@ def print_mutants(
         console.print(failure, style="bold red", highlight=False)
     planted = sum(result.missing is None for result in tried)
     caught = sum(result.is_caught_by(bug.check) for bug, result in zip(bugs, tried, strict=True))
-    drawn = (
-        f"; correct code, with {seeds:,} seeds, reaches at most "
-        f"{max(honest.values(), default=0.0):.2g} of a bound"
-    )
-    console.print(
-        f"{caught} of {planted} planted bugs are caught by the check that should catch them"
-        f"{drawn if seeds else ''}.",
-        style="bold red" if failures else "bold green",
-    )
+    verdict = f"{caught} of {planted} planted bugs are caught by the check that should catch them"
+    if seeds:
+        largest = max(honest.values(), default=0.0)
+        verdict += f"; correct code, with {seeds:,} seeds, reaches at most {largest:.2g} of a bound"
+    console.print(f"{verdict}.", style="bold red" if failures else "bold green")
 
 
 def kill_matrix(bugs: Sequence[Bug], tried: Sequence[Tried], width: int = FULL_WIDTH) -> Table:

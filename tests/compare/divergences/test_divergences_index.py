@@ -6,7 +6,7 @@ import pytest
 
 from compare.catalogue.divergences import DIVERGENCES
 from compare.catalogue.divergences.records import SYMPTOMS, anchor_of
-from compare.divergences.index import by_call, by_symptom, name_of
+from compare.divergences.index import FIRST_ANSWERS, by_call, by_symptom, name_of
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "divergences.md"
 
@@ -50,6 +50,12 @@ def test_a_question_is_answered_by_both_indexes(symptom: str, call: str, name: s
     assert name in [
         each.name for calls, shown in by_call(DIVERGENCES) if call in calls for each in shown
     ]
+
+
+@pytest.mark.parametrize("symptom", FIRST_ANSWERS)
+def test_the_first_answer_to_a_symptom_comes_before_its_divergences(symptom: str):
+    assert symptom in SYMPTOMS
+    assert f"\n### {symptom}\n\n- {FIRST_ANSWERS[symptom]}\n- [" in PAGE.read_text()
 
 
 def test_the_indexes_hold_every_divergence_and_every_symptom():
